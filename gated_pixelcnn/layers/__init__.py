@@ -1,0 +1,22 @@
+"""Building blocks, each a Keras layer usable alone, one file per figure or idea of a paper."""
+
+from gated_pixelcnn.layers.condition import Condition, Deconvolution
+from gated_pixelcnn.layers.gated_block import GatedBlock, gate
+from gated_pixelcnn.layers.head import Head, SkipSum
+from gated_pixelcnn.layers.shifted_convolutions import (
+    HorizontalConv2D,
+    PointwiseConv2D,
+    VerticalConv2D,
+)
+
+__all__ = [
+    "Condition",
+    "Deconvolution",
+    "GatedBlock",
+    "Head",
+    "HorizontalConv2D",
+    "PointwiseConv2D",
+    "SkipSum",
+    "VerticalConv2D",
+    "gate",
+]

@@ -1,0 +1,132 @@
+"""What a model is conditioned on, as maps that every block projects: equations 4 and 5 of 2016b.
+
+A label becomes a one-hot vector (never a number), so its projection is a class bias per layer. A
+vector h is shared by all positions [N, 1, 1, D]. A spatial map s has values at every position
+[N, H, W, D]; a label or a vector becomes one by s = m(h), a deconvolutional network.
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+
+KINDS = (None, "label", "vector", "spatial")
+
+
+class Deconvolution(keras.layers.Layer):
+    """m(h) of equation 5: [N, 1, 1, D] → [N, H, W, features], doubling the size at every layer.
+
+    A dense layer makes the smallest map (at most 4×4), transposed 4×4 convolutions of stride 2 with
+    ReLU between them double it until it covers the image, and the surplus is cropped.
+    """
+
+    def __init__(self, features, height, width, **kwargs):
+        """Makes the layer.
+
+        Args:
+          features: maps of the result and of every layer before it.
+          height: H of the image.
+          width: W of the image.
+          **kwargs: Keras' own (name, dtype).
+        """
+        super().__init__(**kwargs)
+        self.features, self.height, self.width = features, height, width
+        doublings = max(0, math.ceil(math.log2(max(height, width) / 4)))
+        self.start = (math.ceil(height / 2**doublings), math.ceil(width / 2**doublings))
+        own = {"dtype": self.dtype_policy}
+        self.dense = keras.layers.Dense(self.start[0] * self.start[1] * features, **own)
+        self.deconvolutions = [
+            keras.layers.Conv2DTranspose(features, 4, strides=2, padding="same", **own)
+            for _ in range(doublings)
+        ]
+
+    def build(self, input_shape):
+        """Makes the weights."""
+        self.dense.build(input_shape)
+        for layer in self.deconvolutions:
+            layer.build((input_shape[0], None, None, self.features))
+        super().build(input_shape)
+
+    def call(self, h):
+        """Grows an image-sized map out of a vector."""
+        s = tf.reshape(self.dense(h), [-1, *self.start, self.features])
+        for layer in self.deconvolutions:
+            s = layer(tf.nn.relu(s))
+        return s[:, : self.height, : self.width]
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        size = {"features": self.features, "height": self.height, "width": self.width}
+        return {**super().get_config(), **size}
+
+
+class Condition(keras.layers.Layer):
+    """Turns a user's condition into the map [N, 1 or H, 1 or W, D] that blocks project."""
+
+    def __init__(self, kind, size, height, width, spatial_features=0, **kwargs):
+        """Makes the layer.
+
+        Args:
+          kind: "label" (integers [N]), "vector" (floats [N, size]) or "spatial" (floats
+            [N, H, W, size]).
+          size: number of classes, length of the vector, or maps of the spatial condition.
+          height: H of the image.
+          width: W of the image.
+          spatial_features: maps of m(h); 0 leaves a label or vector the same at all positions.
+          **kwargs: Keras' own (name, dtype).
+
+        Raises:
+          ValueError: an unknown kind, no size, or m(h) asked for on a spatial condition.
+        """
+        super().__init__(**kwargs)
+        if kind not in KINDS[1:]:
+            raise ValueError(f"condition must be one of {KINDS}, got {kind!r}.")
+        if size < 1:
+            wanted = {"label": "classes", "vector": "vector length", "spatial": "maps"}[kind]
+            raise ValueError(
+                f"condition_size must be the number of {wanted} (at least 1) of the {kind} "
+                f"condition, got {size}."
+            )
+        if spatial_features and kind == "spatial":
+            raise ValueError(
+                "spatial_features makes a map out of a label or a vector; a spatial condition is "
+                "one already: set it to 0."
+            )
+        self.kind, self.size, self.height, self.width = kind, size, height, width
+        self.spatial_features = spatial_features
+        self.deconvolution = None
+        if spatial_features:
+            self.deconvolution = Deconvolution(
+                spatial_features, height, width, name="deconvolution", dtype=self.dtype_policy
+            )
+
+    @property
+    def output_features(self):
+        """D of the result."""
+        return self.spatial_features or self.size
+
+    def build(self, input_shape=None):
+        """Makes the weights of m(h), if there is one."""
+        if self.deconvolution is not None:
+            self.deconvolution.build((None, 1, 1, self.size))
+        self.built = True
+
+    def call(self, condition):
+        """[N], [N, size] or [N, H, W, size] → [N, 1 or H, 1 or W, D]."""
+        if self.kind == "label":
+            condition = tf.one_hot(tf.cast(condition, tf.int32), self.size)
+        condition = tf.cast(condition, self.compute_dtype)
+        if self.kind != "spatial":
+            condition = condition[:, tf.newaxis, tf.newaxis, :]
+        return condition if self.deconvolution is None else self.deconvolution(condition)
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        return {
+            **super().get_config(),
+            "kind": self.kind,
+            "size": self.size,
+            "height": self.height,
+            "width": self.width,
+            "spatial_features": self.spatial_features,
+        }

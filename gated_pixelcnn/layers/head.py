@@ -1,0 +1,127 @@
+"""From the horizontal stack to the parameters of the likelihood.
+
+ReLU → 1×1 → ReLU → 1×1 (van den Oord et al., 2016a, table 1, in the place of Figure 2's output),
+on the last horizontal output or on the sum of 1×1 skips from every gate. All of it is masked type B
+between colour groups, and its outputs are ordered by colour.
+"""
+
+import keras
+import tensorflow as tf
+
+from gated_pixelcnn.layers import colour_groups
+from gated_pixelcnn.layers.gated_block import concat
+from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D, dense
+
+
+class SkipSum(keras.layers.Layer):
+    """The sum of a 1×1 convolution of every block's gate output, as one matrix product.
+
+    Input: a list of L tensors [N, H, W, p]; output [N, H, W, filters].
+    """
+
+    def __init__(self, filters, colours=1, **kwargs):
+        """Makes the layer.
+
+        Args:
+          filters: number of output maps, a multiple of `colours`.
+          colours: number of colour groups.
+          **kwargs: Keras' own (name, dtype).
+        """
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.colours = colours
+
+    def build(self, input_shape):
+        """Makes the kernel [L, p, filters] and the bias [filters]."""
+        layers, features = len(input_shape), input_shape[0][-1]
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(layers, features, self.filters),
+            initializer=keras.initializers.VarianceScaling(1 / layers, "fan_avg", "uniform"),
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        self.mask = colour_groups.mask(features, self.filters, self.colours, "B")
+        super().build(input_shape)
+
+    def call(self, gated):
+        """Sums over the blocks of whole images."""
+        kernel = tf.cast(self.kernel, self.compute_dtype)
+        if self.colours > 1:
+            kernel *= tf.constant(self.mask, kernel.dtype)
+        y = tf.matmul(concat(gated), tf.reshape(kernel, [-1, self.filters]))
+        return tf.nn.bias_add(y, tf.cast(self.bias, y.dtype))
+
+    def step(self, colour):
+        """The same at one pixel and for one colour.
+
+        Args:
+          colour: index of the colour group.
+
+        Returns:
+          A function of the gates' outputs up to this colour, block by block
+          [N, L·visible] → [N, filters / colours].
+        """
+        kernel = tf.cast(self.kernel, self.compute_dtype)
+        rows = colour_groups.visible(kernel.shape[1], self.colours, colour, "B")
+        wanted = colour_groups.columns(self.filters, self.colours, colour)
+        matrix = tf.reshape(kernel[:, :rows], [-1, self.filters])
+        return dense(matrix, tf.cast(self.bias, kernel.dtype), wanted)
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        return {**super().get_config(), "filters": self.filters, "colours": self.colours}
+
+
+class Head(keras.layers.Layer):
+    """ReLU → 1×1 → ReLU → 1×1. Input [..., features], output [..., outputs]."""
+
+    def __init__(self, features, outputs, colours=1, **kwargs):
+        """Makes the layer.
+
+        Args:
+          features: maps between the two 1×1 convolutions, a multiple of `colours`.
+          outputs: number of output maps over all colours.
+          colours: number of colour groups.
+          **kwargs: Keras' own (name, dtype).
+        """
+        super().__init__(**kwargs)
+        colour_groups.check_divisible("head_features", features, colours)
+        self.features = features
+        self.outputs = outputs
+        self.colours = colours
+        own = {"dtype": self.dtype_policy}
+        self.hidden = PointwiseConv2D(features, colours, name="hidden", **own)
+        self.output_conv = PointwiseConv2D(outputs, colours, name="output_conv", **own)
+
+    def build(self, input_shape):
+        """Makes the weights."""
+        self.hidden.build(input_shape)
+        self.output_conv.build((*input_shape[:-1], self.features))
+        super().build(input_shape)
+
+    def call(self, x):
+        """Maps the features of whole images."""
+        return self.output_conv(tf.nn.relu(self.hidden(tf.nn.relu(x))))
+
+    def step(self, colour):
+        """The same at one pixel and for one colour.
+
+        Args:
+          colour: index of the colour group.
+
+        Returns:
+          A function (x, hidden_before) → (outputs of this colour, hidden): x [N, visible] holds the
+          features up to this colour, hidden_before the hidden ones of the colours before it.
+        """
+        hidden, output = self.hidden.step(colour), self.output_conv.step(colour)
+
+        def head(x, hidden_before=()):
+            h = tf.nn.relu(hidden(tf.nn.relu(x)))
+            return output(concat([*hidden_before, h])), h
+
+        return head
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        config = {"features": self.features, "outputs": self.outputs, "colours": self.colours}
+        return {**super().get_config(), **config}

@@ -1,0 +1,269 @@
+"""The convolutions of the two stacks: shifted and cropped, so that almost nothing is masked.
+
+Section 2.2 of "Conditional Image Generation with PixelCNN Decoders" (van den Oord et al., 2016b):
+a masked n×n convolution equals a ⌈n/2⌉×n convolution whose output is shifted by padding and
+cropping; a masked 1×n convolution equals one of 1×⌈n/2⌉. Here the shift is the padding of the
+window that a VALID convolution slides over, so the same convolution serves a whole image
+(training) and a single row or pixel over cached inputs (sampling).
+
+Only between the colours of ONE pixel is a mask needed: the last tap of the horizontal
+convolution, and the 1×1 convolutions after it.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gated_pixelcnn.layers import colour_groups
+
+
+def taps(kernel_size):
+    """⌈n/2⌉, the rows or pixels that remain of a masked kernel of odd size n."""
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise ValueError(f"kernel_size must be odd and positive, got {kernel_size}.")
+    return (kernel_size + 1) // 2
+
+
+class WindowConv2D(keras.layers.Layer):
+    """A VALID convolution of which the caller pads the window; the base of this file's layers."""
+
+    def __init__(self, filters, kernel_shape, use_bias=True, **kwargs):
+        """Makes the layer.
+
+        Args:
+          filters: number of output maps.
+          kernel_shape: (rows, columns) of the kernel.
+          use_bias: whether a bias is added.
+          **kwargs: Keras' own (name, dtype).
+        """
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_shape = tuple(kernel_shape)
+        self.use_bias = use_bias
+        self.mask = None
+
+    def build(self, input_shape):
+        """Makes the kernel [rows, columns, inputs, filters] and the bias [filters]."""
+        shape = (*self.kernel_shape, input_shape[-1], self.filters)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer="glorot_uniform")
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        super().build(input_shape)
+
+    def weights_now(self):
+        """The kernel with its mask applied, and the bias or None, in the dtype of computation.
+
+        The mask is applied where the kernel is used, never stored into it: a freshly built or
+        freshly loaded layer is as causal as a trained one.
+        """
+        kernel = tf.cast(self.kernel, self.compute_dtype)
+        if self.mask is not None:
+            kernel *= tf.constant(self.mask, kernel.dtype)
+        return kernel, tf.cast(self.bias, self.compute_dtype) if self.use_bias else None
+
+    def slide(self, window):
+        """Convolves a padded window [N, h + rows − 1, w + columns − 1, inputs] → [N, h, w, filters].
+
+        Args:
+          window: the input with everything in place that the kernel is to see.
+
+        Returns:
+          The output maps.
+        """
+        kernel, bias = self.weights_now()
+        rows, cols = self.kernel_shape
+        if (rows, cols) == (1, 1):
+            y = tf.nn.conv2d(window, kernel, strides=1, padding="VALID")
+        else:
+            y = tf.nn.conv2d(window, kernel, strides=1, padding="VALID")
+        return y if bias is None else tf.nn.bias_add(y, bias)
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        return {**super().get_config(), "filters": self.filters, "use_bias": self.use_bias}
+
+
+class VerticalConv2D(WindowConv2D):
+    """⌈n/2⌉×n convolution of the vertical stack: rows above, all columns, no mask.
+
+    With `strict` (first layer) output row r sees input rows r−⌈n/2⌉ … r−1. Later layers see rows
+    r−⌈n/2⌉+1 … r, because their input is shifted already: shifting in EVERY layer would bring a
+    cone-shaped blind spot back.
+
+    Input [N, H, W, inputs], output [N, H, W, filters].
+    """
+
+    def __init__(self, filters, kernel_size, strict=False, **kwargs):
+        """Makes the layer.
+
+        Args:
+          filters: number of output maps.
+          kernel_size: n, odd.
+          strict: whether the output's own row is hidden (first layer).
+          **kwargs: those of `WindowConv2D`.
+        """
+        super().__init__(filters, (taps(kernel_size), kernel_size), **kwargs)
+        self.kernel_size = kernel_size
+        self.strict = strict
+
+    @property
+    def rows_before(self):
+        """How many rows before its newest one a window holds: what sampling has to cache."""
+        return self.kernel_shape[0] - 1
+
+    def pad_sides(self, window):
+        """Pads the columns [N, h, W, inputs] → [N, h, W + n − 1, inputs], as SAME would."""
+        side = self.kernel_size // 2
+        return tf.pad(window, [[0, 0], [0, 0], [side, side], [0, 0]])
+
+    def window(self, x):
+        """The window over a whole image: padded above, and cropped below where `strict`."""
+        x = tf.pad(x, [[0, 0], [self.rows_before + self.strict, 0], [0, 0], [0, 0]])
+        return self.pad_sides(x[:, :-1] if self.strict else x)
+
+    def call(self, x):
+        """Convolves a whole image."""
+        return self.slide(self.window(x))
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        config = {"kernel_size": self.kernel_size, "strict": self.strict}
+        return {**super().get_config(), **config}
+
+
+class HorizontalConv2D(WindowConv2D):
+    """1×⌈n/2⌉ convolution of the horizontal stack: the row so far, the pixel itself as masked.
+
+    Mask type B (later layers): pixels c−⌈n/2⌉+1 … c, in pixel c own and earlier colours only.
+    Mask type A (first layer): the same with the own colour hidden. With one colour group nothing of
+    pixel c remains to be seen, so the window is shifted by one: c−⌈n/2⌉ … c−1.
+
+    Input [N, H, W, inputs], output [N, H, W, filters].
+    """
+
+    def __init__(self, filters, kernel_size, mask_type="B", colours=1, halves=1, **kwargs):
+        """Makes the layer.
+
+        Args:
+          filters: number of output maps.
+          kernel_size: n, odd.
+          mask_type: "A" for the first layer, else "B".
+          colours: number of colour groups; 1 where colours do not depend on each other here.
+          halves: 2 where the output is the pre-activation of a gated unit.
+          **kwargs: those of `WindowConv2D`.
+        """
+        super().__init__(filters, (1, taps(kernel_size)), **kwargs)
+        if mask_type not in ("A", "B"):
+            raise ValueError(f"mask_type must be 'A' or 'B', got {mask_type!r}.")
+        self.kernel_size = kernel_size
+        self.mask_type = mask_type
+        self.colours = colours
+        self.halves = halves
+
+    @property
+    def sees_own_pixel(self):
+        """Whether the last tap is the pixel itself (and not the one before it)."""
+        return self.mask_type == "B" or self.colours > 1
+
+    @property
+    def pixels_before(self):
+        """How many pixels before the current one a window holds: what sampling has to cache."""
+        return self.kernel_shape[1] - self.sees_own_pixel
+
+    def build(self, input_shape):
+        """Makes the weights, and the mask of the last tap where there are colour groups."""
+        super().build(input_shape)
+        if self.colours > 1:
+            inside = colour_groups.mask(
+                input_shape[-1], self.filters, self.colours, self.mask_type, self.halves
+            )
+            self.mask = np.ones(self.kernel.shape, np.float32)
+            self.mask[0, -1] = inside
+
+    def window(self, x):
+        """The window over a whole image: padded at the left, cropped at the right if shifted."""
+        x = tf.pad(x, [[0, 0], [0, 0], [self.pixels_before, 0], [0, 0]])
+        return x if self.sees_own_pixel else x[:, :, :-1]
+
+    def call(self, x):
+        """Convolves a whole image."""
+        return self.slide(self.window(x))
+
+    def step(self, colour):
+        """The same convolution at one pixel and for one colour, as one matrix product.
+
+        Args:
+          colour: index of the colour group.
+
+        Returns:
+          A function of the visible part of a window, flattened with the oldest pixel first
+          [N, pixels_before·inputs + visible], to this colour's outputs [N, filters / colours].
+          Its weights are gathered here, once, not at every pixel.
+        """
+        kernel, bias = self.weights_now()
+        inputs = kernel.shape[2]
+        rows = self.pixels_before * inputs
+        if self.sees_own_pixel:
+            rows += colour_groups.visible(inputs, self.colours, colour, self.mask_type)
+        wanted = colour_groups.columns(self.filters, self.colours, colour, self.halves)
+        return dense(tf.reshape(kernel, [-1, self.filters])[:rows], bias, wanted)
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        config = {
+            "kernel_size": self.kernel_size,
+            "mask_type": self.mask_type,
+            "colours": self.colours,
+            "halves": self.halves,
+        }
+        return {**super().get_config(), **config}
+
+
+class PointwiseConv2D(WindowConv2D):
+    """1×1 convolution, masked type B between colour groups (an ordinary one for one group).
+
+    Input [..., inputs], output [..., filters].
+    """
+
+    def __init__(self, filters, colours=1, use_bias=True, **kwargs):
+        """Makes the layer.
+
+        Args:
+          filters: number of output maps.
+          colours: number of colour groups.
+          use_bias: whether a bias is added.
+          **kwargs: those of `WindowConv2D`.
+        """
+        super().__init__(filters, (1, 1), use_bias=use_bias, **kwargs)
+        self.colours = colours
+
+    def build(self, input_shape):
+        """Makes the weights and the mask."""
+        super().build(input_shape)
+        if self.colours > 1:
+            self.mask = colour_groups.mask(input_shape[-1], self.filters, self.colours, "B")
+
+    def call(self, x):
+        """Mixes the features of every pixel."""
+        return self.slide(x)
+
+    def step(self, colour):
+        """The same at one pixel and for one colour; see `HorizontalConv2D.step`."""
+        kernel, bias = self.weights_now()
+        rows = colour_groups.visible(kernel.shape[2], self.colours, colour, "B")
+        wanted = colour_groups.columns(self.filters, self.colours, colour)
+        return dense(kernel[0, 0, :rows], bias, wanted)
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        return {**super().get_config(), "colours": self.colours}
+
+
+def dense(matrix, bias, wanted):
+    """A function x → x·matrix (+ bias), restricted to the `wanted` output features."""
+    if len(wanted) < matrix.shape[-1]:
+        matrix = tf.gather(matrix, wanted, axis=-1)
+        bias = None if bias is None else tf.gather(bias, wanted)
+    if bias is None:
+        return lambda x: tf.matmul(x, matrix)
+    return lambda x: tf.nn.bias_add(tf.matmul(x, matrix), bias)

@@ -1,0 +1,368 @@
+"""The contract of every density model of the family (DensityModel) and what they share.
+
+A density model is a Keras model over integer images x [N, H, W, C] with values 0…levels−1, which
+factorises p(x | condition) over values in the order (row, column, colour). A family gives
+
+- `parameter_map`: the parameters of the likelihood at all positions in one parallel pass;
+- `incremental`: the same network as an `IncrementalView`, one row and one pixel at a time.
+
+Everything else (log-probabilities, sampling, completion, Keras' fit) is here, once.
+"""
+
+import abc
+import functools
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gated_pixelcnn import likelihoods, sampling
+from gated_pixelcnn.layers import Condition
+
+
+class DensityModel(keras.Model):
+    """Base class of the families.
+
+    Attributes:
+      image_shape: (H, W, C).
+      levels: number of values that a colour of a pixel can take.
+      likelihood: the `likelihoods.Likelihood` that gives the parameter map its meaning.
+      condition_kind: None, "label", "vector" or "spatial".
+      condition_size: number of classes, length of the vector or number of maps.
+      is_lower_bound: whether `log_prob` is a lower bound and not exact.
+    """
+
+    is_lower_bound = False
+
+    def __init__(
+        self,
+        image_shape,
+        levels=256,
+        likelihood="categorical",
+        components=10,
+        condition=None,
+        condition_size=0,
+        spatial_features=0,
+        **kwargs,
+    ):
+        """Makes what all families share.
+
+        Args:
+          image_shape: (H, W, C) of the images, each at least 1.
+          levels: number of values per colour, 2…256.
+          likelihood: "bernoulli", "categorical", "logistic" or "mixture".
+          components: number of mixture components.
+          condition: None, "label", "vector" or "spatial".
+          condition_size: number of classes, length of the vector or number of maps.
+          spatial_features: maps of the deconvolutional m(h) that makes a label or vector depend on
+            the location; 0 for none.
+          **kwargs: Keras' own (name, dtype).
+
+        Raises:
+          ValueError: an argument out of its range; the message names it and what is allowed.
+        """
+        super().__init__(**kwargs)
+        image_shape = tuple(int(size) for size in image_shape)
+        if len(image_shape) != 3 or min(image_shape) < 1:
+            raise ValueError(f"image_shape must be (height, width, channels), got {image_shape}.")
+        self.image_shape = image_shape
+        self.levels = levels
+        self.likelihood = likelihoods.get(likelihood, image_shape[-1], levels, components)
+        self.condition_kind = condition
+        self.condition_size = condition_size
+        self.condition_map = None
+        if condition is not None:
+            self.condition_map = Condition(
+                condition,
+                condition_size,
+                *image_shape[:2],
+                spatial_features=spatial_features,
+                name="condition",
+                dtype=self.dtype_policy,
+            )
+        elif condition_size or spatial_features:
+            raise ValueError(
+                f"condition_size ({condition_size}) and spatial_features ({spatial_features}) need "
+                "a condition: set condition to 'label', 'vector' or 'spatial'."
+            )
+        self._config = {
+            "image_shape": image_shape,
+            "levels": levels,
+            "likelihood": likelihood,
+            "components": components,
+            "condition": condition,
+            "condition_size": condition_size,
+            "spatial_features": spatial_features,
+        }
+        self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
+
+    # What a family gives.
+
+    @abc.abstractmethod
+    def parameter_map(self, x, condition, training=False):
+        """The network in one parallel pass.
+
+        Args:
+          x: scaled images [N, H, W, C], see `scale`.
+          condition: output of `condition_map` or None.
+          training: whether dropout and the like are on.
+
+        Returns:
+          Raw outputs [N, H, W, likelihood.parameters_per_pixel].
+        """
+
+    @abc.abstractmethod
+    def incremental(self, num, condition):
+        """The same network and weights as a `sampling.IncrementalView`.
+
+        Args:
+          num: number of images N, a scalar tensor.
+          condition: output of `condition_map` or None.
+
+        Returns:
+          The view.
+        """
+
+    # The contract.
+
+    @property
+    def colours(self):
+        """Number of colour groups: 1 where a pixel's colours share their parameters."""
+        return 1 if self.likelihood.colours_share_parameters else self.image_shape[-1]
+
+    def scale(self, images):
+        """Integers 0…levels−1 → the network's input −1…1, in the dtype of computation."""
+        x = tf.cast(images, self.compute_dtype)
+        return x * (2.0 / (self.levels - 1)) - 1.0
+
+    def call(self, images, condition=None, training=False):
+        """The parameter map of the likelihood at all positions, in one parallel pass.
+
+        Args:
+          images: integers 0…levels−1 [N, H, W, C].
+          condition: labels [N], vectors [N, D] or maps [N, H, W, D], or None.
+          training: whether dropout and the like are on.
+
+        Returns:
+          Parameters [N, H, W, C, …], or [N, H, W, …] where a pixel's colours share them. Those at a
+          position depend on the values before it only.
+        """
+        if self.condition_map is not None:
+            condition = self.condition_map(condition)
+        return self.likelihood.parameters(
+            self.parameter_map(self.scale(images), condition, training=training)
+        )
+
+    def value_log_prob(self, images, condition=None):
+        """Log-probability of every value given those before it.
+
+        Args:
+          images: integers 0…levels−1 [N, H, W, C].
+          condition: what the model is conditioned on, or None.
+
+        Returns:
+          Nats [N, H, W, C], at most 0; their sum over an image is `log_prob`.
+
+        Raises:
+          ValueError: images or a condition that do not fit the model.
+        """
+        images = self.check_images(images)
+        condition = self.check_condition(condition, images.shape[0])
+        return self._value_log_prob_graph(images, condition)
+
+    def log_prob(self, images, condition=None):
+        """Log-probability of images, exact unless `is_lower_bound`.
+
+        Args:
+          images: integers 0…levels−1 [N, H, W, C].
+          condition: what the model is conditioned on, or None.
+
+        Returns:
+          Nats [N].
+
+        Raises:
+          ValueError: images or a condition that do not fit the model.
+        """
+        return tf.reduce_sum(self.value_log_prob(images, condition), axis=[1, 2, 3])
+
+    def sample(
+        self,
+        num=None,
+        condition=None,
+        seed=0,
+        temperature=1.0,
+        given=None,
+        known=None,
+        first=0,
+        jit=None,
+    ):
+        """Draws images, or completes given ones, at about the cost of one forward pass.
+
+        Args:
+          num: number of images; may be left out where `condition` or `given` tells it.
+          condition: what the model is conditioned on, one for every image, or None.
+          seed: integer; the same seed gives the same images.
+          temperature: above 0; below 1 draws likelier values, 1 is the model itself.
+          given: integers [N, H, W, C] or [1, H, W, C] of which some values are kept.
+          known: booleans that broadcast to [N, H, W, C]; True keeps the value of `given`.
+          first: index of the first image: image i draws from the random stream (seed, first + i),
+            so a large batch may be cut anywhere.
+          jit: whether XLA compiles the sampler; None chooses by what was measured.
+
+        Returns:
+          uint8 [N, H, W, C].
+
+        Raises:
+          ValueError: arguments that do not fit the model or each other.
+        """
+        if (given is None) != (known is None):
+            raise ValueError("given and known go together: the images and which values to keep.")
+        sizes = [len(a) for a in (condition, given) if a is not None]
+        if num is None and not sizes:
+            raise ValueError("num, the number of images to sample, is missing.")
+        num = max(sizes) if num is None else int(num)
+        if num < 1:
+            raise ValueError(f"num must be at least 1, got {num}.")
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature}.")
+        condition = self.check_condition(condition, num)
+        if given is not None:
+            shape = (num, *self.image_shape)
+            given = tf.broadcast_to(self.check_images(given), shape)
+            known = tf.broadcast_to(tf.cast(known, tf.bool), shape)
+        noise = sampling.noise(seed, first + tf.range(num), self)
+        jit = self.jit_sampling if jit is None else jit
+        graph = self._sample_jit_graph if jit else self._sample_graph
+        return graph(noise, condition, tf.constant(temperature, tf.float32), given, known)
+
+    # Graphs, traced once for any batch size.
+
+    @functools.cached_property
+    def _value_log_prob_graph(self):
+        return tf.function(self.value_log_prob_of, reduce_retracing=True, autograph=False)
+
+    @functools.cached_property
+    def _sample_graph(self):
+        return tf.function(functools.partial(sampling.sample, self), autograph=False)
+
+    @functools.cached_property
+    def _sample_jit_graph(self):
+        return tf.function(functools.partial(sampling.sample, self), autograph=False, jit_compile=True)
+
+    @property
+    def jit_sampling(self):
+        """Whether XLA is expected to sample faster; a family overrides it by measurement."""
+        return False
+
+    def value_log_prob_of(self, images, condition=None, training=False):
+        """`value_log_prob` without checks, for use inside a graph."""
+        return self.likelihood.log_prob(self(images, condition, training=training), images)
+
+    # What a user may have got wrong.
+
+    def check_images(self, images):
+        """Returns images as a uint8 tensor, or raises the ValueError that says what does not fit."""
+        images = images if tf.is_tensor(images) else np.asarray(images)
+        shape = tuple(images.shape)
+        if len(shape) != 4 or shape[1:] != self.image_shape:
+            raise ValueError(
+                f"images must have the shape [N, {', '.join(map(str, self.image_shape))}] of this "
+                f"model, got {list(shape)}."
+            )
+        dtype = tf.as_dtype(images.dtype)
+        if not (dtype.is_integer or dtype.is_bool):
+            raise ValueError(
+                f"images must be integers 0…{self.levels - 1} (uint8), not {dtype.name}."
+            )
+        if is_known(images) and shape[0]:
+            low, high = int(np.min(images)), int(np.max(images))
+            if low < 0 or high >= self.levels:
+                raise ValueError(
+                    f"images must have values 0…{self.levels - 1} for a model of {self.levels} "
+                    f"levels, got {low}…{high}."
+                )
+        return tf.cast(images, tf.uint8)
+
+    def check_condition(self, condition, num):
+        """Returns the condition as a tensor, or raises the ValueError that says what is wrong."""
+        kind, size = self.condition_kind, self.condition_size
+        if kind is None:
+            if condition is not None:
+                raise ValueError("this model is unconditional: it takes no condition.")
+            return None
+        shape = {
+            "label": (num,),
+            "vector": (num, size),
+            "spatial": (num, *self.image_shape[:2], size),
+        }[kind]
+        if condition is None:
+            raise ValueError(
+                f"this model is conditioned on a {kind}: condition is missing "
+                f"(shape {list(shape)})."
+            )
+        condition = condition if tf.is_tensor(condition) else np.asarray(condition)
+        if tuple(condition.shape) != shape:
+            raise ValueError(
+                f"the {kind} condition must have shape {list(shape)}, got {list(condition.shape)}."
+            )
+        dtype = tf.as_dtype(condition.dtype)
+        if kind != "label":
+            return tf.cast(condition, tf.float32)
+        if not dtype.is_integer:
+            raise ValueError(f"labels must be integers 0…{size - 1}, not {dtype.name}.")
+        if is_known(condition) and num:
+            low, high = int(np.min(condition)), int(np.max(condition))
+            if low < 0 or high >= size:
+                raise ValueError(
+                    f"labels must be 0…{size - 1} for a model of {size} classes, got {low}…{high}."
+                )
+        return tf.cast(condition, tf.int32)
+
+    # Keras.
+
+    def build(self, input_shape=None):
+        """Makes all weights; a family extends it. They depend on the constructor's arguments only.
+
+        Args:
+          input_shape: ignored; Keras passes it.
+        """
+        if self.condition_map is not None:
+            self.condition_map.build()
+        self.built = True
+
+    def loss_bits_per_dim(self, images, condition, training):
+        """Bits/dim of every image [N]: what training minimises the mean of."""
+        nats = self.value_log_prob_of(images, condition, training)
+        return -tf.reduce_mean(nats, axis=[1, 2, 3]) / math.log(2)
+
+    def train_step(self, data):
+        """Keras' step: data is images, or (images, condition) as tf.data sets of pairs give."""
+        images, condition, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            bits = self.loss_bits_per_dim(images, condition, training=True)
+            loss = self.optimizer.scale_loss(tf.reduce_mean(bits))
+        weights = self.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        self._bits_per_dim.update_state(bits)
+        return {"bits_per_dim": self._bits_per_dim.result()}
+
+    def test_step(self, data):
+        """Keras' evaluation step, see `train_step`."""
+        images, condition, _ = keras.utils.unpack_x_y_sample_weight(data)
+        self._bits_per_dim.update_state(self.loss_bits_per_dim(images, condition, False))
+        return {"bits_per_dim": self._bits_per_dim.result()}
+
+    @property
+    def metrics(self):
+        """Keras resets these at every epoch."""
+        return [self._bits_per_dim]
+
+    def get_config(self):
+        """See `keras.Model.get_config`."""
+        return {"name": self.name, "dtype": keras.saving.serialize_keras_object(self.dtype_policy), **self._config}
+
+
+def is_known(array):
+    """Whether an array's values can be looked at: not inside a graph that is being traced."""
+    return not tf.is_symbolic_tensor(array)

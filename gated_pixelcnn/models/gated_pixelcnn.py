@@ -1,0 +1,223 @@
+"""Gated PixelCNN and Conditional PixelCNN.
+
+Source: "Conditional Image Generation with PixelCNN Decoders", van den Oord, Kalchbrenner, Vinyals,
+Espeholt, Graves, Kavukcuoglu, 2016b, sections 2.1–2.4 and Figure 2.
+
+What the paper leaves open, and our choice (BUILD_NOTES.md tells why):
+- first layer: a gated layer of both stacks with a kernel of its own, mask A, no residual;
+- skips: 1×1 from every gate, summed into the head; the paper shows only the residual (option);
+- head: ReLU → 1×1 → ReLU → 1×1;
+- colours: every horizontal 1×1 is masked type B, contiguous groups within each half of 2p.
+"""
+
+import keras
+import tensorflow as tf
+
+from gated_pixelcnn.layers import GatedBlock, Head, SkipSum, colour_groups
+from gated_pixelcnn.layers.gated_block import concat
+from gated_pixelcnn.models.base import DensityModel
+
+
+@keras.saving.register_keras_serializable("gated_pixelcnn")
+class GatedPixelCNN(DensityModel):
+    """A stack of gated blocks (Figure 2) between an image and the parameters of its likelihood."""
+
+    def __init__(
+        self,
+        image_shape,
+        levels=256,
+        features=96,
+        layers=12,
+        kernel_size=3,
+        first_kernel_size=7,
+        head_features=None,
+        residual=True,
+        skips=True,
+        **kwargs,
+    ):
+        """Makes the model.
+
+        Args:
+          image_shape: (H, W, C).
+          levels: number of values per colour, 2…256.
+          features: p, feature maps of each stack; a multiple of the number of colour groups.
+          layers: number of gated blocks, the first one included.
+          kernel_size: n of the blocks after the first, odd.
+          first_kernel_size: n of the first block, odd.
+          head_features: maps between the head's 1×1 convolutions; as many as `features` by default.
+          residual: whether the horizontal stack has residual connections.
+          skips: whether every block's gate is connected to the head.
+          **kwargs: those of `DensityModel` (likelihood, condition, …) and of Keras.
+
+        Raises:
+          ValueError: an argument out of its range; the message names it and what is allowed.
+        """
+        super().__init__(image_shape, levels, **kwargs)
+        if layers < 1:
+            raise ValueError(f"layers must be at least 1, got {layers}.")
+        head_features = head_features or features
+        own = {
+            "features": features,
+            "layers": layers,
+            "kernel_size": kernel_size,
+            "first_kernel_size": first_kernel_size,
+            "head_features": head_features,
+            "residual": residual,
+            "skips": skips,
+        }
+        self._config.update(own)
+        self.features = features
+        colours, policy = self.colours, self.dtype_policy
+        self.blocks = [
+            GatedBlock(
+                features,
+                kernel_size if i else first_kernel_size,
+                first=i == 0,
+                colours=colours,
+                residual=residual,
+                vertical_output=i < layers - 1,
+                horizontal_output=i < layers - 1 or not skips,
+                name=f"block_{i}",
+                dtype=policy,
+            )
+            for i in range(layers)
+        ]
+        self.skips = SkipSum(head_features, colours, name="skips", dtype=policy) if skips else None
+        outputs = self.likelihood.parameters_per_pixel
+        self.head = Head(head_features, outputs, colours, name="head", dtype=policy)
+
+    def build(self, input_shape=None):
+        """Makes all weights, see `DensityModel.build`."""
+        vertical = horizontal = (None, *self.image_shape)
+        maps = (*vertical[:-1], self.features)
+        condition = None
+        if self.condition_map is not None:
+            condition = (None, None, None, self.condition_map.output_features)
+        for block in self.blocks:
+            block.build(vertical, horizontal, condition)
+            vertical = horizontal = maps
+        if self.skips is not None:
+            self.skips.build([maps] * len(self.blocks))
+            maps = (*maps[:-1], self.skips.filters)
+        self.head.build(maps)
+        super().build()
+
+    def parameter_map(self, x, condition, training=False):
+        """See `DensityModel.parameter_map`."""
+        vertical = horizontal = x
+        gates = []
+        for block in self.blocks:
+            vertical, horizontal, gated = block(vertical, horizontal, condition)
+            gates.append(gated)
+        return self.head(horizontal if self.skips is None else self.skips(gates))
+
+    def incremental(self, num, condition):
+        """See `DensityModel.incremental`."""
+        return GatedPixelCNNView(self, num, condition)
+
+
+class GatedPixelCNNView:
+    """Gated PixelCNN one row and one pixel at a time: a `sampling.IncrementalView`.
+
+    Per row the whole vertical stack advances, over windows of cached rows, and leaves each block's
+    contribution to the row's horizontal pre-activations ("links"). Per pixel and colour only the
+    horizontal stack advances, over windows of cached pixels.
+    """
+
+    def __init__(self, model, num, condition):
+        self.model, self.num, self.dtype = model, num, model.compute_dtype
+        self.projected = [block.project(condition) for block in model.blocks]
+        self.colours = range(model.colours)
+        self.steps = [[block.step(colour) for block in model.blocks] for colour in self.colours]
+        self.heads = [model.head.step(colour) for colour in self.colours]
+        if model.skips is not None:
+            self.skips = [model.skips.step(colour) for colour in self.colours]
+
+    def first_rows(self):
+        """Caches before row 0: every block's last inputs, [N, ⌈n/2⌉−1, W, inputs] of zeros."""
+        width = self.model.image_shape[1]
+        convs = [block.column_conv for block in self.model.blocks]
+        return [
+            tf.zeros((self.num, c.rows_before, width, c.kernel.shape[2]), self.dtype)
+            for c in convs
+        ]
+
+    def row(self, caches, finished, index):
+        """Advances the vertical stack by one row.
+
+        Args:
+          caches: of `first_rows` or of the row before.
+          finished: the image's last finished row, scaled [N, W, C] (zeros before row 0).
+          index: of the row to come.
+
+        Returns:
+          New caches, and the links [W, colours, blocks, N, 2p / colours].
+        """
+        x = finished[:, tf.newaxis]
+        kept, links = [], []
+        for block, cache, projected in zip(self.model.blocks, caches, self.projected, strict=True):
+            window = tf.concat([cache, x], axis=1)
+            kept.append(window[:, 1:])
+            here = [p[:, index][:, tf.newaxis] if is_map(p) else p for p in projected]
+            x, link = block.vertical(block.column_conv.pad_sides(window), here)
+            links.append(link[:, 0])
+        return kept, tf.stack([self._colour_links(links, colour) for colour in self.colours], 1)
+
+    def _colour_links(self, links, colour):
+        """The links' columns of one colour: L × [N, W, 2p] → [W, L, N, 2p / colours]."""
+        links = tf.stack(links)
+        if self.model.colours > 1:
+            width = 2 * self.model.features
+            wanted = colour_groups.columns(width, self.model.colours, colour, halves=2)
+            links = tf.gather(links, wanted, axis=-1)
+        return tf.transpose(links, [2, 0, 1, 3])
+
+    def first_pixels(self):
+        """Caches before pixel 0 of a row: every block's last inputs, lists of zeros [N, inputs]."""
+        convs = [block.row_conv for block in self.model.blocks]
+        return [
+            [tf.zeros((self.num, c.kernel.shape[2]), self.dtype)] * c.pixels_before for c in convs
+        ]
+
+    def pixel(self, caches, links, index, draw):
+        """Advances the horizontal stack by one pixel.
+
+        Args:
+          caches: of `first_pixels` or of the pixel before.
+          links: of `row`.
+          index: of the pixel in its row.
+          draw: function (colour, parameters [N, P]) → the drawn value, scaled [N, values], of this
+            colour or, where they share parameters, of all.
+
+        Returns:
+          New caches.
+        """
+        links = tf.unstack(links[index])  # per colour [L, N, 2p / colours]
+        inputs = [[] for _ in self.model.blocks]  # of this pixel, colour by colour
+        gates = [[] for _ in self.model.blocks]
+        features, hidden = [], []
+        for colour in self.colours:
+            x = None
+            for i, (step, link) in enumerate(
+                zip(self.steps[colour], tf.unstack(links[colour]), strict=True)
+            ):
+                if i > 0:
+                    inputs[i].append(x)
+                window = concat(caches[i] + inputs[i])
+                x, gated = step(window, link, x, gates[i])
+                gates[i].append(gated)
+            if self.model.skips is not None:
+                x = self.skips[colour](concat([g for block in gates for g in block]))
+            features.append(x)
+            y, h = self.heads[colour](concat(features), hidden)
+            hidden.append(h)
+            inputs[0].append(draw(colour, y))
+        return [
+            (cache + [concat(new)])[1:] if cache else cache
+            for cache, new in zip(caches, inputs, strict=True)
+        ]
+
+
+def is_map(projected):
+    """Whether a projected condition has values at every row (and not one for all)."""
+    return tf.is_tensor(projected) and projected.shape[1] != 1
