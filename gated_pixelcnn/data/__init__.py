@@ -1,0 +1,55 @@
+"""Images to learn from: sources (embedded, TFDS, image folder, npz) -> splits -> tf.data.
+
+    config = data.DataConfig(source="folder:photos", image_size=32)
+    images = data.load(config)
+    for batch in images.train.train_batches(batch_size=64, seed=0): ...
+
+Importing this package does not import TensorFlow; loading data does.
+"""
+
+import importlib
+
+from gated_pixelcnn.data.config import DataConfig
+from gated_pixelcnn.data.dataset import Data, DataInfo
+
+__all__ = ["Data", "DataConfig", "DataInfo", "describe", "load"]
+
+
+def _source(config):
+    kind, address = config.parsed_source()
+    return importlib.import_module(f"gated_pixelcnn.data.sources.{kind}"), address
+
+
+def load(config: DataConfig) -> Data:
+    """Loads (or, if they are big, opens) the images of a source.
+
+    Args:
+      config: Which images, and how they are prepared.
+
+    Returns:
+      The splits, with images uint8 [N, H, W, C] of values 0..levels-1.
+
+    Raises:
+      UserError: If the source, the files or the images are not what they should be.
+    """
+    source, address = _source(config)
+    return source.load(address, config)
+
+
+def describe(config: DataConfig) -> DataInfo:
+    """Tells the shape of a source's images and its classes without loading or downloading all.
+
+    What only a look at every image can tell (values out of range, an unreadable file) is left to
+    `load`.
+
+    Args:
+      config: Which images, and how they are prepared.
+
+    Returns:
+      The image shape, the levels and the classes that `load` would give.
+
+    Raises:
+      UserError: If the source is missing or its image shape cannot be known before a download.
+    """
+    source, address = _source(config)
+    return source.describe(address, config)

@@ -1,0 +1,93 @@
+"""The configuration of the data: `config.data`."""
+
+import dataclasses
+
+from gated_pixelcnn.errors import UserError, nearest
+
+SOURCE_KINDS = ("embedded", "tfds", "folder", "npz")
+DEFAULT_EMBEDDED = "fashion_mnist"
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which images, and how they are prepared.
+
+    Attributes:
+      source: `embedded:<name>` (fashion_mnist, tiles32 or digits8; `embedded` alone is
+        fashion_mnist), `tfds:<name>`, `folder:<directory>` or `npz:<file>`.
+      image_size: 0 keeps the images as they are; any other value crops the centre square of each
+        image and averages it down to image_size x image_size pixels.
+      levels: Number of values a colour may take, 2..256: a byte x becomes
+        floor(x * levels / 256), so 2 is a threshold at 128. Images that hold only values below
+        `levels` are taken as they are (images of 0 and 1 need levels=2).
+      gray: Whether colour images become gray (ITU-R 601 luma).
+      flips: Whether training images are mirrored left-right at random. Split.train_batches takes
+        this as an argument; it is here so that it is part of the configuration.
+      labels: Whether labels are used if the source has them.
+      validation: Number of images held out from the training images where the source has no
+        validation images of its own. -1: a tenth of them, at most 10,000. 0: none; then the
+        test images, if any, serve as validation images.
+      validation_seed: Seed of the choice of the images that are held out.
+      data_dir: Directory of the TFDS data sets; empty: TFDS' default.
+      download: Whether a TFDS data set that is not in `data_dir` is downloaded.
+      memory_limit_mb: Images that take more than this (in 10^6 bytes, decoded) are read from
+        disk while training instead of being loaded.
+    """
+
+    source: str = "embedded:fashion_mnist"
+    image_size: int = 0
+    levels: int = 256
+    gray: bool = False
+    flips: bool = False
+    labels: bool = True
+    validation: int = -1
+    validation_seed: int = 0
+    data_dir: str = ""
+    download: bool = True
+    memory_limit_mb: int = 1500
+
+    def __post_init__(self):
+        """Checks the type and the range of every field; raises UserError."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if type(value) is not field.type:
+                raise UserError(
+                    f"data.{field.name} must be of type {field.type.__name__}, but is "
+                    f"{value!r} of type {type(value).__name__}"
+                )
+        if not 2 <= self.levels <= 256:
+            raise UserError(f"data.levels must be between 2 and 256, but is {self.levels}")
+        if self.image_size < 0:
+            raise UserError(
+                f"data.image_size must be 0 (as it is) or the side in pixels, but is "
+                f"{self.image_size}"
+            )
+        if self.validation < -1:
+            raise UserError(
+                f"data.validation must be a number of images, or -1 for a tenth of the training "
+                f"images, but is {self.validation}"
+            )
+        if self.validation_seed < 0:
+            raise UserError(
+                f"data.validation_seed must not be negative, but is {self.validation_seed}"
+            )
+        if self.memory_limit_mb < 0:
+            raise UserError(
+                f"data.memory_limit_mb must not be negative, but is {self.memory_limit_mb}"
+            )
+        self.parsed_source()
+
+    def parsed_source(self) -> tuple[str, str]:
+        """Returns the kind of the source and its name, directory or file."""
+        kind, _, address = self.source.partition(":")
+        if kind == "embedded":
+            address = address or DEFAULT_EMBEDDED
+        if kind not in SOURCE_KINDS:
+            raise UserError(
+                f"data.source must be embedded:<name>, tfds:<name>, folder:<directory> or "
+                f"npz:<file>, but is {self.source!r}{nearest(kind, SOURCE_KINDS)}"
+            )
+        if not address:
+            what = {"tfds": "a data set name", "folder": "a directory", "npz": "a file"}[kind]
+            raise UserError(f"data.source={self.source!r} needs {what} after '{kind}:'")
+        return kind, address

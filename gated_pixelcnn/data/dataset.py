@@ -1,0 +1,163 @@
+"""What loading gives: a train, a validation and a test split, and what they have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.errors import UserError
+
+if TYPE_CHECKING:
+    from gated_pixelcnn.data.config import DataConfig
+    from gated_pixelcnn.data.split import IndexedSplit, Split
+
+MAX_AUTOMATIC_VALIDATION = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class DataInfo:
+    """What a model must know of the images.
+
+    Attributes:
+      image_shape: (H, W, C).
+      levels: Number of values a colour may take.
+      num_classes: Number of labels; 0 if the images have none.
+      class_names: The names of the classes, in the order of the labels.
+    """
+
+    image_shape: tuple[int, int, int]
+    levels: int
+    num_classes: int
+    class_names: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """The images of a source.
+
+    Attributes:
+      name: The source, as in the configuration.
+      info: Shape, levels and classes; each of its fields is an attribute here, too.
+      train: The images to train on.
+      validation: The images to validate on while training: the source's own, or images held out
+        from the training images, or (nothing held out) the test images. None if there are none.
+      test: The images to evaluate on in the end: the source's own, or the validation images if it
+        has none. None if there are neither.
+    """
+
+    name: str
+    info: DataInfo
+    train: Split
+    validation: Split | None
+    test: Split | None
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return self.info.image_shape
+
+    @property
+    def levels(self) -> int:
+        """Number of values a colour may take."""
+        return self.info.levels
+
+    @property
+    def num_classes(self) -> int:
+        """Number of labels; 0 if the images have none."""
+        return self.info.num_classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the labels."""
+        return self.info.class_names
+
+
+def held_out_count(config: DataConfig, num_train: int) -> int:
+    """Returns how many of the training images are held out for validation.
+
+    Args:
+      config: The configuration, with `validation` -1 for a tenth.
+      num_train: Number of training images of the source.
+
+    Raises:
+      UserError: If no image would be left to train on.
+    """
+    if config.validation == -1:
+        return min(num_train // 10, MAX_AUTOMATIC_VALIDATION)
+    if config.validation >= num_train:
+        raise UserError(
+            f"data.validation={config.validation} leaves nothing to train on: {config.source} has "
+            f"{num_train} training images; choose fewer"
+        )
+    return config.validation
+
+
+def make_data(
+    config: DataConfig,
+    splits: dict[str, Split],
+    class_names: tuple[str, ...],
+) -> Data:
+    """Completes a source's splits by the rules for those that are missing.
+
+    Args:
+      config: The configuration.
+      splits: "train" and, if there are any, "validation" and "test".
+      class_names: The names of the classes; empty if there are no labels.
+    """
+    validation = splits.get("validation") or splits.get("test")
+    test = splits.get("test") or validation
+    train = splits["train"]
+    info = DataInfo(train.image_shape, config.levels, len(class_names), tuple(class_names))
+    return Data(config.source, info, train, validation, test)
+
+
+def hold_out(config: DataConfig, splits: dict[str, IndexedSplit]) -> dict[str, IndexedSplit]:
+    """Takes the validation images from the training images, if the source has none of its own.
+
+    The choice is a function of `validation_seed` and the number of images only; the order of
+    the images is kept.
+    """
+    train = splits["train"]
+    if "validation" in splits:
+        return splits
+    count = held_out_count(config, train.num_images)
+    if count == 0:
+        return splits
+    order = np.random.default_rng(config.validation_seed).permutation(train.num_images)
+    return splits | {
+        "train": train.subset(np.sort(order[count:])),
+        "validation": train.subset(np.sort(order[:count])),
+    }
+
+
+def from_arrays(
+    config: DataConfig,
+    arrays: dict[str, tuple[np.ndarray, np.ndarray | None]],
+    class_names: tuple[str, ...],
+) -> Data:
+    """Makes data of images in memory.
+
+    Args:
+      config: The configuration; the images are of its size and colours already.
+      arrays: Of each split the images, uint8 [N, H, W, C], and the labels, int [N], or None.
+      class_names: The names of the classes; empty if there are no labels.
+
+    Raises:
+      UserError: If the images do not suit the number of levels.
+    """
+    from gated_pixelcnn.data.split import ArraySplit
+
+    highest = max(int(images.max()) for images, _ in arrays.values())
+    splits = {}
+    for name, (images, labels) in arrays.items():
+        images = image_ops.to_levels(images, config.levels, highest, config.source)
+        splits[name] = ArraySplit(images, labels if config.labels else None)
+    if np.ptp(splits["train"].images) == 0:
+        raise UserError(
+            f"all training images of {config.source} are blank at data.levels={config.levels} "
+            f"(their highest value is {highest} of 255)"
+        )
+    return make_data(config, hold_out(config, splits), class_names if config.labels else ())

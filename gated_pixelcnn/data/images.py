@@ -1,0 +1,98 @@
+"""What is done to an image before a model sees it: square, gray, levels."""
+
+import numpy as np
+import PIL.Image
+
+from gated_pixelcnn.errors import UserError
+
+
+def to_square(image: np.ndarray, size: int) -> np.ndarray:
+    """Cuts the centre square out of an image and averages it down.
+
+    Args:
+      image: uint8 [H, W, C].
+      size: Side of the result in pixels; 0 leaves the image as it is.
+
+    Returns:
+      uint8 [size, size, C]; each pixel is the mean of the area that it covers, rounded.
+
+    Raises:
+      UserError: If the image is smaller than that.
+    """
+    height, width = image.shape[:2]
+    if size == 0 or (height, width) == (size, size):
+        return image
+    side = min(height, width)
+    if side < size:
+        raise UserError(
+            f"data.image_size={size} is larger than an image of {height}x{width} (height x width)"
+        )
+    top, left = (height - side) // 2, (width - side) // 2
+    square = image[top : top + side, left : left + side]
+    if side == size:
+        return square
+    # Colour by colour: PIL has no mode for every number of colours.
+    colours = [
+        PIL.Image.fromarray(np.ascontiguousarray(square[..., colour])).resize(
+            (size, size), PIL.Image.Resampling.BOX
+        )
+        for colour in range(image.shape[-1])
+    ]
+    return np.stack([np.asarray(colour) for colour in colours], axis=-1)
+
+
+def to_gray(images: np.ndarray) -> np.ndarray:
+    """Returns the luma (ITU-R 601, as in PIL) of uint8 images [..., 3] as [..., 1].
+
+    Images [..., 1] are gray already.
+
+    Raises:
+      UserError: If the images have another number of colours.
+    """
+    if images.shape[-1] == 1:
+        return images
+    if images.shape[-1] != 3:
+        raise UserError(
+            f"data.gray=True needs images of 1 or 3 colours, but these have {images.shape[-1]}"
+        )
+    luma = images.astype(np.uint32) @ np.array([19595, 38470, 7471], np.uint32)
+    return ((luma + 32768) >> 16).astype(np.uint8)[..., None]
+
+
+def prepare(image: np.ndarray, image_size: int, gray: bool) -> np.ndarray:
+    """Brings one image, uint8 [H, W, C], to the configured size and colours."""
+    image = to_square(image, image_size)
+    return to_gray(image) if gray else image
+
+
+def prepared_shape(shape, image_size: int, gray: bool) -> tuple[int, int, int]:
+    """Returns the shape that `prepare` gives to an image of shape (H, W, C)."""
+    height, width, channels = shape
+    return (image_size or height, image_size or width, 1 if gray else channels)
+
+
+def to_levels(images: np.ndarray, levels: int, highest: int, source: str) -> np.ndarray:
+    """Quantises bytes to levels: floor(x * levels / 256).
+
+    Args:
+      images: uint8, any shape.
+      levels: 2..256.
+      highest: The highest value of the whole data set. If it is below `levels`, the images have
+        been quantised before and are taken as they are.
+      source: Their name, for the error.
+
+    Returns:
+      uint8 of the same shape, values 0..levels-1.
+
+    Raises:
+      UserError: If the images are binarized but `levels` is not 2.
+    """
+    if highest <= 1 and levels != 2:
+        raise UserError(
+            f"the images of {source} have no value above {highest}: they are binarized; set "
+            f"data.levels=2 (it is {levels})"
+        )
+    if highest < levels:
+        return images
+    table = np.arange(256) * levels // 256
+    return table.astype(np.uint8)[images]

@@ -1,0 +1,1 @@
+"""One module per kind of source, each with `load(address, config)` and `describe(...)`."""

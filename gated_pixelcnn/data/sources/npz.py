@@ -1,0 +1,196 @@
+"""Source `npz:<file>`: arrays x_train, y_train, x_test, y_test as in Keras' data sets.
+
+Only x_train is required; x_val and y_val are the validation images, class_names the names of the
+classes. Images are [N, H, W] or [N, H, W, C]: bytes 0..255, or 0 and 1 (or False and True) where
+they are binarized, or any values below `data.levels`. Labels are integers [N] or [N, 1].
+"""
+
+import contextlib
+import os
+import pickle
+import zipfile
+import zlib
+
+import numpy as np
+
+from gated_pixelcnn.data import dataset
+from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.errors import UserError, nearest
+
+SPLITS = {"train": "train", "validation": "val", "test": "test"}
+MAX_CHANNELS = 4
+
+
+def load(path, config):
+    """Loads an npz file; see data.load."""
+    arrays = {}
+    with _opened(path) as archive:
+        names = _class_names(archive, path, config)
+        for split, suffix in SPLITS.items():
+            key = f"x_{suffix}"
+            if key in archive:
+                images = _as_images(_read(archive, key, path), f"{key} of {path}")
+                labels = _labels(archive, suffix, path, config)
+                if labels is not None and len(labels) != len(images):
+                    raise UserError(
+                        f"{path} has {len(images)} images in {key} but {len(labels)} labels in "
+                        f"y_{suffix}"
+                    )
+                arrays[split] = _prepared(images, config), labels
+    shapes = {images.shape[1:] for images, _ in arrays.values()}
+    if len(shapes) > 1:
+        raise UserError(
+            f"the splits of {path} have images of different shapes: "
+            f"{', '.join(map(str, sorted(shapes)))}; set data.image_size and data.gray, or make "
+            f"them equal"
+        )
+    return dataset.from_arrays(config, arrays, names)
+
+
+def describe(path, config):
+    """Describes an npz file by its array headers and labels; see data.describe."""
+    with _opened(path) as archive:
+        shape, dtype = _header(archive, "x_train", path)
+        _check_images(shape, dtype, f"x_train of {path}")
+        names = _class_names(archive, path, config)
+    shape = shape[1:] if len(shape) == 4 else (*shape[1:], 1)
+    shape = image_ops.prepared_shape(shape, config.image_size, config.gray)
+    return dataset.DataInfo(shape, config.levels, len(names), names)
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """Opens an npz file and checks that it has training images."""
+    if not os.path.isfile(path):
+        raise UserError(f"there is no file {path}")
+    with _readable(path):
+        archive = np.load(path, allow_pickle=False)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise UserError(f"{path} holds one array; save it by np.savez(file, x_train=array)")
+    with archive:
+        if "x_train" not in archive:
+            raise UserError(
+                f"{path} has no array x_train, only {', '.join(archive.files) or 'nothing'}"
+                f"{nearest('x_train', archive.files) if archive.files else ''}"
+            )
+        yield archive
+
+
+@contextlib.contextmanager
+def _readable(what):
+    """Turns the many errors of reading a bad file into one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+        pickle.UnpicklingError,
+    ) as error:
+        if "pickle" in str(error).lower():
+            raise UserError(
+                f"{what} holds pickled objects, which are not loaded because they can run code; "
+                f"save plain arrays of numbers by np.savez"
+            ) from error
+        raise UserError(
+            f"{what} cannot be read: it is truncated, corrupt or not an npz file ({error})"
+        ) from error
+
+
+def _read(archive, key, path):
+    with _readable(f"{key} of {path}"):
+        return archive[key]
+
+
+def _header(archive, key, path):
+    """Reads the shape and the type of an array without the array."""
+    with _readable(f"{key} of {path}"), archive.zip.open(f"{key}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read = np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _check_images(shape, dtype, what):
+    if dtype.kind not in "bui":
+        raise UserError(
+            f"{what} is of type {dtype}; images must be whole numbers 0..255: multiply by 255 if "
+            f"they are 0..1, and save as uint8"
+        )
+    if len(shape) not in (3, 4) or 0 in shape:
+        raise UserError(
+            f"{what} has shape {shape}; images must be [N, H, W] or [N, H, W, C], none of them 0"
+        )
+    if len(shape) == 4 and shape[-1] > MAX_CHANNELS:
+        raise UserError(
+            f"{what} has shape {shape}, so {shape[-1]} colours; there may be 1 to {MAX_CHANNELS}, "
+            f"and they are the last axis: [N, H, W, C]"
+        )
+
+
+def _as_images(array, what):
+    """Checks an array and returns it as uint8 [N, H, W, C]."""
+    _check_images(array.shape, array.dtype, what)
+    if array.dtype != np.uint8 and (array.min() < 0 or array.max() > 255):
+        raise UserError(
+            f"{what} has values {array.min()}..{array.max()}; images must be within 0..255"
+        )
+    array = array.astype(np.uint8, copy=False)
+    return array if array.ndim == 4 else array[..., None]
+
+
+def _prepared(images, config):
+    """The same as image_ops.prepare of each image, without a loop if the size fits."""
+    if config.image_size:
+        images = np.stack([image_ops.to_square(image, config.image_size) for image in images])
+    return image_ops.to_gray(images) if config.gray else images
+
+
+def _labels(archive, suffix, path, config):
+    """Returns the labels of a split, int32 [N], or None if the file has none at all."""
+    key = f"y_{suffix}"
+    present = [f"y_{s}" for s in SPLITS.values() if f"x_{s}" in archive and f"y_{s}" in archive]
+    if not config.labels or not present:
+        return None
+    if key not in archive:
+        raise UserError(
+            f"{path} has labels {', '.join(present)} but no {key}; add it or set data.labels=False"
+        )
+    labels = _read(archive, key, path)
+    what = f"{key} of {path}"
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "ui":
+        raise UserError(
+            f"{what} has shape {labels.shape} and type {labels.dtype}; labels must be whole "
+            f"numbers [N] (for one-hot labels: argmax), or set data.labels=False"
+        )
+    if labels.size and not 0 <= labels.min() <= labels.max() < 2**31:
+        raise UserError(f"{what} has values {labels.min()}..{labels.max()}; labels start at 0")
+    return labels.astype(np.int32)
+
+
+def _class_names(archive, path, config):
+    """Returns the names of the classes: those of the file, or the numbers as text."""
+    splits = [suffix for suffix in SPLITS.values() if f"x_{suffix}" in archive]
+    labels = [_labels(archive, suffix, path, config) for suffix in splits]
+    if labels[0] is None:
+        return ()
+    count = 1 + max(int(part.max()) for part in labels if part.size)
+    if "class_names" not in archive:
+        return tuple(str(label) for label in range(count))
+    names = _read(archive, "class_names", path)
+    if names.ndim != 1 or len(names) < count:
+        raise UserError(
+            f"class_names of {path} must be a list of at least {count} names, one per label, but "
+            f"has shape {names.shape}"
+        )
+    return tuple(str(name) for name in names)

@@ -1,0 +1,202 @@
+"""A split: a number of images, and the batches that are made of them.
+
+The batch of step t is a function of (seed, t) only, so that training resumes exactly from its
+step number, and shard i of n is a slice of it, so that n replicas together see what one would.
+"""
+
+import abc
+
+import numpy as np
+import tensorflow as tf
+
+from gated_pixelcnn.errors import UserError
+
+
+class Split(abc.ABC):
+    """Images in order, with or without labels.
+
+    Attributes:
+      num_images: How many.
+      image_shape: (H, W, C).
+      has_labels: Whether batches have labels.
+    """
+
+    num_images: int
+    image_shape: tuple[int, int, int]
+    has_labels: bool
+
+    def train_batches(
+        self,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        num_shards: int = 1,
+        shard_index: int = 0,
+        flips: bool = False,
+    ) -> tf.data.Dataset:
+        """Returns the endless batches of training, shuffled anew in every epoch.
+
+        The last images of an epoch that do not fill a batch are left out of that epoch.
+
+        Args:
+          batch_size: Global batch size: that of all shards together.
+          seed: Seed of the order and of the flips.
+          start_step: Number of batches to jump over.
+          num_shards: Number of equal slices that each batch is cut into.
+          shard_index: Which slice this dataset gives.
+          flips: Whether each image is mirrored left-right with probability one half.
+
+        Returns:
+          Dataset of (images uint8 [batch_size / num_shards, H, W, C], labels int32
+          [batch_size / num_shards]), or of (images,) if the split has no labels.
+
+        Raises:
+          UserError: If the batch is larger than the split or not divisible by `num_shards`.
+        """
+        if not 1 <= batch_size <= self.num_images:
+            raise UserError(
+                f"the batch size must be between 1 and the number of training images, which is "
+                f"{self.num_images}, but is {batch_size}"
+            )
+        if batch_size % num_shards:
+            raise UserError(
+                f"a batch size of {batch_size} cannot be divided by {num_shards} replicas"
+            )
+        share = batch_size // num_shards
+        shard = slice(shard_index * share, (shard_index + 1) * share)
+        examples = self._train_examples(batch_size, seed, start_step, shard)
+        steps = tf.data.Dataset.range(start_step, tf.int64.max)
+
+        def flip(step, batch):
+            flipped = _random_flips(batch[0], seed, step, batch_size, shard)
+            return (flipped, *batch[1:])
+
+        if flips:
+            examples = tf.data.Dataset.zip(steps, examples).map(
+                flip, num_parallel_calls=tf.data.AUTOTUNE
+            )
+        return _finished(examples)
+
+    def eval_batches(self, batch_size: int) -> tf.data.Dataset:
+        """Returns all the images once and in order; the last batch may be smaller.
+
+        Args:
+          batch_size: Number of images of each batch but the last.
+
+        Returns:
+          Dataset of (images uint8 [batch_size, H, W, C], labels int32 [batch_size]), or of
+          (images,) if the split has no labels.
+        """
+        if batch_size < 1:
+            raise UserError(f"the batch size must be at least 1, but is {batch_size}")
+        return _finished(self._eval_examples(batch_size))
+
+    def take(self, num: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns the first `num` images, uint8 [num, H, W, C], and their labels or None."""
+        batch = next(iter(self.eval_batches(min(num, self.num_images))))
+        return batch[0].numpy(), batch[1].numpy() if self.has_labels else None
+
+    @abc.abstractmethod
+    def _train_examples(self, batch_size, seed, start_step, shard):
+        """Batches as of train_batches, without flips."""
+
+    @abc.abstractmethod
+    def _eval_examples(self, batch_size):
+        """Batches as of eval_batches."""
+
+
+class IndexedSplit(Split):
+    """A split whose images can be had by their numbers, in any order."""
+
+    @abc.abstractmethod
+    def subset(self, indices: np.ndarray) -> "IndexedSplit":
+        """Returns the split of the images of these numbers, in this order."""
+
+    @abc.abstractmethod
+    def _fetch(self, indices):
+        """Maps int64 [B] to (images, labels) or (images,), in a graph."""
+
+    def _train_examples(self, batch_size, seed, start_step, shard):
+        steps_per_epoch = self.num_images // batch_size
+        first_epoch, first_step = divmod(start_step, steps_per_epoch)
+
+        def epoch_of_batches(epoch):
+            order = tf.random.experimental.stateless_shuffle(
+                tf.range(self.num_images, dtype=tf.int64), seed=(seed, epoch), alg="philox"
+            )
+            batches = tf.reshape(order[: steps_per_epoch * batch_size], (-1, batch_size))
+            skipped = tf.where(epoch == first_epoch, np.int64(first_step), np.int64(0))
+            return tf.data.Dataset.from_tensor_slices(batches[skipped:, shard])
+
+        epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+        return epochs.flat_map(epoch_of_batches).map(
+            self._fetch, num_parallel_calls=tf.data.AUTOTUNE
+        )
+
+    def _eval_examples(self, batch_size):
+        starts = tf.data.Dataset.range(0, self.num_images, batch_size)
+
+        def fetch(start):
+            end = tf.minimum(start + batch_size, self.num_images)
+            return self._fetch(tf.range(start, end, dtype=tf.int64))
+
+        return starts.map(fetch, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+class ArraySplit(IndexedSplit):
+    """Images in memory.
+
+    Attributes:
+      images: uint8 [N, H, W, C], values 0..levels-1.
+      labels: int32 [N], or None.
+    """
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray | None = None):
+        """Keeps the arrays; see the attributes."""
+        self.images = images
+        self.labels = None if labels is None else labels.astype(np.int32)
+        self.num_images = len(images)
+        self.image_shape = tuple(images.shape[1:])
+        self.has_labels = labels is not None
+        self._tensors = None
+
+    def subset(self, indices):
+        """Returns the split of the images of these numbers, in this order."""
+        labels = None if self.labels is None else self.labels[indices]
+        return ArraySplit(self.images[indices], labels)
+
+    def _fetch(self, indices):
+        return tuple(tf.gather(tensor, indices) for tensor in self._tensors)
+
+    def _train_examples(self, *args):
+        self._make_tensors()
+        return super()._train_examples(*args)
+
+    def _eval_examples(self, *args):
+        self._make_tensors()
+        return super()._eval_examples(*args)
+
+    def _make_tensors(self):
+        # Once and outside of any graph: a dataset then refers to them instead of copying them.
+        if self._tensors is None:
+            with tf.init_scope(), tf.device("CPU:0"):
+                arrays = [self.images] + ([self.labels] if self.has_labels else [])
+                self._tensors = [tf.constant(array) for array in arrays]
+
+
+def _random_flips(images, seed, step, batch_size, shard):
+    """Mirrors each image with probability one half; a function of (seed, step) only."""
+    # -1 - step: no seed of the shuffling, (seed, epoch), is ever the same.
+    bits = tf.random.stateless_uniform(
+        (batch_size,), (seed, -1 - step), None, None, tf.uint32, alg="philox"
+    )
+    mirrored = (bits >= 2**31)[shard, None, None, None]
+    return tf.where(mirrored, images[:, :, ::-1], images)
+
+
+def _finished(dataset):
+    options = tf.data.Options()
+    options.deterministic = True
+    # Batches are sharded already; tf.distribute must not do it again.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)

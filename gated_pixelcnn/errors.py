@@ -1,0 +1,98 @@
+"""Errors of the user, and the frame in which the command line scripts run.
+
+A user's mistake ends with one clear sentence; a bug keeps its traceback. TensorFlow is not
+imported by importing this module.
+"""
+
+import contextlib
+import difflib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+
+
+class UserError(ValueError):
+    """A user's mistake: a flag, a file, an image, a label, a configuration, a checkpoint.
+
+    Its message is one clear sentence: what was wrong, what was found, what to do.
+    """
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """Returns a hint for an unknown name, to be put at the end of an error message.
+
+    Args:
+      word: The unknown name.
+      candidates: The valid names.
+
+    Returns:
+      `; did you mean 'x'?` if one of the candidates is like the word, or else
+      `; choose from a, b, c` (the first twenty of them, in the order given).
+    """
+    candidates = list(candidates)
+    by_lower_case = {candidate.lower(): candidate for candidate in reversed(candidates)}
+    similar = difflib.get_close_matches(word.lower(), by_lower_case, n=1, cutoff=0.6)
+    if similar:
+        return f"; did you mean {by_lower_case[similar[0]]!r}?"
+    more = ", ..." if len(candidates) > 20 else ""
+    return f"; choose from {', '.join(candidates[:20])}{more}"
+
+
+@contextlib.contextmanager
+def _held_stderr() -> Iterator[None]:
+    """Holds back what is written to file descriptor 2; shows it only if the body fails."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held, os.fdopen(os.dup(2), "wb") as real:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            real.write(held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(real.fileno(), 2)
+
+
+def import_tensorflow_quietly() -> None:
+    """Imports TensorFlow without its start-up noise.
+
+    The log level alone leaves lines that native code writes before it reads the level (about
+    cudart, for example), so file descriptor 2 is held back while TensorFlow starts and looks for
+    devices. Set TF_CPP_MIN_LOG_LEVEL yourself to see TensorFlow's own messages after that.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _held_stderr():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+def run(main: Callable[[list[str]], int | None], load_tensorflow: bool = True) -> None:
+    """Runs a script's main function under absl and exits the process.
+
+    The exit code is what `main` returns (None is 0); 1 after a UserError, printed as one line
+    `error: ...` on stderr; 130 after Ctrl-C. Any other exception keeps its traceback.
+
+    Args:
+      main: Function of the list of arguments that are left after the flags are parsed.
+      load_tensorflow: Whether to import TensorFlow, quietly, before `main`; after the flags are
+        parsed, so that `--help` and wrong flags do not wait for it.
+    """
+    from absl import app
+
+    def main_after_import(argv):
+        if load_tensorflow:
+            import_tensorflow_quietly()
+        return main(argv)
+
+    try:
+        app.run(main_after_import)
+    except UserError as error:
+        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
