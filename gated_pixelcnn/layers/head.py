@@ -48,7 +48,8 @@ class SkipSum(keras.layers.Layer):
         kernel = tf.cast(self.kernel, self.compute_dtype)
         if self.colours > 1:
             kernel *= tf.constant(self.mask, kernel.dtype)
-        y = tf.matmul(concat(gated), tf.reshape(kernel, [-1, self.filters]))
+        kernel = tf.reshape(kernel, [1, 1, -1, self.filters])
+        y = tf.nn.conv2d(concat(gated), kernel, strides=1, padding="VALID")
         return tf.nn.bias_add(y, tf.cast(self.bias, y.dtype))
 
     def step(self, colour):

@@ -71,11 +71,7 @@ class WindowConv2D(keras.layers.Layer):
           The output maps.
         """
         kernel, bias = self.weights_now()
-        rows, cols = self.kernel_shape
-        if (rows, cols) == (1, 1):
-            y = tf.nn.conv2d(window, kernel, strides=1, padding="VALID")
-        else:
-            y = tf.nn.conv2d(window, kernel, strides=1, padding="VALID")
+        y = tf.nn.conv2d(window, kernel, strides=1, padding="VALID")
         return y if bias is None else tf.nn.bias_add(y, bias)
 
     def get_config(self):
