@@ -1,0 +1,39 @@
+# Needs only Python 3.11 or newer, git and make. Everything is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_DIR ?= runs/demo
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint clean
+
+# Trains on the embedded data, evaluates and samples: at most 10 minutes on 2 cores.
+demo: $(VENV)/.installed
+	$(BIN)/python train.py --config=demo --workdir=$(DEMO_DIR)
+	$(BIN)/python evaluate.py --workdir=$(DEMO_DIR)
+	$(BIN)/python sample.py --workdir=$(DEMO_DIR) --num=40
+	@echo "TensorBoard:  $(BIN)/tensorboard --logdir=$(DEMO_DIR)/tensorboard"
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; $(PYTHON) is older (try make PYTHON=python3.12)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python setup.py constraints.txt
+	@echo "Installing the pinned dependencies into $(VENV) (a few minutes the first time) ..."
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP_INSTALL) --editable ".[test]" ruff
+	@touch $@

@@ -1,0 +1,88 @@
+"""From a configuration, or from the work directory of a run, to a model."""
+
+from gated_pixelcnn import data
+from gated_pixelcnn.checkpoints import Checkpoints, assign
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.families import FAMILIES
+from gated_pixelcnn.run_directory import RunDirectory
+
+
+def build_model(config, image_shape=None, levels=None, condition_size=None):
+    """Builds the model of a configuration, freshly initialised.
+
+    What is not given is looked up in the data set of the configuration.
+
+    Args:
+      config: ConfigDict of get_config.
+      image_shape: (H, W, C) of the images.
+      levels: Number of values of a colour.
+      condition_size: Number of classes, length of the vector or number of maps, for a model with
+        a condition.
+
+    Returns:
+      The model, built.
+
+    Raises:
+      UserError: a value of `config.model` is out of its range, or the data have no labels for a
+        model that is conditioned on the label.
+    """
+    arguments = dict(config.model)
+    family = FAMILIES[arguments.pop("family")]
+    kind = arguments.get("condition")
+    needs_classes = kind == "label" and condition_size is None
+    if image_shape is None or levels is None or needs_classes:
+        info = data.describe(data.DataConfig(**config.data))
+        image_shape = info.image_shape if image_shape is None else image_shape
+        levels = info.levels if levels is None else levels
+        if needs_classes:
+            condition_size = info.num_classes
+            if not condition_size:
+                raise UserError(
+                    f"model.condition=label needs labels, but {config.data.source} has none (or "
+                    "data.labels is off); set model.condition=none"
+                )
+    try:
+        model = family(
+            image_shape=tuple(image_shape),
+            levels=levels,
+            condition_size=(condition_size or 0) if kind else 0,
+            **arguments,
+        )
+        model.build()
+    except (ValueError, TypeError) as error:
+        raise UserError(f"config.model: {error}") from error
+    return model
+
+
+def load(workdir, checkpoint="best"):
+    """Loads the model of a run.
+
+    Args:
+      workdir: The work directory that was given to train.
+      checkpoint: "best" (by the validation bits/dim; the latest one if there was no validation)
+        or "latest".
+
+    Returns:
+      The model with its averaged (EMA) weights.
+
+    Raises:
+      UserError: the directory holds no run, no checkpoint, or none that is whole.
+    """
+    if checkpoint not in ("best", "latest"):
+        raise UserError(f"checkpoint must be 'best' or 'latest', but is {checkpoint!r}")
+    run = RunDirectory(workdir)
+    record = run.read_config()
+    checkpoints = Checkpoints(run.checkpoints)
+    found = (checkpoints.best() if checkpoint == "best" else None) or checkpoints.latest()
+    if found is None:
+        raise UserError(
+            f"{run.path} has no checkpoint yet; wait for the first one, or train longer"
+        )
+    arrays, _ = found
+    model = build_model(
+        record["config"], record["image_shape"], record["levels"], record["condition_size"]
+    )
+    assign("weights", model.weights, arrays, run.checkpoints)
+    if any(name.startswith("average/") for name in arrays):
+        assign("average", model.trainable_weights, arrays, run.checkpoints)
+    return model

@@ -1,0 +1,184 @@
+"""Checkpoints: complete or absent, verified on load.
+
+A checkpoint is one npz file of named arrays (an uncompressed zip archive: a CRC-32 of every array
+is in it and is checked when it is read; the directory is at its end, so a truncated file is
+noticed) with one more entry, `meta`, of JSON. It is written under another name, flushed to the
+disk and renamed, so whatever happens while it is written leaves the one before as it was.
+"""
+
+import json
+import os
+import re
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from gated_pixelcnn.errors import UserError
+
+BEST = "best.npz"
+_META = "meta"
+_STEP_FILE = re.compile(r"step-(\d+)\.npz")
+_TEMPORARY = ".tmp"
+
+
+class DamagedCheckpoint(ValueError):
+    """A file that is not a whole checkpoint."""
+
+
+def write(path, arrays, meta):
+    """Writes a checkpoint; `path` then holds it whole, or is as it was before.
+
+    Args:
+      path: Path of the file.
+      arrays: Dict of names and arrays.
+      meta: Anything that JSON can hold.
+
+    Raises:
+      UserError: the file cannot be written; the message says why.
+    """
+    path = Path(path)
+    temporary = path.with_name(path.name + _TEMPORARY)
+    encoded = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            np.savez(file, **{_META: encoded}, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(
+            f"cannot save the checkpoint {path} ({error.strerror or error}); the checkpoints "
+            "before it are still there: make room and start the same command again"
+        ) from error
+
+
+def read(path):
+    """Reads a checkpoint.
+
+    Returns:
+      (arrays, meta): a dict of names and arrays, and what was given to `write`.
+
+    Raises:
+      DamagedCheckpoint: the file is missing, truncated or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        meta = json.loads(arrays.pop(_META).tobytes())
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise DamagedCheckpoint(f"{path} is damaged ({error})") from error
+    return arrays, meta
+
+
+class Checkpoints:
+    """The checkpoints of a run: the latest ones, each with everything that resuming needs, and
+    the best one, with the weights for evaluation and sampling only.
+    """  # noqa: D205
+
+    def __init__(self, directory, keep=3):
+        """Args: directory: of the files; keep: number of latest checkpoints to keep."""
+        self.directory = Path(directory)
+        self.keep = keep
+
+    def steps(self):
+        """Returns the steps of the checkpoints that are there, in order."""
+        if not self.directory.is_dir():
+            return []
+        matches = (_STEP_FILE.fullmatch(path.name) for path in self.directory.iterdir())
+        return sorted(int(match[1]) for match in matches if match)
+
+    def path(self, step):
+        """Returns the path of the checkpoint of a step."""
+        return self.directory / f"step-{step:09d}.npz"
+
+    def save(self, step, arrays, meta):
+        """Writes the checkpoint of a step, then deletes all but the latest `keep`."""
+        write(self.path(step), arrays, meta)
+        for old in self.steps()[: -self.keep]:
+            self.path(old).unlink(missing_ok=True)
+
+    def save_best(self, arrays, meta):
+        """Replaces the best checkpoint."""
+        write(self.directory / BEST, arrays, meta)
+
+    def latest(self, set_aside=False):
+        """Reads the latest checkpoint that is whole; warns of damaged ones after it.
+
+        Args:
+          set_aside: Whether damaged ones are renamed (to *.damaged), so that the run goes on as
+            if they had not been written.
+
+        Returns:
+          (arrays, meta), or None if there is no checkpoint at all.
+
+        Raises:
+          UserError: there are checkpoints and all are damaged.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            try:
+                return read(self.path(step))
+            except DamagedCheckpoint as error:
+                warnings.warn(f"{error}; using the one before it", stacklevel=2)
+                if set_aside:
+                    self.path(step).rename(self.path(step).with_suffix(".damaged"))
+        if steps:
+            raise UserError(
+                f"all checkpoints in {self.directory} are damaged ({len(steps)} tried); "
+                "train again in another work directory"
+            )
+        return None
+
+    def best(self):
+        """Reads the best checkpoint: (arrays, meta); None if missing or (with a warning) damaged."""
+        path = self.directory / BEST
+        if not path.exists():
+            return None
+        try:
+            return read(path)
+        except DamagedCheckpoint as error:
+            warnings.warn(f"{error}; using the latest checkpoint", stacklevel=2)
+            return None
+
+    def remove_unfinished(self):
+        """Deletes what a killed run left half written."""
+        for path in self.directory.glob("*" + _TEMPORARY):
+            path.unlink(missing_ok=True)
+
+
+def named(section, variables):
+    """Names the values of variables by their order: {"weights/0007": array, ...}."""
+    return {f"{section}/{i:04d}": np.asarray(variable) for i, variable in enumerate(variables)}
+
+
+def assign(section, variables, arrays, path=""):
+    """Gives variables the arrays of a section that `named` made.
+
+    Raises:
+      UserError: the arrays are not those of these variables; then none is changed.
+    """
+    found = sorted(name for name in arrays if name.startswith(section + "/"))
+    if len(found) != len(variables):
+        raise UserError(
+            f"the checkpoint {path} is of another model or version: it holds {len(found)} arrays "
+            f"of {section}, {len(variables)} are needed"
+        )
+    for name, variable in zip(found, variables, strict=True):
+        if arrays[name].shape != tuple(variable.shape):
+            raise UserError(
+                f"the checkpoint {path} is of another model or version: {name} has shape "
+                f"{arrays[name].shape}, {tuple(variable.shape)} is needed"
+            )
+    for name, variable in zip(found, variables, strict=True):
+        variable.assign(arrays[name])

@@ -1,0 +1,93 @@
+"""Trains a model, or goes on with a run that was stopped.
+
+python train.py --config=demo --workdir=runs/demo
+python train.py --config=cifar10 --config.model.features=96 --workdir=runs/a
+python train.py --list_presets
+"""
+
+import re
+import sys
+
+from absl import flags
+
+from gated_pixelcnn import errors
+from gated_pixelcnn.errors import UserError
+
+FLAGS = flags.FLAGS
+_OVERRIDE = re.compile(r"--?config\.([^=]+)")
+
+
+def define_flags(argv):
+    """Defines the script's flags, and one for each --config.<key> among the arguments."""
+    flags.DEFINE_string(
+        "config",
+        "demo",
+        "A preset (see --list_presets) or the path of a configuration file. Each of its keys can "
+        "be changed: --config.model.features=96.",
+    )
+    flags.DEFINE_string("workdir", None, "Directory of the run; an existing run is resumed.")
+    flags.DEFINE_bool("list_presets", False, "Print the presets and exit.")
+    for key in _override_keys(argv):
+        flags.DEFINE_string(f"config.{key}", None, "A change of the configuration.")
+
+
+def _override_keys(argv):
+    return dict.fromkeys(match[1] for match in map(_OVERRIDE.match, argv) if match)
+
+
+def main(argv):
+    """Prints the presets or trains; returns the exit code."""
+    from gated_pixelcnn import configs, training
+
+    if len(argv) > 1:
+        raise UserError(f"unexpected argument {argv[1]!r}; flags start with --")
+    if FLAGS.list_presets:
+        print_presets()
+        return 0
+    overrides = [f"{key}={FLAGS[f'config.{key}'].value}" for key in _override_keys(sys.argv)]
+    config = configs.get_config(FLAGS.config, overrides)
+    if not FLAGS.workdir:
+        raise UserError("--workdir is missing: give the directory of the run, such as runs/a")
+    result = training.train(config, FLAGS.workdir)
+    print(summary(result, FLAGS.workdir))
+    return 0
+
+
+def summary(result, workdir):
+    """Says in a few lines how a run ended."""
+    reason = {
+        "steps": "all steps made; raise train.steps to go on",
+        "minutes": "time is up; raise train.minutes to go on",
+    }.get(result.stopped_by, f"{result.stopped_by}; the same command goes on")
+    lines = [f"step {result.step}: {reason}"]
+    if result.best_bits_per_dim is not None:
+        best = f"{result.best_bits_per_dim:.4f} bits/dim at step {result.best_step}"
+        lines.append(f"best validation: {best}")
+    lines.append(f"run: {workdir}")
+    return "\n".join(lines)
+
+
+def print_presets():
+    """Prints a table of the presets: data set, image size, parameters, expected bits/dim."""
+    from gated_pixelcnn import building, configs, data
+
+    rows = [("preset", "data", "size", "parameters", "bits/dim", "")]
+    for name in configs.list_presets():
+        config = configs.get_config(name)
+        info = data.describe(data.DataConfig(**config.data))
+        model = building.build_model(config)
+        size = "x".join(map(str, info.image_shape))
+        parameters = f"{model.count_params():,}"
+        rows.append(
+            (name, config.data.source, size, parameters, config.expected, config.description)
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def run():
+    """Entry point of the script."""
+    define_flags(sys.argv)
+    errors.run(main)

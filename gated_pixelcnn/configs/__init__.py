@@ -1,0 +1,98 @@
+"""Presets: one short file each, with what differs from the defaults (base.py)."""
+
+import importlib.util
+import pkgutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from gated_pixelcnn.configs.base import OPTIONAL
+from gated_pixelcnn.errors import UserError, nearest
+
+DEFAULT = "demo"
+
+
+def list_presets() -> list[str]:
+    """Returns the names of the presets, the default one first."""
+    names = {module.name for module in pkgutil.iter_modules(__path__)} - {"base"}
+    return [DEFAULT, *sorted(names - {DEFAULT})]
+
+
+def get_config(name: str = DEFAULT, overrides: Iterable[str] = ()) -> ConfigDict:
+    """Returns a configuration.
+
+    Args:
+      name: A preset (see list_presets) or the path of a Python file with a function get_config.
+      overrides: Changes as on the command line, without `--config.`: "model.features=96".
+        `none` unsets what has no value by default (model.condition=none).
+
+    Returns:
+      The ConfigDict, locked.
+
+    Raises:
+      UserError: Unknown preset or key, or a value of the wrong type.
+    """
+    config = _load(name)
+    for override in overrides:
+        _override(config, override)
+    return config.lock()
+
+
+def _load(name):
+    path = Path(name)
+    if name in list_presets():
+        path = Path(__file__).parent / f"{name}.py"
+    elif path.suffix != ".py":
+        raise UserError(f"there is no preset {name!r}{nearest(name, list_presets())}")
+    elif not path.is_file():
+        raise UserError(f"there is no configuration file {name}")
+    spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        return module.get_config()
+    except (AttributeError, KeyError, TypeError, SyntaxError) as error:
+        reason = error.args[0] if error.args else error
+        raise UserError(f"the configuration file {path} has an error: {reason}") from error
+
+
+def _override(config, text):
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise UserError(f"--config.{key} needs a value: --config.{key}=...")
+    keys = list(flat(config))
+    if key not in keys:
+        # "features" or "train.features" is most likely the key that ends like this.
+        same_end = [other for other in keys if other.split(".")[-1] == key.split(".")[-1]]
+        hint = f"; did you mean {same_end[0]!r}?" if same_end else nearest(key, keys)
+        raise UserError(f"there is no configuration key {key!r}{hint}")
+    if key == "model.family":
+        raise UserError("model.family belongs to the preset; choose another preset instead")
+    *section, last = key.split(".")
+    for part in section:
+        config = config[part]
+    if value.lower() == "none" and last in OPTIONAL:
+        config[last] = None
+        return
+    kind = config.get_type(last).__name__
+    # The flags of ml_collections know how to read every type.
+    values = flags.FlagValues()
+    argv = ["", f"--config.{last}={value}"]
+    try:
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
+        values(argv)
+    except (flags.IllegalFlagValueError, TypeError) as error:
+        raise UserError(f"{key} must be of type {kind}, but is {value!r}") from error
+
+
+def flat(config, prefix=""):
+    """Flattens nested dicts: {"model.features": 32, ...}."""
+    result = {}
+    for key, value in config.items():
+        if hasattr(value, "items"):
+            result.update(flat(value, f"{prefix}{key}."))
+        else:
+            result[prefix + key] = value
+    return result

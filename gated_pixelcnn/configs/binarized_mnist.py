@@ -1,0 +1,26 @@
+"""Static binarized MNIST, the set of the published nats per image."""
+
+from gated_pixelcnn.configs import base
+
+
+def get_config():
+    """Returns the configuration."""
+    config = base.get_config()
+    config.description = "static binarized MNIST (50k/10k/10k)"
+    config.data.source = "tfds:binarized_mnist"
+    config.data.levels = 2
+    config.model.update(
+        features=64,
+        layers=12,
+        kernel_size=5,
+        likelihood="bernoulli",
+    )
+    config.train.update(
+        steps=100_000,
+        batch_size=64,
+        warmup_steps=500,
+        schedule="cosine",
+        final_fraction=0.01,
+        eval_batch_size=256,
+    )
+    return config

@@ -1,0 +1,31 @@
+"""The embedded Fashion-MNIST images, 16 levels, conditioned on the class: minutes on a CPU."""
+
+from gated_pixelcnn.configs import base
+
+
+def get_config():
+    """Returns the configuration."""
+    config = base.get_config()
+    config.description = "Fashion-MNIST (embedded, 4,000 images), by class, in minutes"
+    config.data.levels = 16
+    config.model.update(
+        features=32,
+        layers=6,
+        kernel_size=3,
+        condition="label",
+    )
+    config.train.update(
+        steps=6000,
+        minutes=6.0,
+        batch_size=32,
+        learning_rate=0.003,
+        warmup_steps=100,
+        schedule="cosine",
+        final_fraction=0.02,
+        eval_every=500,
+        eval_batch_size=100,
+        save_every=500,
+        sample_every=1000,
+        samples=40,
+    )
+    return config

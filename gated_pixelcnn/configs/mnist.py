@@ -1,0 +1,25 @@
+"""MNIST in 256 levels, conditioned on the digit."""
+
+from gated_pixelcnn.configs import base
+
+
+def get_config():
+    """Returns the configuration."""
+    config = base.get_config()
+    config.description = "MNIST, 256 levels, by class"
+    config.data.source = "tfds:mnist"
+    config.model.update(
+        features=64,
+        layers=12,
+        kernel_size=5,
+        condition="label",
+    )
+    config.train.update(
+        steps=100_000,
+        batch_size=64,
+        warmup_steps=500,
+        schedule="cosine",
+        final_fraction=0.01,
+        eval_batch_size=256,
+    )
+    return config

@@ -1,0 +1,105 @@
+"""What a run leaves to look at: metrics.jsonl, TensorBoard, grids of samples."""
+
+import contextlib
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from gated_pixelcnn import images
+from gated_pixelcnn.errors import UserError
+
+
+class Monitor:
+    """Writes the reports of a run; a context manager.
+
+    A line of metrics.jsonl is one report: {"step": 100, "train_bits_per_dim": ...}.
+    """
+
+    def __init__(self, run, step, levels):
+        """Opens the files.
+
+        Args:
+          run: RunDirectory.
+          step: The step at which training starts or resumes: what a run that was stopped reported
+            after it will be reported again, and is removed from metrics.jsonl.
+          levels: Number of values of a colour, for the grids.
+        """
+        self._levels = levels
+        self._samples = run.samples
+        with _clear_errors(run.path):
+            _truncate(run.metrics, step)
+            self._metrics = open(run.metrics, "a")  # noqa: SIM115 (closed by __exit__)
+            self._tensorboard = tf.summary.create_file_writer(str(run.tensorboard))
+        self._path = run.path
+
+    def __enter__(self):
+        """Nothing more to open."""
+        return self
+
+    def __exit__(self, *exception):
+        """Closes the files."""
+        self._metrics.close()
+        self._tensorboard.close()
+
+    def config(self, config):
+        """Shows the configuration as text."""
+        lines = "\n".join("    " + line for line in str(config).splitlines())
+        with self._tensorboard.as_default(step=0):
+            tf.summary.text("config", lines)
+
+    def scalars(self, step, values):
+        """Reports numbers.
+
+        Args:
+          step: Steps made.
+          values: Dict of names ("train/bits_per_dim" in TensorBoard is "train_bits_per_dim" in the
+            file) and numbers.
+        """
+        line = {"step": step} | {name.replace("/", "_"): value for name, value in values.items()}
+        with _clear_errors(self._path):
+            self._metrics.write(json.dumps(line) + "\n")
+            self._metrics.flush()
+            with self._tensorboard.as_default(step=step):
+                for name, value in values.items():
+                    tf.summary.scalar(name, value)
+            self._tensorboard.flush()
+
+    def samples(self, step, batch):
+        """Shows images, uint8 [N, H, W, C], as a grid: TensorBoard and samples/step-*.png."""
+        grid = images.grid(np.asarray(batch), self._levels)
+        with _clear_errors(self._path):
+            self._samples.mkdir(exist_ok=True)
+            images.save_png(self._samples / f"step-{step:09d}.png", grid)
+            with self._tensorboard.as_default(step=step):
+                tf.summary.image("samples", grid[np.newaxis])
+            self._tensorboard.flush()
+
+
+@contextlib.contextmanager
+def _clear_errors(path):
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"cannot write to the work directory {path} ({reason}); the checkpoints are still "
+            "there: make room and start the same command again"
+        ) from error
+
+
+def _truncate(path, step):
+    """Drops the reports after a step, and a line that was only half written."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text().splitlines(keepends=True):
+        try:
+            if json.loads(line)["step"] <= step and line.endswith("\n"):
+                kept.append(line)
+        except (ValueError, KeyError, TypeError):
+            continue
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(kept))
+    os.replace(temporary, path)

@@ -1,0 +1,122 @@
+"""The learning rate as a function of the step, the optimizer, and clipping by the global norm."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Warm-up, then decay, per step (not per epoch).
+
+    The rate of step t (counted from 0) is learning_rate * min(1, (t + 1) / warmup_steps) * d(t),
+    where d is 1 until the end of the warm-up and follows `schedule` from there.
+    """
+
+    def __init__(
+        self,
+        learning_rate,
+        steps,
+        warmup_steps=0,
+        schedule="constant",
+        final_fraction=0.0,
+        decay=1.0,
+    ):
+        """See TrainConfig for the arguments."""
+        self.learning_rate = learning_rate
+        self.steps = steps
+        self.warmup_steps = warmup_steps
+        self.schedule = schedule
+        self.final_fraction = final_fraction
+        self.decay = decay
+
+    def __call__(self, step):
+        """Returns the learning rate of a step: a float32 scalar tensor."""
+        step = tf.cast(step, tf.float32)
+        warmup = tf.minimum(1.0, (step + 1.0) / max(self.warmup_steps, 1))
+        after = tf.maximum(step - self.warmup_steps, 0.0)
+        fraction = tf.minimum(after / max(self.steps - self.warmup_steps, 1), 1.0)
+        if self.schedule == "linear":
+            factor = 1.0 - (1.0 - self.final_fraction) * fraction
+        elif self.schedule == "cosine":
+            wave = 0.5 * (1.0 + tf.cos(math.pi * fraction))
+            factor = self.final_fraction + (1.0 - self.final_fraction) * wave
+        elif self.schedule == "exponential":
+            # exp of a float64 logarithm: 0.999995 is not exact in float32, and powers add it up.
+            factor = tf.exp(after * math.log(self.decay))
+        else:
+            factor = 1.0
+        return self.learning_rate * warmup * factor
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return dict(vars(self))
+
+
+def make_optimizer(train):
+    """Makes the Keras optimizer of a TrainConfig; its `iterations` are the step.
+
+    Clipping is not the optimizer's: under a strategy it would clip every replica by itself.
+    """
+    schedule = Schedule(
+        train.learning_rate,
+        train.steps,
+        train.warmup_steps,
+        train.schedule,
+        train.final_fraction,
+        train.decay,
+    )
+    if train.optimizer == "rmsprop":
+        return keras.optimizers.RMSprop(
+            schedule, rho=train.rho, momentum=train.momentum, epsilon=train.epsilon
+        )
+    kind = {"adam": keras.optimizers.Adam, "adamax": keras.optimizers.Adamax}[train.optimizer]
+    return kind(schedule, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=train.epsilon)
+
+
+def clip_scale(norm, clip_norm):
+    """The factor by which gradients of global norm `norm` are multiplied (scalar tensor)."""
+    if not clip_norm:
+        return tf.ones_like(norm)
+    return clip_norm / tf.maximum(norm, clip_norm)
+
+
+class MovingAverage:
+    """Exponential moving average (EMA) of the trainable weights.
+
+    Attributes:
+      variables: The averages, one tf.Variable per weight; they start as the weights are.
+    """
+
+    def __init__(self, weights, decay):
+        """Makes the averages.
+
+        Args:
+          weights: List of tf.Variable. Create within the scope of the strategy of the weights.
+          decay: See TrainConfig.ema_decay; above 0 and below 1.
+        """
+        self.weights = weights
+        self.decay = decay
+        # On read: every replica updates its own copy (of the same weights), without traffic.
+        self.variables = [
+            tf.Variable(
+                tf.zeros(weight.shape, weight.dtype),
+                trainable=False,
+                synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
+            for weight in weights
+        ]
+        self.reset()
+
+    def reset(self):
+        """Sets the averages to the weights."""
+        for average, weight in zip(self.variables, self.weights, strict=True):
+            average.assign(weight.read_value())
+
+    def update(self, step):
+        """Moves the averages towards the weights; step is the number of updates before this one."""
+        step = tf.cast(step, tf.float32)
+        decay = tf.minimum(self.decay, (1.0 + step) / (10.0 + step))
+        for average, weight in zip(self.variables, self.weights, strict=True):
+            average.assign_sub((1.0 - decay) * (average - weight))

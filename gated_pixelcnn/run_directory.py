@@ -1,0 +1,142 @@
+"""The run directory (`--workdir`): what it holds, who may write to it, and its config.json."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+import ml_collections
+
+from gated_pixelcnn.configs import flat
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.train_config import CHANGEABLE
+
+FORMAT = 1
+_FREE = {f"train.{name}" for name in CHANGEABLE} | {"description", "expected"}
+
+
+class RunDirectory:
+    """Paths of a run, its lock and its configuration.
+
+    Attributes:
+      path, checkpoints, tensorboard, samples: Directories (pathlib.Path).
+      metrics: The file metrics.jsonl.
+    """
+
+    def __init__(self, workdir):
+        """Only computes the paths; nothing is made."""
+        self.path = Path(workdir)
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        self.samples = self.path / "samples"
+        self.metrics = self.path / "metrics.jsonl"
+        self.config = self.path / "config.json"
+        self._lock = None
+
+    def __enter__(self):
+        """Makes the directory and locks it against a second run.
+
+        Raises:
+          UserError: it cannot be written to, or another process trains in it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.path / "lock", "a")  # noqa: SIM115 (held until __exit__)
+        except OSError as error:
+            raise UserError(
+                f"cannot write to the work directory {self.path} ({error.strerror}); choose "
+                "another one with --workdir"
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise UserError(
+                f"another process is training in the work directory {self.path}; wait for it, stop "
+                "it, or choose another directory with --workdir"
+            ) from error
+        return self
+
+    def __exit__(self, *exception):
+        """Gives the lock back (a process that dies gives it back, too)."""
+        self._lock.close()
+
+    def write_config(self, record):
+        """Writes config.json; see `record`."""
+        temporary = self.config.with_suffix(".tmp")
+        try:
+            temporary.write_text(json.dumps(record, indent=2) + "\n")
+            os.replace(temporary, self.config)
+        except OSError as error:
+            raise UserError(f"cannot write {self.config} ({error.strerror})") from error
+
+    def read_config(self):
+        """Reads config.json.
+
+        Raises:
+          UserError: it is missing or not one of ours.
+        """
+        if not self.config.is_file():
+            raise UserError(
+                f"{self.path} is not the work directory of a run: it has no config.json; "
+                "give the --workdir that train.py was started with"
+            )
+        try:
+            record = json.loads(self.config.read_text())
+            if record["format"] != FORMAT:
+                raise UserError(
+                    f"{self.config} has format {record['format']}; this version reads {FORMAT}"
+                )
+            record["config"] = ml_collections.ConfigDict(record["config"])
+            record["image_shape"] = tuple(record["image_shape"])
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"{self.config} is damaged ({error}); restore or retrain") from error
+        return record
+
+
+def record(config, image_shape, levels, condition_size, class_names=()):
+    """Everything that is needed to rebuild the model of a run, for JSON.
+
+    Args:
+      config: ConfigDict.
+      image_shape: (H, W, C).
+      levels: Number of values of a colour.
+      condition_size: Number of classes, length of the vector or number of maps; 0: no condition.
+      class_names: Names of the classes, if known.
+    """
+    return {
+        "format": FORMAT,
+        "config": json.loads(config.to_json_best_effort()),
+        "image_shape": list(image_shape),
+        "levels": int(levels),
+        "condition_size": int(condition_size),
+        "class_names": [str(name) for name in class_names or ()],
+    }
+
+
+def differences(old, new):
+    """Lists what would make a resumed run another one.
+
+    Args:
+      old: `record` of the run that is there.
+      new: `record` of the run that is asked for.
+
+    Returns:
+      List of texts such as "model.features: 32 in the run, 64 now"; empty if none.
+    """
+    parts = ("image_shape", "levels", "condition_size")
+    before = flat(old["config"]) | {part: list(flat_value(old[part])) for part in parts}
+    now = flat(new["config"]) | {part: list(flat_value(new[part])) for part in parts}
+    missing = "(not set)"
+    return [
+        f"{key}: {before.get(key, missing)} in the run, {now.get(key, missing)} now"
+        for key in sorted(before.keys() | now.keys())
+        if key not in _FREE and before.get(key, missing) != now.get(key, missing)
+    ]
+
+
+def flat_value(value):
+    """A number or a sequence as a sequence."""
+    return value if isinstance(value, list | tuple) else (value,)

@@ -1,0 +1,113 @@
+"""The configuration of the training: `config.train`."""
+
+import dataclasses
+
+from gated_pixelcnn.errors import UserError, nearest
+
+OPTIMIZERS = ("adam", "adamax", "rmsprop")
+SCHEDULES = ("constant", "linear", "cosine", "exponential")
+
+# What may differ when a run is resumed: how long it goes on and what it reports. (`linear` and
+# `cosine` end at `steps`, so another `steps` also means another curve from there on.)
+CHANGEABLE = (
+    "steps",
+    "minutes",
+    "log_every",
+    "eval_every",
+    "save_every",
+    "keep",
+    "sample_every",
+    "samples",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained. A step is one update of the weights from one batch.
+
+    Attributes:
+      steps: Length of the training.
+      minutes: Stops and saves after so many minutes of training, all resumed parts together;
+        0: no limit. The schedule of the learning rate knows `steps` only.
+      batch_size: Images per step, over all replicas together.
+      optimizer: adam, adamax or rmsprop.
+      learning_rate: The highest learning rate, reached after the warm-up.
+      beta_1: Decay of adam's and adamax' average of the gradients.
+      beta_2: Decay of their average of the squared gradients (adamax: of the maximum).
+      rho: Decay of rmsprop's average of the squared gradients.
+      momentum: Momentum of rmsprop.
+      epsilon: Added to the root of that average.
+      warmup_steps: The learning rate rises linearly from 0 over so many steps.
+      schedule: What the learning rate does after the warm-up: constant; linear or cosine from
+        `learning_rate` at the end of the warm-up down to `final_fraction` of it at `steps`;
+        exponential: multiplied by `decay` at every step.
+      final_fraction: See schedule; 0..1.
+      decay: See schedule; above 0, at most 1.
+      clip_norm: Gradients of all variables together are scaled down to this norm if theirs is
+        larger; 0: no clipping.
+      ema_decay: Decay of the moving average of the weights, with which images are evaluated and
+        sampled; at step t it is min(ema_decay, (1 + t) / (10 + t)). 0: no average.
+      log_every: Steps between two reports of bits/dim, learning rate, gradient norm and images/s.
+      eval_every: Steps between two validations; the best one is kept. 0: only at the end.
+      eval_images: The first so many validation images are used; 0: all of them.
+      eval_batch_size: Images per batch of the validation; 0: as batch_size.
+      save_every: Steps between two checkpoints.
+      keep: Number of checkpoints that are kept, the latest ones.
+      sample_every: Steps between two grids of samples; 0: only at the end.
+      samples: Number of images in a grid; 0: no grids.
+    """
+
+    steps: int = 100_000
+    minutes: float = 0.0
+    batch_size: int = 32
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    rho: float = 0.95
+    momentum: float = 0.0
+    epsilon: float = 1e-8
+    warmup_steps: int = 0
+    schedule: str = "constant"
+    final_fraction: float = 0.0
+    decay: float = 0.99999
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    log_every: int = 50
+    eval_every: int = 1000
+    eval_images: int = 0
+    eval_batch_size: int = 0
+    save_every: int = 1000
+    keep: int = 3
+    sample_every: int = 5000
+    samples: int = 16
+
+    def __post_init__(self):
+        """Checks the range of every field; raises UserError."""
+        for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise UserError(f"train.{name} is {value!r}{nearest(value, choices)}")
+        self._require(
+            lambda x: x >= 1, "at least 1", "steps", "batch_size", "log_every", "save_every", "keep"
+        )
+        self._require(lambda x: x > 0, "above 0", "learning_rate", "epsilon")
+        self._require(
+            lambda x: x >= 0,
+            "0 or more",
+            *("minutes", "warmup_steps", "clip_norm", "eval_every", "eval_images"),
+            *("eval_batch_size", "sample_every", "samples"),
+        )
+        self._require(
+            lambda x: 0 <= x < 1,
+            "at least 0 and below 1",
+            *("beta_1", "beta_2", "rho", "momentum", "ema_decay"),
+        )
+        self._require(lambda x: 0 <= x <= 1, "between 0 and 1", "final_fraction")
+        self._require(lambda x: 0 < x <= 1, "above 0 and at most 1", "decay")
+
+    def _require(self, allowed, what, *names):
+        for name in names:
+            value = getattr(self, name)
+            if not allowed(value):  # a NaN is not allowed anywhere
+                raise UserError(f"train.{name} must be {what}, but is {value}")

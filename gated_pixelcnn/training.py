@@ -1,0 +1,322 @@
+"""Training: one loop around TrainState.make_step, for one device and for every strategy.
+
+The batch of a step, its dropout and its learning rate are functions of (seed, step), so a run
+that is stopped at any moment and started again goes on exactly as if it had not been stopped.
+"""
+
+import dataclasses
+import math
+import signal
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gated_pixelcnn import data, evaluation
+from gated_pixelcnn.building import build_model
+from gated_pixelcnn.checkpoints import Checkpoints
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.interrupts import StopRequests
+from gated_pixelcnn.monitoring import Monitor
+from gated_pixelcnn.progress import Progress, duration
+from gated_pixelcnn.run_directory import RunDirectory, differences, record
+from gated_pixelcnn.train_config import TrainConfig
+from gated_pixelcnn.train_state import Diverged, TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """How a run ended.
+
+    Attributes:
+      step: Steps made, those of earlier parts of the run included.
+      stopped_by: "steps", "minutes" or "SIGTERM".
+      bits_per_dim: Validation bits/dim of the last evaluation; None if there was none.
+      best_bits_per_dim: The lowest one; that of the model that `load` gives.
+      best_step: Its step.
+      seconds: Training time, that of earlier parts of the run included.
+    """
+
+    step: int
+    stopped_by: str
+    bits_per_dim: float | None
+    best_bits_per_dim: float | None
+    best_step: int | None
+    seconds: float
+
+
+def train(config, workdir, strategy=None):
+    """Trains a model, or goes on with a run that was stopped.
+
+    Ctrl-C and SIGTERM save a checkpoint and end the training.
+
+    Args:
+      config: ConfigDict of get_config.
+      workdir: Work directory of the run (see RunDirectory); made if it is not there.
+      strategy: tf.distribute.Strategy; by default the one in whose scope this is called, else one
+        device.
+
+    Returns:
+      TrainResult.
+
+    Raises:
+      UserError: a mistake in the configuration or the data; a work directory that cannot be
+        written to, is in use, or holds a run of another configuration; a disk that is full; a loss
+        or gradient that is not finite. Checkpoints that were there before stay.
+      KeyboardInterrupt: Ctrl-C; raised after saving.
+    """
+    settings = TrainConfig(**config.train)
+    strategy = strategy or tf.distribute.get_strategy()
+    dataset = data.load(data.DataConfig(**config.data))
+    with strategy.scope():
+        keras.utils.set_random_seed(config.seed)
+        model = build_model(config, dataset.image_shape, dataset.levels, dataset.num_classes)
+        state = TrainState(model, settings, config.seed, strategy)
+    description = record(
+        config, dataset.image_shape, dataset.levels, model.condition_size, dataset.class_names
+    )
+    with RunDirectory(workdir) as run:
+        checkpoints = Checkpoints(run.checkpoints, settings.keep)
+        if checkpoints.steps():
+            _refuse_differences(run, description)
+        checkpoints.remove_unfinished()
+        loop = _Loop(config, settings, dataset, state, run, checkpoints)
+        loop.restore()
+        run.write_config(description)
+        return loop.run()
+
+
+def _refuse_differences(run, description):
+    different = differences(run.read_config(), description)
+    if different:
+        raise UserError(
+            f"the work directory {run.path} holds a run of another configuration "
+            f"({'; '.join(different)}); choose another --workdir, or use the run's own configuration"
+        )
+
+
+class _Loop:
+    """Steps, and what is due between them: reports, validation, samples, checkpoints."""
+
+    def __init__(self, config, settings, dataset, state, run, checkpoints):
+        self.config = config
+        self.settings = settings
+        self.dataset = dataset
+        self.state = state
+        self.run_directory = run
+        self.checkpoints = checkpoints
+        self.progress = Progress()
+        # What a checkpoint holds beside the arrays. `window` are loss and gradient norm of the
+        # steps since the last report, `evaluated` and `sampled` the last steps with these.
+        self.history = {
+            "seconds": 0.0,
+            "window": [],
+            "evaluated": 0,
+            "sampled": 0,
+            "bits_per_dim": None,
+            "best_bits_per_dim": None,
+            "best_step": None,
+        }
+
+    def restore(self):
+        """Goes back to the latest checkpoint, if there is one."""
+        found = self.checkpoints.latest(set_aside=True)
+        if found is None:
+            return
+        arrays, self.history = found
+        self.state.restore(arrays, self.checkpoints.directory)
+        self.progress.say(f"resuming at step {self.state.step}")
+
+    def run(self):
+        """Trains to the end, or until something stops it."""
+        state = self.state
+        resumed_seconds, self.started = self.history["seconds"], time.monotonic()
+        self.seconds = lambda: resumed_seconds + time.monotonic() - self.started
+        with (
+            Monitor(self.run_directory, state.step, self.dataset.levels) as self.monitor,
+            StopRequests() as self.stop,
+        ):
+            if state.step == 0:
+                self.monitor.config(self.config)
+            self.first_step = state.step
+            self.saved = state.step
+            batches = self._batches()
+            self.clock = None
+            self._do_what_is_due()
+            while not self._finished():
+                try:
+                    loss_and_norm = state.make_step(next(batches))
+                except Diverged as error:
+                    raise self._explained(error) from error
+                self.history["window"].append(loss_and_norm)
+                if self.clock is None:  # the first step traces the graph
+                    self._restart_clock()
+                self._do_what_is_due()
+            if self.stop.signal is None:
+                self._do_what_is_due(last=True)
+            self._save()
+        if self.stop.signal == signal.SIGINT:
+            self.progress.say(f"interrupted; saved at step {state.step}")
+            raise KeyboardInterrupt
+        return TrainResult(
+            state.step,
+            self._finished(),
+            *(self.history[k] for k in ("bits_per_dim", "best_bits_per_dim", "best_step")),
+            self.seconds(),
+        )
+
+    def _batches(self):
+        """Iterator over distributed batches from the next step on."""
+        replicas = self.state.strategy.num_replicas_in_sync
+        batch_size = self.settings.batch_size
+        if batch_size % replicas:
+            raise UserError(
+                f"train.batch_size={batch_size} cannot be divided by {replicas} replicas; choose a "
+                f"multiple of {replicas}"
+            )
+        labelled = self.state.model.condition_kind == "label"
+
+        def batches_of_worker(context):
+            batches = self.dataset.train.train_batches(
+                batch_size,
+                self.config.seed,
+                start_step=self.state.step,
+                num_shards=context.num_input_pipelines,
+                shard_index=context.input_pipeline_id,
+                flips=self.config.data.flips,
+            )
+            if not labelled:
+                batches = batches.map(lambda *batch: batch[:1])
+            if replicas > context.num_input_pipelines:
+                batches = batches.rebatch(batch_size // replicas)
+            return batches
+
+        return iter(self.state.strategy.distribute_datasets_from_function(batches_of_worker))
+
+    def _finished(self):
+        """Why to stop now: "SIGINT", "SIGTERM", "steps", "minutes"; or None."""
+        if self.stop.signal is not None:
+            return self.stop.signal.name
+        if self.state.step >= self.settings.steps:
+            return "steps"
+        if self.settings.minutes and self.seconds() >= 60 * self.settings.minutes:
+            return "minutes"
+        return None
+
+    def _do_what_is_due(self, last=False):
+        """Reports, evaluates, samples, saves, each if the step is a multiple of its interval.
+
+        Also called before the first step: a run that was stopped may have left something undone.
+        """
+        step, settings, history = self.state.step, self.settings, self.history
+
+        def due(every, done):
+            return step > done and (last or (every and step % every == 0))
+
+        if len(history["window"]) and (last or step % settings.log_every == 0):
+            self._report()
+        if due(settings.eval_every, history["evaluated"]) and self.stop.signal is None:
+            self._evaluate()
+        if due(settings.sample_every, history["sampled"]) and self.stop.signal is None:
+            self._sample()
+        if step % settings.save_every == 0 and step:
+            self._save()
+
+    def _report(self):
+        window = np.asarray(self.history["window"], np.float64)  # waits for the device
+        loss, norm = (float(value) for value in window.mean(axis=0))
+        self.history["window"] = []
+        speed = self.settings.batch_size * self._steps_per_second()
+        self.monitor.scalars(
+            self.state.step,
+            {
+                "train/bits_per_dim": loss,
+                "train/learning_rate": self.state.learning_rate,
+                "train/gradient_norm": norm,
+                "train/images_per_second": speed,
+            },
+        )
+        self._show(loss, speed)
+        self._restart_clock()
+
+    def _show(self, loss, speed):
+        step, steps, minutes = self.state.step, self.settings.steps, self.settings.minutes
+        fraction = step / steps
+        left = (steps - step) * self.settings.batch_size / speed if speed else math.inf
+        if minutes:
+            fraction = max(fraction, min(1.0, self.seconds() / (60 * minutes)))
+            left = min(left, 60 * minutes - self.seconds())
+        self.progress.update(step, steps, fraction, left, loss, speed)
+
+    def _evaluate(self):
+        """Validation bits/dim of the averaged weights; keeps them if they are the best."""
+        if self.dataset.validation is None:
+            return
+        settings, step, history = self.settings, self.state.step, self.history
+        result = None
+        with self.state.averaged_weights():
+            with self.stop.cut_short():
+                result = evaluation.score(
+                    self.state.model,
+                    self.dataset.validation,
+                    settings.eval_batch_size or settings.batch_size,
+                    settings.eval_images or None,
+                )
+            if result is None:
+                return
+            bits = float(result["bits_per_dim"])
+            history.update(evaluated=step, bits_per_dim=bits)
+            best = history["best_bits_per_dim"]
+            is_best = best is None or bits < best
+            if is_best:
+                history.update(best_bits_per_dim=bits, best_step=step)
+                self.checkpoints.save_best(
+                    self.state.model_arrays(), {"step": step, "bits_per_dim": bits}
+                )
+        self.monitor.scalars(step, {"validation/bits_per_dim": bits})
+        mark = "  (best)" if is_best else ""
+        took = duration(self.seconds())
+        self.progress.say(f"step {step}, {took}: validation {bits:.4f} bits/dim{mark}")
+        self._restart_clock()
+
+    def _sample(self):
+        """A grid of samples of the averaged weights, always with the same seed."""
+        model, num = self.state.model, self.settings.samples
+        if not num or model.condition_kind not in (None, "label"):
+            return
+        labels = None
+        if model.condition_kind == "label":
+            labels = np.arange(num) % model.condition_size
+        with self.state.averaged_weights(), self.stop.cut_short():
+            batch = model.sample(num, condition=labels, seed=self.config.seed)
+            self.monitor.samples(self.state.step, batch)
+            self.history["sampled"] = self.state.step
+        self._restart_clock()
+
+    def _save(self):
+        """Writes a checkpoint, unless this step has one."""
+        if self.state.step == self.saved:
+            return
+        self.history["seconds"] = self.seconds()
+        self.history["window"] = np.asarray(self.history["window"], np.float64).tolist()
+        self.checkpoints.save(self.state.step, self.state.arrays(), self.history)
+        self.saved = self.state.step
+
+    def _restart_clock(self):
+        if self.state.step > self.first_step:
+            self.clock = (time.monotonic(), self.state.step)
+
+    def _steps_per_second(self):
+        if self.clock is None:
+            return 0.0
+        started, step = self.clock
+        return (self.state.step - step) / max(time.monotonic() - started, 1e-9)
+
+    def _explained(self, error):
+        steps = self.checkpoints.steps()
+        kept = f"the checkpoint of step {steps[-1]} is kept" if steps else "there is no checkpoint"
+        return Diverged(
+            f"{error}; the step was not made and {kept} in {self.run_directory.path}; lower "
+            "train.learning_rate or train.clip_norm, or lengthen train.warmup_steps"
+        )

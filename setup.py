@@ -1,0 +1,46 @@
+"""Packaging of gated-pixelcnn; the tested versions are pinned in constraints.txt."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+test_requirements = ["pytest>=8"]
+
+setup(
+    name="gated-pixelcnn",
+    version="0.1.0",
+    description="Gated PixelCNN in TensorFlow 2 and Keras 3: train, evaluate and sample fast",
+    long_description=(ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["gated_pixelcnn", "gated_pixelcnn.*"]),
+    package_data={"gated_pixelcnn": ["data/embedded/*"]},
+    python_requires=">=3.11",
+    install_requires=[
+        "tensorflow>=2.19,<3",
+        "keras>=3.8,<4",
+        "tensorflow-probability[tf]>=0.25",
+        "tensorflow-datasets>=4.9.8",
+        "tensorboard>=2.19",  # TensorFlow does not always bring it
+        "importlib_resources>=6",  # needed by TensorFlow Datasets, which does not ask for it
+        "absl-py>=2",
+        "ml_collections>=1",
+        "numpy>=1.26",
+        "pillow>=10",
+    ],
+    extras_require={
+        "test": test_requirements,
+        # scikit-image and scikit-learn hold the pictures from which the embedded data were made.
+        "dev": test_requirements + ["ruff>=0.9", "scikit-image>=0.25", "scikit-learn>=1.5"],
+        "cuda": ["tensorflow[and-cuda]>=2.19,<3"],
+    },
+    entry_points={
+        "console_scripts": [
+            "gated-pixelcnn-train = gated_pixelcnn.cli.train:run",
+            "gated-pixelcnn-sample = gated_pixelcnn.cli.sample:run",
+            "gated-pixelcnn-evaluate = gated_pixelcnn.cli.evaluate:run",
+        ]
+    },
+)
