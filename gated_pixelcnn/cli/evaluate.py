@@ -1,0 +1,176 @@
+"""Tells how well a trained model predicts images, in bits/dim, beside simple baselines.
+
+python evaluate.py --workdir=runs/a
+python evaluate.py --workdir=runs/a --json > result.json
+"""
+
+import dataclasses
+import json
+import sys
+
+from absl import flags
+
+from gated_pixelcnn import cli, errors
+from gated_pixelcnn.errors import UserError
+
+FLAGS = flags.FLAGS
+SPLITS = ("test", "validation", "train")
+HISTOGRAM_IMAGES = 50_000  # The baseline's histogram is fitted on at most so many images.
+COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
+
+
+def define_flags():
+    """Defines the script's flags."""
+    flags.DEFINE_string("workdir", None, "Directory of the run.", flag_values=FLAGS)
+    flags.DEFINE_string("split", "test", f"One of {', '.join(SPLITS)}.", flag_values=FLAGS)
+    flags.DEFINE_string(
+        "source",
+        None,
+        "Other images than those of the run: embedded:<name>, tfds:<name>, folder:<directory> or "
+        "npz:<file>.",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_integer("num_images", None, "Only the first images.", flag_values=FLAGS)
+    flags.DEFINE_integer("batch_size", 64, "Images per forward pass.", flag_values=FLAGS)
+    flags.DEFINE_bool("baselines", True, "Also print the baselines.", flag_values=FLAGS)
+    flags.DEFINE_string("csv", None, "File for one line per image.", flag_values=FLAGS)
+    flags.DEFINE_bool("json", False, "Print JSON instead of a table.", flag_values=FLAGS)
+
+
+def main(argv):
+    """Runs the script; see the module."""
+    from gated_pixelcnn import evaluation
+
+    if argv[1:]:
+        raise UserError(f"unexpected argument {argv[1]!r}; options look like --workdir=runs/a")
+    if FLAGS.split not in SPLITS:
+        raise UserError(f"--split must be one of {', '.join(SPLITS)}, got {FLAGS.split!r}")
+    cli.check_at_least(1, num_images=FLAGS.num_images, batch_size=FLAGS.batch_size)
+    model, record = cli.load_run(FLAGS.workdir)
+    images = _load_data(record, model)
+    split = getattr(images, FLAGS.split)
+    if split is None:
+        raise UserError(f"{images.name} has no {FLAGS.split} images; choose another --split")
+    if model.condition_kind == "label" and not split.has_labels:
+        raise UserError(f"the model is conditioned on the label, but {images.name} has no labels")
+
+    try:
+        result = evaluation.score(model, split, FLAGS.batch_size, FLAGS.num_images)
+    except FloatingPointError as error:
+        raise UserError(str(error)) from error
+    log_probs = result.pop("log_probs")
+    result = {
+        "workdir": FLAGS.workdir,
+        "source": images.name,
+        "split": FLAGS.split,
+        "image_shape": list(model.image_shape),
+        "levels": model.levels,
+        **result,
+    }
+    if FLAGS.baselines:
+        result["baselines"] = _baselines(images, split)
+    if FLAGS.csv:
+        _write_csv(FLAGS.csv, log_probs, model.image_shape)
+    print(json.dumps(result, indent=2, allow_nan=False) if FLAGS.json else table(result))
+
+
+def _load_data(record, model):
+    """Loads the run's images, or others prepared in the same way, that fit the model."""
+    from gated_pixelcnn import data
+
+    config = data.DataConfig(**record["config"]["data"])
+    if FLAGS.source:
+        config = dataclasses.replace(config, source=FLAGS.source)
+    images = data.load(config)
+    found, wanted = (images.image_shape, images.levels), (model.image_shape, model.levels)
+    if found != wanted:
+        raise UserError(
+            f"the images of {config.source} are {_kind(*found)}, but the model was trained on "
+            f"images of {_kind(*wanted)}"
+        )
+    if model.condition_kind == "label" and images.num_classes > model.condition_size:
+        raise UserError(
+            f"{config.source} has {images.num_classes} classes, but the model was trained on "
+            f"{model.condition_size}"
+        )
+    return images
+
+
+def _baselines(images, split):
+    from gated_pixelcnn import baselines, evaluation
+
+    def batches(of_split, num_images):
+        for batch, _ in evaluation.split_batches(of_split, 256, num_images):
+            yield batch
+
+    return baselines.baselines(
+        batches(images.train, HISTOGRAM_IMAGES),
+        batches(split, FLAGS.num_images),
+        images.image_shape,
+        images.levels,
+    )
+
+
+def _write_csv(path, log_probs, image_shape):
+    from gated_pixelcnn import evaluation
+    from gated_pixelcnn.images import written_aside
+
+    bits = evaluation.bits_per_dim(-log_probs, image_shape)
+    with written_aside(path) as file:
+        file.write(b"image,nats,bits_per_dim\n")
+        for index, (log_prob, bit) in enumerate(zip(log_probs, bits, strict=True)):
+            file.write(f"{index},{-log_prob:.6f},{bit:.8f}\n".encode())
+
+
+def table(result):
+    """Formats a result for people.
+
+    Args:
+      result: the dict that `--json` prints.
+
+    Returns:
+      Lines of text.
+    """
+    kind = _kind(result["image_shape"], result["levels"])
+    bound = "at most " if result["is_lower_bound"] else ""
+    error = result["standard_error"]
+    error = "" if error is None else f" ± {error:.4f} (standard error)"
+    lines = [
+        f"{result['num_images']} {result['split']} images of {result['source']}, {kind}",
+        "",
+        f"{'':<22}bits/dim",
+        f"  {'model':<18}{bound}{result['bits_per_dim']:>10.4f}{error}",
+    ]
+    channels = result["bits_per_channel"]
+    if len(channels) > 1:
+        names = COLOURS.get(len(channels)) or [f"channel {c}" for c in range(len(channels))]
+        lines += [
+            f"    {name:<16}{bits:>10.4f}" for name, bits in zip(names, channels, strict=True)
+        ]
+    names = {
+        "uniform": "uniform",
+        "histogram": "pixel histograms",
+        "png": "PNG files",
+        "webp": "lossless WebP",
+    }
+    for name, bits in result.get("baselines", {}).items():
+        lines.append(f"  {names[name]:<18}{bits:>10.4f}")
+    lines += [
+        "",
+        f"  {'nats per image':<18}{bound}{result['nats']:>10.4f}",
+        f"  {'images/s':<18}{result['images_per_second']:>10.1f}",
+    ]
+    return "\n".join(lines)
+
+
+def _kind(image_shape, levels):
+    return f"{'x'.join(map(str, image_shape))} with {levels} levels"
+
+
+def run():
+    """The entry point of evaluate.py and of the console command."""
+    # What --help prints: this module's text, and its flags as those of the script.
+    sys.modules["__main__"].__doc__ = __doc__
+    flags.disclaim_key_flags()
+    define_flags()
+    errors.run(main)

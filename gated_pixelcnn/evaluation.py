@@ -1,0 +1,193 @@
+"""How well a model predicts images: the one place where nats become bits/dim.
+
+Bits/dim is the mean code length of one colour of one pixel: -log2 p(image) / (H * W * C).
+"""
+
+import math
+import time
+
+import numpy as np
+import tensorflow as tf
+
+
+def bits_per_dim(nats, image_shape):
+    """Converts code lengths of whole images.
+
+    Args:
+      nats: -log p of images, a number, an array or a tensor of any shape.
+      image_shape: (H, W, C) of the images.
+
+    Returns:
+      Bits per dimension, in the shape of `nats`.
+    """
+    return nats / (math.log(2) * math.prod(image_shape))
+
+
+def evaluate(model, images, condition=None, batch_size=64):
+    """Evaluates a model on images in memory.
+
+    The result does not depend on the batch size: every image counts once, sums are in float64.
+
+    Args:
+      model: a density model.
+      images: integers 0…levels-1 [N, H, W, C].
+      condition: labels [N], vectors [N, D] or maps [N, H, W, D], or None.
+      batch_size: number of images in one forward pass, at least 1.
+
+    Returns:
+      A dict with
+        bits_per_dim: mean over the images,
+        standard_error: of that mean, in bits/dim; None for a single image,
+        nats: mean of -log p of an image,
+        bits_per_channel: mean bits/dim of each colour given the ones before it, a list of C,
+        num_images: N,
+        images_per_second: without the first batch, which traces the graph, where there are more,
+        is_lower_bound: whether the model's log-probabilities are lower bounds (then the bits/dim
+          are upper bounds),
+        log_probs: nats of every image, float64 [N].
+
+    Raises:
+      ValueError: no images, or images or a condition that do not fit the model.
+      FloatingPointError: a log-probability is not finite; the message names the image.
+    """
+    _check_batch_size(batch_size)
+    images = np.asarray(images)
+    condition = None if condition is None else np.asarray(condition)
+    if condition is not None and condition.shape[:1] != images.shape[:1]:
+        raise ValueError(
+            f"condition must have one entry for each of the {len(images)} images, but has the "
+            f"shape {list(condition.shape)}."
+        )
+    batch_size = min(batch_size, max(len(images), 1))
+    starts = range(0, len(images), batch_size)
+    batches = (
+        (
+            images[start : start + batch_size],
+            None if condition is None else condition[start : start + batch_size],
+        )
+        for start in starts
+    )
+    return _evaluate_batches(model, batches, batch_size)
+
+
+def score(model, split, batch_size=64, num_images=None):
+    """Evaluates a model on a data split, as `evaluate` does; its labels are the condition.
+
+    Args:
+      model: a density model, unconditional or conditioned on the label.
+      split: a split of `data.load`.
+      batch_size: number of images in one forward pass, at least 1.
+      num_images: evaluate the first images only; None for all.
+
+    Returns:
+      The dict of `evaluate`.
+
+    Raises:
+      ValueError: no images, images that do not fit the model, or no labels for a model that
+        needs them.
+      FloatingPointError: a log-probability is not finite; the message names the image.
+    """
+    _check_batch_size(batch_size)
+    if model.condition_kind not in (None, "label"):
+        raise ValueError(
+            f"this model is conditioned on a {model.condition_kind}, which data sets do not have: "
+            "call evaluate(model, images, condition)."
+        )
+    if model.condition_kind == "label" and not split.has_labels:
+        raise ValueError("this model is conditioned on the label, but the images have no labels.")
+    num_images = split.num_images if num_images is None else min(num_images, split.num_images)
+    batch_size = min(batch_size, max(num_images, 1))
+
+    batches = (
+        (images, labels if model.condition_kind == "label" else None)
+        for images, labels in split_batches(split, batch_size, num_images)
+    )
+    return _evaluate_batches(model, batches, batch_size)
+
+
+def split_batches(split, batch_size, num_images=None):
+    """Reads a data split in order.
+
+    Args:
+      split: a split of `data.load`.
+      batch_size: number of images in a batch, at least 1.
+      num_images: stop after the first images; None for all.
+
+    Yields:
+      Images uint8 [n, H, W, C] and labels [n] (None where the data have none), with
+      n = batch_size but for the last batch.
+    """
+    left = math.inf if num_images is None else num_images
+    if left <= 0:
+        return
+    for batch in split.eval_batches(batch_size):
+        images, labels = batch if split.has_labels else (batch[0], None)
+        take = int(min(left, len(images)))
+        yield np.asarray(images)[:take], None if labels is None else np.asarray(labels)[:take]
+        left -= take
+        if left <= 0:
+            return
+
+
+def _check_batch_size(batch_size):
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+
+
+def _evaluate_batches(model, batches, batch_size):
+    """`evaluate` of pairs of images and condition; only the last may be a partial batch."""
+    log_probs = []  # One array [n, C] per batch: nats of every image's colours.
+    num_images = warm_images = 0
+    start = warm = time.perf_counter()
+    for images, condition in batches:
+        nats = _channel_log_probs(model, images, condition, batch_size)
+        wrong = np.flatnonzero(~np.isfinite(nats.sum(axis=1)))
+        if wrong.size:
+            raise FloatingPointError(
+                f"the log-probability of image {num_images + wrong[0]} (counted from 0) is "
+                f"{nats[wrong[0]].sum()}: the model gives no valid probability for it"
+            )
+        log_probs.append(nats)
+        num_images += len(images)
+        if not warm_images:
+            warm_images, warm = num_images, time.perf_counter()
+    if not num_images:
+        raise ValueError("there are no images to evaluate.")
+    if num_images == warm_images:
+        warm_images, warm = 0, start
+    images_per_second = (num_images - warm_images) / (time.perf_counter() - warm)
+
+    channels = np.concatenate(log_probs)
+    log_probs = channels.sum(axis=1)
+    bits = bits_per_dim(-log_probs, model.image_shape)
+    colour_shape = (*model.image_shape[:2], 1)
+    return {
+        "bits_per_dim": float(bits.mean()),
+        "standard_error": (
+            float(bits.std(ddof=1) / math.sqrt(num_images)) if num_images > 1 else None
+        ),
+        "nats": float(-log_probs.mean()),
+        "bits_per_channel": bits_per_dim(-channels.mean(axis=0), colour_shape).tolist(),
+        "num_images": num_images,
+        "images_per_second": images_per_second,
+        "is_lower_bound": bool(model.is_lower_bound),
+        "log_probs": log_probs,
+    }
+
+
+def _channel_log_probs(model, images, condition, batch_size):
+    """Nats of every image's colours, float64 [n, C].
+
+    A partial batch is filled up with copies of its first image, so that no graph is traced again
+    for it, and the copies are dropped.
+    """
+    size = len(images)
+    values = model.value_log_prob(
+        _filled_up(images, batch_size),
+        None if condition is None else _filled_up(condition, batch_size),
+    )
+    return tf.convert_to_tensor(values).numpy()[:size].sum(axis=(1, 2), dtype=np.float64)
+
+
+def _filled_up(array, size):
+    return np.concatenate([array, np.repeat(array[:1], size - len(array), axis=0)])

@@ -1,0 +1,307 @@
+"""Images as people see them: grids of samples, PNG and GIF files, pictures and masks to complete.
+
+TensorFlow is not imported by importing this module.
+"""
+
+import contextlib
+import math
+import os
+import zipfile
+import zlib
+
+import numpy as np
+from PIL import Image
+
+from gated_pixelcnn.data import images as data_images
+from gated_pixelcnn.errors import UserError
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+UNDRAWN = 127  # The gray of pixels that are not known yet, and of the gaps of a grid.
+
+# Pictures to look at.
+
+
+def to_bytes(images, levels):
+    """Stretches values 0…levels-1 to 0…255.
+
+    Args:
+      images: integers 0…levels-1, any shape.
+      levels: number of values, 2…256.
+
+    Returns:
+      uint8 of the same shape.
+    """
+    scaled = np.asarray(images, np.float64) * (255 / (levels - 1))
+    return np.rint(scaled).astype(np.uint8)
+
+
+def grid(images, levels, columns=None, magnify=1):
+    """Puts images side by side, row by row, with gaps of 2 pixels.
+
+    Args:
+      images: integers 0…levels-1 [N, H, W, C]. Where C is not 1 or 3, an image's channels are shown
+        as gray images beside each other.
+      levels: number of values, 2…256.
+      columns: number of images in a row; by default the grid is about square.
+      magnify: side of the square that a pixel becomes.
+
+    Returns:
+      uint8 [height, width, 1 or 3], values 0…255.
+
+    Raises:
+      ValueError: no images, or not of that shape.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"images must have the shape [N, H, W, C], got {list(images.shape)}.")
+    if images.shape[-1] not in (1, 3):
+        images = np.concatenate(np.split(images, images.shape[-1], axis=-1), axis=2)
+    images = to_bytes(images, levels).repeat(magnify, axis=1).repeat(magnify, axis=2)
+    num, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(num))
+    rows = math.ceil(num / columns)
+
+    gap = 2
+    cells = np.full((rows * columns, height + gap, width + gap, channels), UNDRAWN, np.uint8)
+    cells[:num, :height, :width] = images
+    cells = cells.reshape(rows, columns, height + gap, width + gap, channels)
+    cells = cells.transpose(0, 2, 1, 3, 4).reshape(rows * (height + gap), -1, channels)
+    return np.pad(cells, ((gap, 0), (gap, 0), (0, 0)), constant_values=UNDRAWN)
+
+
+def growing(images, levels, known=None, max_frames=120):
+    """Shows in which order a model draws images: pixel by pixel, row by row.
+
+    Args:
+      images: integers 0…levels-1 [N, H, W, C], finished.
+      levels: number of values, 2…256.
+      known: booleans that broadcast to [N, H, W, C]: the values that were given; None for none.
+      max_frames: at most this many frames, at least 2.
+
+    Yields:
+      uint8 [N, H, W, C], values 0…255: the images when 0, k, 2k, … of their H * W pixels are drawn
+      and the rest is gray; the first frame holds only what is known, the last one everything.
+    """
+    images = to_bytes(images, levels)
+    height, width = images.shape[1:3]
+    order = np.arange(height * width).reshape(height, width, 1)
+    known = np.zeros(1, bool) if known is None else np.asarray(known)
+    step = math.ceil(height * width / (max_frames - 1))
+    for drawn in range(0, height * width + step, step):
+        yield np.where(known | (order < drawn), images, np.uint8(UNDRAWN))
+
+
+# Files to write.
+
+
+@contextlib.contextmanager
+def written_aside(path):
+    """Opens a file for writing under a temporary name; only when all is well it gets its name.
+
+    Args:
+      path: the file; its directory is made if it is missing.
+
+    Yields:
+      The file, open for writing bytes.
+
+    Raises:
+      UserError: the file cannot be written; what was there before is still there.
+    """
+    directory, name = os.path.split(os.path.abspath(path))
+    temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
+    try:
+        os.makedirs(directory, exist_ok=True)
+        try:
+            with open(temporary, "wb") as file:
+                yield file
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):
+                os.remove(temporary)
+    except OSError as error:
+        raise UserError(f"cannot write {path} ({error.strerror or error})") from error
+
+
+def save_png(path, image):
+    """Writes a PNG file.
+
+    Args:
+      path: the file; replaced if it exists.
+      image: uint8 [H, W, 1 or 3], values 0…255, as `grid` gives.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    with written_aside(path) as file:
+        _picture(image).save(file, "PNG", optimize=True)
+
+
+def save_gif(path, frames, seconds=6.0):
+    """Writes an animation that repeats and rests on its last frame for 2 seconds.
+
+    Args:
+      path: the file; replaced if it exists.
+      frames: iterable of at least one image uint8 [H, W, 1 or 3], values 0…255.
+      seconds: how long the other frames take together, as far as a frame's least time of 0.02
+        seconds allows.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    first, *others = (_picture(frame) for frame in frames)
+    durations = [max(20, round(1000 * seconds / max(1, len(others))))] * len(others) + [2000]
+    with written_aside(path) as file:
+        first.save(file, "GIF", save_all=True, append_images=others, duration=durations, loop=0)
+
+
+def _picture(image):
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+# Files to read.
+
+
+def read_images(path, image_shape, levels):
+    """Reads the images that a user gives.
+
+    Args:
+      path: an image file; a directory of image files, taken in the order of their names; or an npz
+        file with an array `images` (as sample.py writes it) or `x_test`, [N, H, W, C] or [N, H, W],
+        of values 0…levels-1 or of bytes.
+      image_shape: (H, W, C) that they must have.
+      levels: number of values. Bytes become floor(x * levels / 256), as in the data pipeline.
+
+    Returns:
+      uint8 [N, H, W, C], values 0…levels-1.
+
+    Raises:
+      UserError: a file is missing, cannot be read, or does not fit.
+    """
+    if os.path.isdir(path):
+        return _read_folder(path, image_shape, levels)
+    if str(path).lower().endswith(".npz"):
+        return _read_npz(path, image_shape, levels)
+    return read_image(path, image_shape, levels)[None]
+
+
+def read_image(path, image_shape, levels):
+    """Reads an image file.
+
+    Args:
+      path: the file, gray (or black and white) if C is 1, RGB or with a palette if C is 3.
+      image_shape: (H, W, C) that it must have.
+      levels: number of values. Bytes become floor(x * levels / 256), as in the data pipeline.
+
+    Returns:
+      uint8 [H, W, C], values 0…levels-1.
+
+    Raises:
+      UserError: the file is missing, cannot be read, or has another size or mode.
+    """
+    picture = _open(path, image_shape)
+    channels = image_shape[-1]
+    modes = {1: ("1", "L", "LA"), 3: ("RGB", "RGBA", "P", "PA")}.get(channels)
+    if modes is None:
+        raise UserError(
+            f"{path} cannot be an image of {channels} channels; give an npz file with an array "
+            "images"
+        )
+    if picture.mode not in modes:
+        kind = "gray" if channels == 1 else "RGB"
+        raise UserError(
+            f"{path} has the mode {picture.mode}, but the model draws {kind} images; convert it "
+            f"to mode {'L' if channels == 1 else 'RGB'}"
+        )
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        if picture.getchannel("A").getextrema()[0] < 255:
+            raise UserError(f"{path} has transparent pixels; save it without transparency")
+    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+    return data_images.to_levels(pixels.reshape(image_shape), levels, 255, str(path))
+
+
+def read_mask(path, image_shape):
+    """Reads a mask image.
+
+    Args:
+      path: an image file: white (from 128) where the given image is kept, black where it is drawn.
+      image_shape: (H, W, C) of the images; the mask must have their size.
+
+    Returns:
+      Booleans [H, W, 1], True where the image is kept.
+
+    Raises:
+      UserError: the file is missing, cannot be read, or has another size.
+    """
+    return np.asarray(_open(path, image_shape).convert("L"))[..., None] >= 128
+
+
+def _open(path, image_shape):
+    """Decodes an image file and checks its size."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    except Image.UnidentifiedImageError:
+        raise UserError(f"{path} is not an image that can be read") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path} cannot be read as an image ({error})") from error
+    height, width = image_shape[:2]
+    if picture.size != (width, height):
+        raise UserError(
+            f"{path} is {picture.width}x{picture.height} pixels (width x height), but the model's "
+            f"images are {width}x{height}"
+        )
+    return picture
+
+
+def _read_folder(path, image_shape, levels):
+    names = sorted(name for name in os.listdir(path) if name.lower().endswith(EXTENSIONS))
+    if not names:
+        raise UserError(f"there is no image file in {path} (looked for {', '.join(EXTENSIONS)})")
+    images, wrong = [], []
+    for name in names:
+        try:
+            images.append(read_image(os.path.join(path, name), image_shape, levels))
+        except UserError as error:
+            wrong.append(str(error))
+    if wrong:
+        more = f" (and {len(wrong) - 1} more of its {len(names)} files)" if len(wrong) > 1 else ""
+        raise UserError(wrong[0] + more)
+    return np.stack(images)
+
+
+def _read_npz(path, image_shape, levels):
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise UserError(f"{path} is not an npz file; save it by np.savez(file, images=array)")
+        with archive:
+            key = next((key for key in ("images", "x_test") if key in archive), None)
+            if key is None:
+                found = ", ".join(archive) or "nothing"
+                raise UserError(f"{path} has no array images or x_test, only {found}")
+            images = archive[key]
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path} cannot be read as an npz file ({error})") from error
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.shape[1:] != tuple(image_shape) or not len(images):
+        raise UserError(
+            f"{key} of {path} has the shape {list(images.shape)}, but the model's images are "
+            f"[N, {', '.join(map(str, image_shape))}]"
+        )
+    if images.dtype.kind not in "biu" or images.min() < 0 or images.max() > 255:
+        raise UserError(
+            f"{key} of {path} must be integers 0…255, but is {images.dtype} from {images.min()} "
+            f"to {images.max()}"
+        )
+    # Values below levels have been quantised before.
+    highest = int(images.max())
+    images = images.astype(np.uint8)
+    return images if highest < levels else data_images.to_levels(images, levels, 255, str(path))
