@@ -25,8 +25,7 @@ def check_integer(name, value, lowest, highest=None):
 class Likelihood(abc.ABC):
     """Distribution of a pixel's values given the network's output for that pixel.
 
-    Finite parameters (up to 1e30 in size) give finite nats and gradients. Draws need no logarithm
-    of a zero either, whatever the parameters.
+    Finite parameters (up to 1e30 in size) give finite nats, finite gradients and valid draws.
 
     Attributes:
       channels: number of colours C.

@@ -10,7 +10,8 @@ import tensorflow as tf
 from gated_pixelcnn.likelihoods.base import Likelihood, real
 
 # A draw runs once per value of an image, and the cumulative sum over 256 levels is its slowest
-# part: blocks of 16 make it half as long without XLA, a third with.
+# part. For 16 images or more, blocks of 16 save a third to a half of the draw's time without XLA
+# and two thirds with it.
 _BLOCK = 16
 
 
