@@ -31,14 +31,16 @@ def to_square(image: np.ndarray, size: int) -> np.ndarray:
     square = image[top : top + side, left : left + side]
     if side == size:
         return square
-    # Colour by colour: PIL has no mode for every number of colours.
+    # Colour by colour, as PIL has no mode for every number of colours; in floats, as it would
+    # round bytes twice, after the rows and after the columns.
     colours = [
-        PIL.Image.fromarray(np.ascontiguousarray(square[..., colour])).resize(
+        PIL.Image.fromarray(square[..., colour].astype(np.float32)).resize(
             (size, size), PIL.Image.Resampling.BOX
         )
         for colour in range(image.shape[-1])
     ]
-    return np.stack([np.asarray(colour) for colour in colours], axis=-1)
+    mean = np.stack([np.asarray(colour) for colour in colours], axis=-1)
+    return np.floor(mean + 0.5).astype(np.uint8)
 
 
 def to_gray(images: np.ndarray) -> np.ndarray:
@@ -92,7 +94,9 @@ def to_levels(images: np.ndarray, levels: int, highest: int, source: str) -> np.
             f"the images of {source} have no value above {highest}: they are binarized; set "
             f"data.levels=2 (it is {levels})"
         )
-    if highest < levels:
-        return images
-    table = np.arange(256) * levels // 256
-    return table.astype(np.uint8)[images]
+    return images if highest < levels else levels_table(levels)[images]
+
+
+def levels_table(levels: int) -> np.ndarray:
+    """Returns uint8 [256]: the level, floor(x * levels / 256), of each byte x."""
+    return (np.arange(256) * levels // 256).astype(np.uint8)

@@ -64,6 +64,10 @@ def _opened(path):
     if not os.path.isfile(path):
         raise UserError(f"there is no file {path}")
     with _readable(path):
+        with open(path, "rb") as file:
+            # numpy takes everything else for a pickle and says so.
+            if not file.read(6).startswith((b"PK", b"\x93NUMPY")):
+                raise ValueError("wrong first bytes")
         archive = np.load(path, allow_pickle=False)
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise UserError(f"{path} holds one array; save it by np.savez(file, x_train=array)")
@@ -99,7 +103,7 @@ def _readable(what):
                 f"save plain arrays of numbers by np.savez"
             ) from error
         raise UserError(
-            f"{what} cannot be read: it is truncated, corrupt or not an npz file ({error})"
+            f"{what} cannot be read: it is truncated, damaged or not an npz file ({error})"
         ) from error
 
 

@@ -1,0 +1,48 @@
+"""A split of image files that are too big to be held in memory."""
+
+import numpy as np
+import tensorflow as tf
+
+from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data.split import IndexedSplit
+
+
+class FileSplit(IndexedSplit):
+    """Image files, decoded batch by batch; the values are taken to be bytes 0..255."""
+
+    def __init__(self, paths, labels, image_shape, config):
+        """Opens the split.
+
+        Args:
+          paths: The files.
+          labels: int32 [N], or None.
+          image_shape: Shape (H, W, C) that the images are brought to.
+          config: The DataConfig.
+        """
+        self._paths = np.array([str(path) for path in paths])
+        self._labels = labels
+        self._config = config
+        self.num_images = len(paths)
+        self.image_shape = image_shape
+        self.has_labels = labels is not None
+
+    def subset(self, indices):
+        """Returns the split of the images of these numbers, in this order."""
+        labels = None if self._labels is None else self._labels[indices]
+        return FileSplit(self._paths[indices], labels, self.image_shape, self._config)
+
+    def _read(self, indices):
+        from gated_pixelcnn.data.sources.folder import read_image
+
+        images = np.stack(
+            [
+                read_image(path, self.image_shape[-1], self._config.image_size)
+                for path in self._paths[indices]
+            ]
+        )
+        return image_ops.levels_table(self._config.levels)[images]
+
+    def _fetch(self, indices):
+        images = tf.numpy_function(self._read, [indices], tf.uint8)
+        images = tf.ensure_shape(images, (*indices.shape, *self.image_shape))
+        return (images, tf.gather(self._labels, indices)) if self.has_labels else (images,)

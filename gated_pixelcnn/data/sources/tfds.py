@@ -1,0 +1,258 @@
+"""Source `tfds:<name>`: TensorFlow Datasets, by name or `name/config`.
+
+The image is the feature `image` or the only image feature; the label is `label` or the only
+class label, if there is one. The splits are `train`, `validation` and `test`, where they exist.
+"""
+
+import dataclasses
+import logging
+import re
+import socket
+import urllib.request
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from gated_pixelcnn.data import dataset
+from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data.stream import StreamSplit
+from gated_pixelcnn.errors import UserError, nearest
+
+PROBED_IMAGES = 100  # looked at to tell whether a streamed set is quantised already
+DOWNLOAD_HOST = "storage.googleapis.com"
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """Where the images and the labels of a TFDS data set are.
+
+    Attributes:
+      image: Key of the image feature.
+      label: Key of the label feature, or None.
+      shape: (H, W, C) of the images as they are stored; None where it is not known.
+      class_names: Names of the classes, empty without labels.
+    """
+
+    image: str
+    label: str | None
+    shape: tuple[int | None, int | None, int | None]
+    class_names: tuple[str, ...]
+
+
+def load(name, config):
+    """Loads a TFDS data set, or opens it if it is big; see data.load."""
+    builder = _builder(name, config)
+    _make_ready(builder, name, config)
+    features = _features(builder, config)
+    splits = _splits(builder, name)
+    shape = _shape(builder, features, config)
+    count = sum(builder.info.splits[split].num_examples for split in splits.values())
+    if count * np.prod(shape) > config.memory_limit_mb * 10**6:
+        opened = _open_all(builder, splits, features, shape, config)
+        return dataset.make_data(config, opened, features.class_names)
+    arrays = {
+        key: _read_all(builder, split, features, shape, config) for key, split in splits.items()
+    }
+    return dataset.from_arrays(config, arrays, features.class_names)
+
+
+def describe(name, config):
+    """Describes a TFDS data set, which need not be downloaded; see data.describe."""
+    builder = _builder(name, config)
+    features = _features(builder, config)
+    known = image_ops.prepared_shape(features.shape, config.image_size, config.gray)
+    if None in known and not builder.is_prepared():
+        raise UserError(
+            f"the image size of TFDS data set {name!r} is not known before it is downloaded; set "
+            f"data.image_size"
+        )
+    shape = _shape(builder, features, config)
+    return dataset.DataInfo(shape, config.levels, len(features.class_names), features.class_names)
+
+
+def _builder(name, config):
+    try:
+        return tfds.builder(name, data_dir=config.data_dir or None)
+    except tfds.core.DatasetNotFoundError as error:
+        known = tfds.list_builders(with_community_datasets=False)
+        raise UserError(
+            f"there is no TFDS data set {name!r}{nearest(name.split('/')[0], known)}"
+        ) from error
+    except (ValueError, TypeError, AssertionError, KeyError, OSError) as error:
+        raise UserError(f"TFDS data set {name!r} cannot be used: {_first_line(error)}") from error
+
+
+def _make_ready(builder, name, config):
+    """Downloads the data set unless it is on disk."""
+    if builder.is_prepared():
+        return
+    place = f"TFDS data set {name!r} is not in {builder.data_dir}"
+    if not config.download:
+        raise UserError(f"{place} and data.download is False; download it or set data.data_dir")
+    if not _is_online():
+        raise UserError(
+            f"{place} and cannot be downloaded, as this machine is offline; connect it, or copy a "
+            f"prepared data set there or to data.data_dir"
+        )
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # TFDS raises errors of every kind here, none is a bug of ours
+        raise UserError(
+            f"{place} and could not be downloaded and prepared there ({_first_line(error)})"
+        ) from error
+
+
+def _is_online():
+    """Whether names are resolved: TFDS itself tries for minutes before it says that they are not.
+
+    Behind a proxy this machine need not resolve names, so the answer is yes.
+    """
+    if urllib.request.getproxies():
+        return True
+    try:
+        socket.getaddrinfo(DOWNLOAD_HOST, 443)
+        return True
+    except OSError:
+        return False
+
+
+def _first_line(error):
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"
+
+
+def _features(builder, config):
+    """Finds the image and the label in the features of a data set."""
+    features = dict(builder.info.features)
+    image = _only(features, "image", tfds.features.Image)
+    if image is None:
+        raise UserError(
+            f"TFDS data set {builder.name!r} must have a feature 'image' or just one image feature,"
+            f" but its features are {', '.join(features)}"
+        )
+    if features[image].dtype != np.uint8:
+        raise UserError(
+            f"the images of TFDS data set {builder.name!r} are of type "
+            f"{np.dtype(features[image].dtype)}; only uint8 can be used"
+        )
+    label = _only(features, "label", tfds.features.ClassLabel) if config.labels else None
+    names = ()
+    if label is not None:
+        # A label without a known number of classes is no use to a model.
+        names = tuple(features[label].names or map(str, range(features[label].num_classes or 0)))
+    return Features(image, label if names else None, tuple(features[image].shape), names)
+
+
+def _only(features, key, kind):
+    found = [name for name, feature in features.items() if type(feature) is kind]
+    if key in found:
+        return key
+    return found[0] if len(found) == 1 else None
+
+
+def _splits(builder, name):
+    """Returns the TFDS split of each of ours that exists."""
+    splits = {key: key for key in ("train", "validation", "test") if key in builder.info.splits}
+    if "train" not in splits:
+        found = ", ".join(builder.info.splits) or "none"
+        raise UserError(f"TFDS data set {name!r} has no split 'train'; its splits: {found}")
+    return splits
+
+
+def _encoded(builder, split, features):
+    """Returns the examples (encoded image,[ label]) of a split in an order that never changes."""
+    examples = builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        decoders={features.image: tfds.decode.SkipDecoding()},
+        read_config=tfds.ReadConfig(try_autocache=False),
+    )
+    keys = [features.image] + ([features.label] if features.label else [])
+    return examples.map(lambda example: tuple(example[key] for key in keys))
+
+
+def _decoder(builder, features, shape, config):
+    """Returns a function, for graphs: encoded example -> (image of `shape`, label int32)."""
+    feature = builder.info.features[features.image]
+
+    def prepare(image):
+        return image_ops.prepare(image, config.image_size, config.gray)
+
+    def decode(encoded, *label):
+        image = feature.decode_example(encoded)
+        if features.shape != shape:
+            image = tf.numpy_function(prepare, [image], tf.uint8)
+        return tf.ensure_shape(image, shape), *(tf.cast(part, tf.int32) for part in label)
+
+    return decode
+
+
+def _shape(builder, features, config):
+    """Returns the shape of the prepared images, if need be by a look at the first one."""
+    stored = features.shape
+    if None in image_ops.prepared_shape(stored, config.image_size, config.gray):
+        feature = builder.info.features[features.image]
+        (first, *_), *_ = _encoded(builder, "train", features).take(1)
+        stored = tuple(feature.decode_example(first).shape)
+    if None not in stored[:2] and config.image_size > min(stored[:2]):
+        raise UserError(
+            f"data.image_size={config.image_size} is larger than the images of {config.source}, "
+            f"which are {stored[0]}x{stored[1]} (height x width)"
+        )
+    return image_ops.prepared_shape(stored, config.image_size, config.gray)
+
+
+def _read_all(builder, split, features, shape, config):
+    """Reads a split into arrays (images, labels or None)."""
+    decode = _decoder(builder, features, shape, config)
+    examples = _encoded(builder, split, features).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    try:
+        parts = list(examples.batch(1024).as_numpy_iterator())
+    except tf.errors.OpError as error:
+        ours = re.search(r"UserError: (.*)", error.message)
+        problem = ours.group(1) if ours else f"its images cannot be read as {shape}: set "
+        problem += "" if ours else f"data.image_size if their sizes differ ({_first_line(error)})"
+        raise UserError(f"TFDS data set {builder.name!r}, split {split}: {problem}") from error
+    images, *labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return images, labels[0] if labels else None
+
+
+def _open_all(builder, splits, features, shape, config):
+    """Opens the splits for streaming; holds out the end of `train` if need be.
+
+    TFDS shuffles a data set when it prepares it, so its end is a random choice.
+    """
+    sizes = {key: builder.info.splits[split].num_examples for key, split in splits.items()}
+    if "validation" not in splits:
+        held_out = dataset.held_out_count(config, sizes["train"])
+        if held_out:
+            sizes["train"] -= held_out
+            sizes["validation"] = held_out
+            splits = splits | {
+                "train": f"train[:{sizes['train']}]",
+                "validation": f"train[{sizes['train']}:]",
+            }
+    decode = _decoder(builder, features, shape, config)
+    probe = _encoded(builder, "train", features).take(PROBED_IMAGES).map(decode)
+    highest = max(int(image.max()) for image, *_ in probe.as_numpy_iterator())
+    # As for arrays: images whose values are all below `levels` are taken as they are.
+    image_ops.to_levels(np.zeros(1, np.uint8), config.levels, highest, config.source)
+    as_it_is = highest < config.levels
+    table = np.arange(256, dtype=np.uint8) if as_it_is else image_ops.levels_table(config.levels)
+
+    def decode_to_levels(*encoded):
+        image, *label = decode(*encoded)
+        return tf.gather(table, tf.cast(image, tf.int32)), *label
+
+    return {
+        key: StreamSplit(
+            _encoded(builder, split, features),
+            decode_to_levels,
+            sizes[key],
+            shape,
+            features.label is not None,
+        )
+        for key, split in splits.items()
+    }

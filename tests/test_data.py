@@ -1,0 +1,365 @@
+"""Configuration, levels, embedded data, npz files, and the batches of a split."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from gated_pixelcnn import data
+from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data.split import ArraySplit
+from gated_pixelcnn.errors import UserError
+
+SHARED = pathlib.Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+def load(source, **options):
+    return data.load(data.DataConfig(source=source, **options))
+
+
+def write_npz(path, **arrays):
+    np.savez(path, **arrays)
+    return f"npz:{path}"
+
+
+def bytes_of(shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+# The configuration.
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"levels": 1}, ["data.levels", "2", "256", "is 1"]),
+        ({"levels": 257}, ["data.levels", "257"]),
+        ({"levels": 2.0}, ["data.levels", "int", "2.0", "float"]),
+        ({"gray": 1}, ["data.gray", "bool", "int"]),
+        ({"image_size": -8}, ["data.image_size", "-8"]),
+        ({"validation": -2}, ["data.validation", "-2"]),
+        ({"validation_seed": -1}, ["data.validation_seed", "-1"]),
+        ({"memory_limit_mb": -1}, ["data.memory_limit_mb", "-1"]),
+        ({"source": "tdfs:mnist"}, ["data.source", "tdfs:mnist", "did you mean 'tfds'"]),
+        ({"source": "npz:"}, ["data.source", "needs a file"]),
+    ],
+)
+def test_wrong_option_is_named_with_its_value(options, words):
+    with pytest.raises(UserError) as error:
+        data.DataConfig(**options)
+    assert all(word in str(error.value) for word in words), error.value
+
+
+# Levels.
+
+
+@pytest.mark.parametrize("levels", [2, 3, 16, 17, 256])
+def test_levels_are_equal_parts_of_the_bytes_and_all_occur(levels):
+    values = np.arange(256, dtype=np.uint8)
+    quantized = image_ops.to_levels(values, levels, highest=255, source="")
+    np.testing.assert_array_equal(quantized, np.floor(values * (levels / 256)))
+    assert set(quantized) == set(range(levels))
+    assert quantized.dtype == np.uint8
+
+
+def test_two_levels_are_a_threshold_at_128():
+    values = np.array([0, 127, 128, 255], np.uint8)
+    assert image_ops.to_levels(values, 2, 255, "").tolist() == [0, 0, 1, 1]
+
+
+def test_resizing_averages_the_centre_square():
+    image = np.zeros((4, 8, 1), np.uint8)
+    image[:, :2] = 255  # outside of the centre square
+    image[:2, 2:4, 0] = [[10, 20], [30, 41]]
+    square = image_ops.to_square(image, 2)
+    assert square[..., 0].tolist() == [[25, 0], [0, 0]]
+
+
+def test_gray_is_the_luma_of_pil():
+    import PIL.Image
+
+    image = bytes_of((9, 7, 3))
+    expected = np.asarray(PIL.Image.fromarray(image).convert("L"))
+    np.testing.assert_array_equal(image_ops.to_gray(image)[..., 0], expected)
+
+
+# Embedded data.
+
+
+def test_default_is_fashion_mnist_balanced_over_classes():
+    bunch = load("embedded", validation=0)
+    assert bunch.image_shape == (28, 28, 1)
+    assert len(bunch.class_names) == bunch.num_classes == 10
+    assert np.bincount(bunch.train.labels).tolist() == [400] * 10
+    assert np.bincount(bunch.test.labels).tolist() == [100] * 10
+
+
+def test_tiles_of_the_test_region_are_no_training_tiles():
+    bunch = load("embedded:tiles32", validation=0)
+    assert bunch.image_shape == (32, 32, 3)
+    assert set(bunch.train.labels) == set(bunch.test.labels) == set(range(6))
+    train = {image.tobytes() for image in bunch.train.images}
+    assert len(train) == bunch.train.num_images
+    assert not train & {image.tobytes() for image in bunch.test.images}
+
+
+def test_digits_at_17_levels_are_the_native_values():
+    stored = load("embedded:digits8", validation=0).train.images
+    native = load("embedded:digits8", validation=0, levels=17).train.images
+    np.testing.assert_array_equal(np.floor(native * (255 / 16) + 0.5), stored)
+    assert set(np.unique(native)) == set(range(17))
+
+
+def test_embedded_data_are_small_and_have_their_notice():
+    folder = pathlib.Path(data.__file__).parent / "embedded"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 5_000_000
+    notice = (folder / "NOTICE").read_text()
+    assert "Copyright (c) 2017 Zalando SE" in notice
+    assert all(f"{path.stem}.npz" in notice for path in folder.glob("*.npz"))
+
+
+def test_unknown_embedded_name_suggests_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'fashion_mnist'"):
+        load("embedded:fashon_mnist")
+
+
+@pytest.mark.parametrize("source", ["embedded", "embedded:tiles32", "embedded:digits8"])
+@pytest.mark.parametrize("options", [{}, {"gray": True, "image_size": 4, "labels": False}])
+def test_describe_tells_what_load_gives(source, options):
+    config = data.DataConfig(source=source, levels=16, **options)
+    assert data.describe(config) == data.load(config).info
+
+
+# The files of the project's machine: skipped elsewhere.
+
+
+@pytest.mark.parametrize(
+    ("name", "levels", "shape", "counts"),
+    [
+        ("binarized_mnist", 2, (28, 28, 1), (50_000, 10_000, 10_000)),
+        ("orl_faces32", 256, (32, 32, 1), (300, None, None)),
+        ("tiny_imagenet32", 256, (32, 32, 3), (11_000, 1_000, 1_000)),
+    ],
+)
+def test_npz_files_of_real_images_load(name, levels, shape, counts):
+    path = SHARED / f"{name}.npz"
+    if not path.exists():
+        pytest.skip(f"{path} is not on this machine")
+    bunch = load(f"npz:{path}", levels=levels, validation=0)
+    splits = (bunch.train, bunch.validation, bunch.test)
+    assert tuple(split and split.num_images for split in splits) == counts
+    assert bunch.image_shape == shape
+    assert bunch.train.images.max() < levels
+    with np.load(path) as raw:
+        np.testing.assert_array_equal(bunch.train.images, raw["x_train"])
+        np.testing.assert_array_equal(bunch.train.labels, raw["y_train"])
+
+
+# npz files.
+
+
+def test_npz_accepts_images_without_a_channel_axis_and_keras_label_columns(tmp_path):
+    images, labels = bytes_of((6, 5, 4)), np.array([[2], [0], [1], [2], [1], [0]])
+    bunch = load(write_npz(tmp_path / "a.npz", x_train=images, y_train=labels), validation=0)
+    np.testing.assert_array_equal(bunch.train.images, images[..., None])
+    assert bunch.train.labels.tolist() == [2, 0, 1, 2, 1, 0]
+    assert bunch.num_classes == 3
+    assert bunch.validation is None
+    assert bunch.test is None
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+def test_binarized_images_are_taken_as_they_are(tmp_path, dtype):
+    images = (bytes_of((6, 5, 4)) > 100).astype(dtype)
+    bunch = load(write_npz(tmp_path / "a.npz", x_train=images), levels=2)
+    assert set(np.unique(bunch.train.images)) == {0, 1}
+
+
+def test_images_of_fewer_levels_are_taken_as_they_are_if_the_levels_match(tmp_path):
+    images = bytes_of((6, 5, 4)) % 16
+    source = write_npz(tmp_path / "a.npz", x_train=images)
+    bunch = load(source, levels=16, validation=0)
+    np.testing.assert_array_equal(bunch.train.images[..., 0], images)
+
+
+def test_own_validation_images_are_used_and_nothing_is_held_out(tmp_path):
+    arrays = {f"x_{split}": bytes_of((n, 4, 4), n) for split, n in dict(train=9, val=3).items()}
+    bunch = load(write_npz(tmp_path / "a.npz", **arrays), validation=5)
+    assert bunch.train.num_images == 9
+    np.testing.assert_array_equal(bunch.validation.images[..., 0], arrays["x_val"])
+    assert bunch.test is bunch.validation
+
+
+GOOD = bytes_of((6, 4, 4, 3))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "words"),
+    [
+        ({"x_trian": GOOD}, {}, ["no array x_train", "x_trian"]),
+        ({"x_train": GOOD / 255}, {}, ["float64", "multiply by 255"]),
+        ({"x_train": GOOD.astype(int) + 1}, {}, ["0..255", "256"]),
+        ({"x_train": GOOD.astype(int) - 1}, {}, ["0..255", "-1"]),
+        ({"x_train": GOOD[0, 0]}, {}, ["shape (4, 3)"]),
+        ({"x_train": GOOD[:0]}, {}, ["shape (0, 4, 4, 3)"]),
+        ({"x_train": bytes_of((6, 3, 32, 32))}, {}, ["32 colours", "last axis"]),
+        ({"x_train": GOOD, "y_train": np.zeros(5, int)}, {}, ["6 images", "5 labels"]),
+        ({"x_train": GOOD, "y_train": np.zeros((6, 10))}, {}, ["y_train", "(6, 10)", "argmax"]),
+        ({"x_train": GOOD, "y_train": np.full(6, -1)}, {}, ["y_train", "-1"]),
+        (
+            {"x_train": GOOD, "y_train": np.zeros(6, int), "x_test": GOOD},
+            {},
+            ["no y_test", "data.labels"],
+        ),
+        ({"x_train": GOOD, "x_test": GOOD[:, :3]}, {}, ["(3, 4, 3)", "(4, 4, 3)"]),
+        (
+            {"x_train": GOOD, "y_train": np.arange(6), "class_names": np.array(["a"])},
+            {},
+            ["class_names", "6"],
+        ),
+        ({"x_train": GOOD % 2}, {}, ["binarized", "data.levels=2", "256"]),
+        ({"x_train": GOOD // 4}, {"levels": 2}, ["blank", "data.levels=2", "63"]),
+        ({"x_train": GOOD}, {"validation": 6}, ["data.validation=6", "6 training images"]),
+        ({"x_train": GOOD}, {"image_size": 5}, ["image_size=5", "4x4"]),
+        ({"x_train": GOOD[..., :2]}, {"gray": True}, ["gray", "2"]),
+    ],
+)
+def test_bad_npz_gets_one_clear_sentence(tmp_path, arrays, options, words):
+    source = write_npz(tmp_path / "a.npz", **arrays)
+    with pytest.raises(UserError) as error:
+        load(source, **options)
+    assert all(word in str(error.value) for word in words), error.value
+    assert "\n" not in str(error.value)
+
+
+def test_missing_truncated_damaged_foreign_and_pickled_files_are_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    with pytest.raises(UserError, match="there is no file"):
+        load(f"npz:{path}")
+    source = write_npz(path, x_train=bytes_of((50, 8, 8)))
+    whole = path.read_bytes()
+    for content in (whole[:1000], whole[:1500] + b"?" + whole[1501:], b"", b"not a zip file"):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="cannot be read"):
+            load(source)
+    write_npz(path, x_train=np.array([{}, None], object))
+    with pytest.raises(UserError, match="pickled"):
+        load(source)
+    np.save(tmp_path / "b.npy", GOOD)
+    with pytest.raises(UserError, match="one array"):
+        load(f"npz:{tmp_path / 'b.npy'}")
+
+
+# Holding out validation images.
+
+
+def test_held_out_images_partition_the_training_images_by_seed(tmp_path):
+    images = np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1)
+    source = write_npz(tmp_path / "a.npz", x_train=images, y_train=np.arange(40))
+
+    def held_out(seed):
+        bunch = load(source, validation=7, validation_seed=seed)
+        train, validation = bunch.train, bunch.validation
+        assert train.images.ravel().tolist() == train.labels.tolist()
+        assert validation.images.ravel().tolist() == validation.labels.tolist()
+        assert sorted([*train.labels, *validation.labels]) == list(range(40))
+        assert validation.num_images == 7
+        return validation.labels.tolist()
+
+    assert held_out(0) == held_out(0)
+    assert held_out(0) != held_out(1)
+
+
+def test_a_tenth_is_held_out_by_default_and_the_test_images_stand_in_for_none():
+    bunch = load("embedded:digits8")
+    assert bunch.validation.num_images == 149
+    assert load("embedded:digits8", validation=0).validation.num_images == 300
+
+
+# Batches.
+
+
+NUM = 23
+
+
+@pytest.fixture(scope="module", name="numbered")
+def make_numbered():
+    """Image i has i as its every value but the last column, and the label 100 + i."""
+    images = np.empty((NUM, 2, 3, 1), np.uint8)
+    images[:] = np.arange(NUM)[:, None, None, None]
+    images[:, :, -1] = 255
+    return ArraySplit(images, np.arange(NUM) + 100)
+
+
+def steps(split, count, *args, **options):
+    batches = split.train_batches(*args, **options).take(count).as_numpy_iterator()
+    return [tuple(part.tolist() for part in batch) for batch in batches]
+
+
+def test_each_epoch_is_a_new_permutation_and_labels_stay_with_their_images(numbered):
+    batches = list(numbered.train_batches(5, seed=3).take(8).as_numpy_iterator())
+    for images, labels in batches:
+        assert (images.dtype, images.shape) == (np.uint8, (5, 2, 3, 1))
+        assert (labels.dtype, labels.shape) == (np.int32, (5,))
+        np.testing.assert_array_equal(images[:, 0, 0, 0], labels - 100)
+    epochs = [np.concatenate([labels for _, labels in batches[i : i + 4]]) for i in (0, 4)]
+    assert [len(set(epoch)) for epoch in epochs] == [20, 20]
+    assert epochs[0].tolist() != epochs[1].tolist()
+
+
+def test_batch_of_a_step_depends_on_seed_and_step_only(numbered):
+    whole = steps(numbered, 14, 5, seed=3, flips=True)
+    assert whole == steps(numbered, 14, 5, seed=3, flips=True)
+    assert whole != steps(numbered, 14, 5, seed=4, flips=True)
+    for start in (1, 4, 7, 12):
+        assert whole[start:] == steps(numbered, 14 - start, 5, seed=3, start_step=start, flips=True)
+
+
+@pytest.mark.parametrize("shards", [2, 3])
+def test_shards_together_are_the_global_batch(numbered, shards):
+    options = {"seed": 1, "start_step": 2, "flips": True}
+    whole = steps(numbered, 5, 6, **options)
+    parts = [
+        steps(numbered, 5, 6, num_shards=shards, shard_index=index, **options)
+        for index in range(shards)
+    ]
+    for batch, *pieces in zip(whole, *parts, strict=True):
+        images, labels = zip(*pieces, strict=True)
+        assert (sum(images, []), sum(labels, [])) == batch
+
+
+def test_flips_mirror_about_half_of_the_images_left_to_right(numbered):
+    plain = numbered.train_batches(20, seed=0).take(20).as_numpy_iterator()
+    flipped = numbered.train_batches(20, seed=0, flips=True).take(20).as_numpy_iterator()
+    mirrored = []
+    for (before, _), (after, _) in zip(plain, flipped, strict=True):
+        for x, y in zip(before, after, strict=True):
+            mirrored.append(not np.array_equal(x, y))
+            np.testing.assert_array_equal(y, x[:, ::-1] if mirrored[-1] else x)
+    assert 150 < sum(mirrored) < 250  # of 400: five standard deviations
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 23, 50])
+def test_evaluation_sees_every_image_once_in_order(numbered, batch_size):
+    batches = list(numbered.eval_batches(batch_size).as_numpy_iterator())
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in batches]), numbered.images)
+    np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), numbered.labels)
+    assert {len(x) for x, _ in batches[:-1]} <= {batch_size}
+
+
+def test_batches_without_labels_have_images_only(numbered):
+    split = ArraySplit(numbered.images)
+    (batch,) = split.train_batches(4, seed=0).take(1)
+    assert len(batch) == 1
+    images, labels = split.take(3)
+    np.testing.assert_array_equal(images, numbered.images[:3])
+    assert labels is None
+
+
+def test_impossible_batch_sizes_are_refused(numbered):
+    with pytest.raises(UserError, match="which is 23, but is 24"):
+        numbered.train_batches(24, seed=0)
+    with pytest.raises(UserError, match="cannot be divided by 2"):
+        numbered.train_batches(5, seed=0, num_shards=2)
+    with pytest.raises(UserError, match="at least 1"):
+        numbered.eval_batches(0)

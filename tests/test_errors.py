@@ -1,0 +1,67 @@
+"""The frame of the scripts: clear errors, exit codes and silence."""
+
+import subprocess
+import sys
+
+import pytest
+
+from gated_pixelcnn.errors import nearest
+
+SCRIPT = """
+import sys
+from gated_pixelcnn import errors
+assert "tensorflow" not in sys.modules
+
+def main(argv):
+    {body}
+
+errors.run(main, load_tensorflow={load})
+"""
+
+
+def run(body, load=False):
+    script = SCRIPT.format(body=body, load=load)
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+
+def test_user_error_is_one_line_on_stderr_and_exit_code_1():
+    done = run(r"raise errors.UserError('bad flag:\n7')")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: bad flag: 7\n")
+
+
+def test_bug_keeps_its_traceback():
+    done = run("raise ValueError('a bug')")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "ValueError: a bug" in done.stderr
+
+
+def test_interrupt_is_exit_code_130():
+    done = run("raise KeyboardInterrupt")
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_returned_value_is_the_exit_code():
+    assert [run("return None").returncode, run("return 3").returncode] == [0, 3]
+
+
+def test_tensorflow_starts_in_silence_and_stderr_works_afterwards():
+    body = (
+        "import tensorflow as tf; print(float(tf.reduce_sum(tf.ones(3))));"
+        "print('mine', file=sys.stderr)"
+    )
+    done = run(body, load=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3.0\n", "mine\n")
+
+
+def test_failure_of_the_import_is_not_hidden():
+    done = run("sys.modules['tensorflow'] = None; errors.import_tensorflow_quietly()")
+    assert "ModuleNotFoundError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("Mnits", "; did you mean 'mnist'?"), ("zebra", "; choose from mnist, cifar10")],
+)
+def test_nearest_suggests_what_is_alike_or_lists_what_there_is(word, hint):
+    assert nearest(word, ["mnist", "cifar10"]) == hint
