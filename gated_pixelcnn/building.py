@@ -36,11 +36,11 @@ def build_model(config, image_shape=None, levels=None, condition_size=None):
         levels = info.levels if levels is None else levels
         if needs_classes:
             condition_size = info.num_classes
-            if not condition_size:
-                raise UserError(
-                    f"model.condition=label needs labels, but {config.data.source} has none (or "
-                    "data.labels is off); set model.condition=none"
-                )
+    if kind == "label" and not condition_size:
+        raise UserError(
+            f"model.condition=label needs labels, but {config.data.source} has none (or "
+            "data.labels is off); set model.condition=none"
+        )
     try:
         model = family(
             image_shape=tuple(image_shape),

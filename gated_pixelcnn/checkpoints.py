@@ -141,7 +141,7 @@ class Checkpoints:
         return None
 
     def best(self):
-        """Reads the best checkpoint: (arrays, meta); None if missing or (with a warning) damaged."""
+        """Reads the best checkpoint; None if it is missing or (with a warning) damaged."""
         path = self.directory / BEST
         if not path.exists():
             return None

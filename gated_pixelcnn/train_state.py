@@ -86,13 +86,15 @@ class TrainState:
     def _replica_step(self, batch):
         """The step of one replica, on its part of the batch; the update is the same on all."""
         images, condition = batch if len(batch) == 2 else (*batch, None)
-        step = self.optimizer.iterations.value
+        step = self.optimizer.iterations.value.read_value()  # now: the optimizer adds one
         context = tf.distribute.get_replica_context()
         with self._stateless_dropout(step, context), tf.GradientTape() as tape:
             bits = self.model.loss_bits_per_dim(images, condition, training=True)
             # The parts of all replicas add up to the mean over the whole batch.
             loss = tf.reduce_sum(bits) / self._batch_size
-        gradients = tape.gradient(loss, self._weights)
+        gradients = tape.gradient(
+            loss, self._weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
         *gradients, loss = context.all_reduce(tf.distribute.ReduceOp.SUM, [*gradients, loss])
         norm = tf.linalg.global_norm(gradients)
         finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)

@@ -67,6 +67,11 @@ def train(config, workdir, strategy=None):
       KeyboardInterrupt: Ctrl-C; raised after saving.
     """
     settings = TrainConfig(**config.train)
+    if config.model.condition not in (None, "label"):
+        raise UserError(
+            f"model.condition={config.model.condition} cannot be trained from a data set, which "
+            "has labels at most; set model.condition=label or none"
+        )
     strategy = strategy or tf.distribute.get_strategy()
     dataset = data.load(data.DataConfig(**config.data))
     with strategy.scope():
@@ -92,7 +97,7 @@ def _refuse_differences(run, description):
     if different:
         raise UserError(
             f"the work directory {run.path} holds a run of another configuration "
-            f"({'; '.join(different)}); choose another --workdir, or use the run's own configuration"
+            f"({'; '.join(different)}); choose another --workdir or the run's own configuration"
         )
 
 

@@ -69,13 +69,17 @@ def summary(result, workdir):
 
 def print_presets():
     """Prints a table of the presets: data set, image size, parameters, expected bits/dim."""
+    import keras
+
     from gated_pixelcnn import building, configs, data
 
     rows = [("preset", "data", "size", "parameters", "bits/dim", "")]
     for name in configs.list_presets():
         config = configs.get_config(name)
         info = data.describe(data.DataConfig(**config.data))
-        model = building.build_model(config)
+        # In this scope variables have shapes but no values: big models are counted at once.
+        with keras.StatelessScope(initialize_variables=False):
+            model = building.build_model(config, info.image_shape, info.levels, info.num_classes)
         size = "x".join(map(str, info.image_shape))
         parameters = f"{model.count_params():,}"
         rows.append(
@@ -88,6 +92,9 @@ def print_presets():
 
 
 def run():
-    """Entry point of the script."""
+    """Entry point of train.py and of the console command."""
+    # What --help prints: this module's text, and its flags as those of the script.
+    sys.modules["__main__"].__doc__ = __doc__
+    flags.disclaim_key_flags()
     define_flags(sys.argv)
     errors.run(main)

@@ -1,0 +1,239 @@
+"""The training step and what it is made of, on a model that is as small as can be."""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gated_pixelcnn.optimizers import MovingAverage, Schedule, clip_scale
+from gated_pixelcnn.train_config import TrainConfig
+from gated_pixelcnn.train_state import Diverged, TrainState
+
+IMAGES = np.arange(8 * 4, dtype=np.uint8).reshape(8, 2, 2, 1)
+
+
+class Toy(keras.Model):
+    """A linear model with dropout and the loss of a density model."""
+
+    def __init__(self, dropout=0.0, scale=1.0):
+        super().__init__()
+        self.flatten = keras.layers.Flatten()
+        self.dropout = keras.layers.Dropout(dropout)
+        self.dense = keras.layers.Dense(3)
+        self.scale = scale
+        self(IMAGES)
+
+    def call(self, images, training=False):
+        x = tf.cast(images, tf.float32) / 32
+        return self.dense(self.dropout(self.flatten(x), training=training))
+
+    def loss_bits_per_dim(self, images, condition, training):
+        return self.scale * tf.reduce_sum(tf.square(self(images, training=training) - 1), axis=1)
+
+
+def make_state(toy=Toy, seed=0, **settings):
+    keras.utils.set_random_seed(0)
+    settings = {"batch_size": 8, "clip_norm": 0.0} | settings
+    return TrainState(toy(), TrainConfig(**settings), seed, tf.distribute.get_strategy())
+
+
+def with_dropout():
+    return Toy(dropout=0.5)
+
+
+def values(variables):
+    return [np.array(variable) for variable in variables]
+
+
+def assert_equal(first, second):
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# Learning rate
+
+
+def test_warmup_and_decay_go_by_the_step():
+    rates = {
+        kind: [
+            float(Schedule(2.0, 14, 4, kind, 0.5, 0.9)(step)) for step in (0, 1, 3, 4, 9, 14, 20)
+        ]
+        for kind in ("constant", "linear", "cosine", "exponential")
+    }
+    warmup = [0.5, 1.0, 2.0, 2.0]
+    assert rates["constant"] == pytest.approx([*warmup, 2.0, 2.0, 2.0])
+    assert rates["linear"] == pytest.approx([*warmup, 1.5, 1.0, 1.0])
+    assert rates["cosine"] == pytest.approx([*warmup, 1.5, 1.0, 1.0])
+    assert rates["exponential"] == pytest.approx([*warmup, 2 * 0.9**5, 2 * 0.9**10, 2 * 0.9**16])
+
+
+def test_a_slow_exponential_decay_is_exact_after_many_steps():
+    rate = float(Schedule(1.0, 1, decay=0.999995, schedule="exponential")(200_000))
+    assert rate == pytest.approx(0.999995**200_000, rel=1e-5)
+
+
+def test_the_step_uses_the_learning_rate_of_its_number():
+    state = make_state(optimizer="rmsprop", rho=0.0, learning_rate=0.1, warmup_steps=4)
+    for expected in (0.025, 0.05, 0.075, 0.1, 0.1):
+        before = values(state.model.trainable_variables)
+        state.make_step((IMAGES,))
+        after = values(state.model.trainable_variables)
+        # RMSProp without memory moves every weight by the learning rate itself.
+        assert np.abs(after[0] - before[0]).max() == pytest.approx(expected, rel=1e-3)
+
+
+# Clipping
+
+
+def test_the_scale_of_the_gradient_limits_its_norm_and_never_enlarges_it():
+    for norm, clip, expected in [(4.0, 1.0, 0.25), (0.5, 1.0, 1.0), (4.0, 0.0, 1.0), (0.0, 1.0, 1)]:
+        assert float(clip_scale(tf.constant(norm), clip)) == pytest.approx(expected)
+
+
+def test_the_gradient_is_clipped_by_the_norm_of_all_variables_together():
+    def update(clip_norm):
+        # Momentum 0 and a huge epsilon make RMSProp plain gradient descent.
+        state = make_state(
+            optimizer="rmsprop", epsilon=1e12, learning_rate=1e6, rho=0.0, clip_norm=clip_norm
+        )
+        before = values(state.model.trainable_variables)
+        _, norm = state.make_step((IMAGES,))
+        after = values(state.model.trainable_variables)
+        return [a - b for a, b in zip(after, before, strict=True)], float(norm)
+
+    free, norm = update(0.0)
+    clipped, reported = update(norm / 4)
+    assert reported == pytest.approx(norm)  # before clipping
+    for whole, part in zip(free, clipped, strict=True):
+        np.testing.assert_allclose(part, whole / 4, rtol=1e-3, atol=1e-7)
+
+
+# Moving average
+
+
+def test_the_average_follows_the_weights_with_its_warmed_up_decay():
+    state = make_state(ema_decay=0.3)
+    expected = values(state.model.trainable_variables)
+    for step in range(5):
+        state.make_step((IMAGES,))
+        decay = min(0.3, (1 + step) / (10 + step))
+        weights = values(state.model.trainable_variables)
+        expected = [decay * e + (1 - decay) * w for e, w in zip(expected, weights, strict=True)]
+    for average, e in zip(values(state.average.variables), expected, strict=True):
+        np.testing.assert_allclose(average, e, rtol=1e-5, atol=1e-7)
+
+
+def test_averaged_weights_are_used_inside_the_context_and_put_back_after_it():
+    state = make_state(ema_decay=0.9, learning_rate=0.1)
+    state.make_step((IMAGES,))
+    weights, average = values(state.model.trainable_variables), values(state.average.variables)
+    with pytest.raises(RuntimeError), state.averaged_weights():
+        assert_equal(values(state.model.trainable_variables), average)
+        raise RuntimeError
+    assert_equal(values(state.model.trainable_variables), weights)
+    assert not np.array_equal(weights[0], average[0])
+
+
+def test_no_average_means_the_weights_themselves():
+    state = make_state(ema_decay=0.0)
+    state.make_step((IMAGES,))
+    weights = values(state.model.trainable_variables)
+    with state.averaged_weights():
+        assert_equal(values(state.model.trainable_variables), weights)
+
+
+def test_the_average_starts_as_the_weights():
+    weight = tf.Variable([1.0, 2.0])
+    average = MovingAverage([weight], 0.9)
+    assert_equal(values(average.variables), [np.array([1.0, 2.0], np.float32)])
+
+
+# Steps that are not finite
+
+
+@pytest.mark.parametrize("scale", [float("nan"), float("inf"), 1e30])
+def test_a_step_that_is_not_finite_changes_nothing(scale):
+    bad = make_state(lambda: Toy(scale=scale), ema_decay=0.9)
+    before = values(bad.model.weights + bad.optimizer.variables) + values(bad.average.variables)
+    with pytest.raises(Diverged, match="step 1 is not finite"):
+        bad.make_step((IMAGES,))
+    after = values(bad.model.weights + bad.optimizer.variables) + values(bad.average.variables)
+    assert_equal(before, after)
+    assert bad.step == 0
+
+
+def test_other_errors_of_the_step_keep_their_kind():
+    state = make_state()
+    state.model.loss_bits_per_dim = lambda images, *_, **__: tf.debugging.check_numerics(
+        tf.reduce_sum(tf.cast(images, tf.float32) / 0.0, axis=[1, 2, 3]), "elsewhere"
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match="elsewhere"):
+        state.make_step((IMAGES,))
+
+
+# Random streams
+
+
+def test_dropout_is_a_function_of_seed_and_step():
+    def losses(seed, steps=3):
+        state = make_state(with_dropout, seed=seed, learning_rate=1e-30)
+        return [float(state.make_step((IMAGES,))[0]) for _ in range(steps)], state
+
+    first, state = losses(0)
+    assert first == losses(0)[0]
+    assert len(set(first + losses(1)[0])) == 6  # another seed, another step: other masks
+
+    # Going back to the start of step 2 gives its mask again.
+    other = make_state(with_dropout, learning_rate=1e-30)
+    other.optimizer.iterations.assign(2)
+    assert float(other.make_step((IMAGES,))[0]) == first[2]
+
+
+# Everything back
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamax", "rmsprop"])
+def test_a_restored_state_goes_on_bit_for_bit(optimizer):
+    settings = {"optimizer": optimizer, "warmup_steps": 5, "momentum": 0.5, "ema_decay": 0.9}
+    whole = make_state(with_dropout, **settings)
+    for _ in range(3):
+        whole.make_step((IMAGES,))
+    arrays = {name: array.copy() for name, array in whole.arrays().items()}
+    for _ in range(3):
+        whole.make_step((IMAGES,))
+
+    resumed = make_state(with_dropout, **settings)
+    resumed.restore(arrays, "somewhere")
+    assert resumed.step == 3
+    for _ in range(3):
+        resumed.make_step((IMAGES,))
+    expected, found = whole.arrays(), resumed.arrays()
+    assert expected.keys() == found.keys()
+    assert_equal(expected.values(), found.values())
+
+
+def test_settings_reach_the_optimizer():
+    state = make_state(beta_1=0.5, beta_2=0.6, epsilon=1e-3)
+    optimizer = state.optimizer
+    assert (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon) == (0.5, 0.6, 1e-3)
+    state = make_state(optimizer="rmsprop", rho=0.7, momentum=0.8)
+    assert (state.optimizer.rho, state.optimizer.momentum) == (0.7, 0.8)
+    assert isinstance(make_state(optimizer="adamax").optimizer, keras.optimizers.Adamax)
+
+
+def test_the_step_does_not_look_at_more_than_it_is_given():
+    # A model without dropout, condition or average takes the same path.
+    model = Toy()
+    original = model.loss_bits_per_dim
+    seen = types.SimpleNamespace(condition="unset")
+
+    def loss(images, condition, training):
+        seen.condition, seen.training = condition, training
+        return original(images, condition, training)
+
+    model.loss_bits_per_dim = loss
+    state = make_state(lambda: model, ema_decay=0.0)
+    state.make_step((IMAGES,))
+    assert seen.condition is None and seen.training is True
