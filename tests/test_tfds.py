@@ -1,0 +1,270 @@
+"""TensorFlow Datasets by name: offline, on mocked data and on a real data set built on disk."""
+
+import urllib.request
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from gated_pixelcnn import data
+from gated_pixelcnn.data.sources import tfds as source
+from gated_pixelcnn.errors import UserError
+
+
+def make_config(name, **options):
+    return data.DataConfig(source=f"tfds:{name}", **options)
+
+
+class TinyShapes(tfds.core.GeneratorBasedBuilder):
+    """40 training and 6 test images of 6x8; the first value of each is its number."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Image(shape=(6, 8, 3)),
+            "label": tfds.features.ClassLabel(names=["even", "odd"]),
+        }
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples(0, 40), "test": self._generate_examples(40, 46)}
+
+    def _generate_examples(self, start, stop):
+        for i in range(start, stop):
+            image = np.random.default_rng(i).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+            image[0, 0, 0] = i
+            yield i, {"image": image, "label": i % 2}
+
+
+@pytest.fixture(scope="module", name="data_dir")
+def make_data_dir(tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("tfds"))
+    TinyShapes(data_dir=directory).download_and_prepare()
+    return directory
+
+
+def numbers(batches):
+    return [batch[0][:, 0, 0, 0].numpy().tolist() for batch in batches]
+
+
+def test_data_set_on_disk_loads_without_downloading(data_dir):
+    config = make_config("tiny_shapes", data_dir=data_dir, download=False, validation=10)
+    bunch = data.load(config)
+    assert [split.num_images for split in (bunch.train, bunch.validation, bunch.test)] == [
+        30,
+        10,
+        6,
+    ]
+    assert bunch.class_names == ("even", "odd")
+    assert bunch.info == data.describe(config)
+    images = np.concatenate([bunch.train.images, bunch.validation.images])
+    labels = np.concatenate([bunch.train.labels, bunch.validation.labels])
+    assert sorted(images[:, 0, 0, 0]) == list(range(40))
+    for image, label in zip(images, labels, strict=True):
+        number = image[0, 0, 0]
+        expected = np.random.default_rng(number).integers(0, 256, (6, 8, 3))
+        np.testing.assert_array_equal(image.ravel()[1:], expected.ravel()[1:])
+        assert label == number % 2
+
+
+@pytest.fixture(scope="module", name="streamed")
+def make_streamed(data_dir):
+    config = make_config("tiny_shapes", data_dir=data_dir, memory_limit_mb=0, validation=9)
+    return data.load(config)
+
+
+def test_stream_has_the_same_prepared_images_as_memory(data_dir):
+    options = {"data_dir": data_dir, "validation": 0, "image_size": 3, "gray": True, "levels": 16}
+    memory = data.load(make_config("tiny_shapes", **options))
+    stream = data.load(make_config("tiny_shapes", memory_limit_mb=0, **options))
+    assert memory.info == stream.info
+    assert not hasattr(stream.train, "images")
+    for name in ("train", "test"):
+        expected, actual = getattr(memory, name), getattr(stream, name)
+        assert expected.num_images == actual.num_images
+        images, labels = actual.take(40)
+        np.testing.assert_array_equal(images, expected.images)
+        np.testing.assert_array_equal(labels, expected.labels)
+        assert images.max() < 16
+
+
+def test_stream_evaluates_every_image_once_and_holds_out_validation_images(streamed):
+    train = numbers(streamed.train.eval_batches(7))
+    validation = numbers(streamed.validation.eval_batches(7))
+    assert [len(batch) for batch in train] == [7, 7, 7, 7, 3]
+    assert [len(batch) for batch in validation] == [7, 2]
+    assert sorted(sum(train + validation, [])) == list(range(40))
+    assert (streamed.train.num_images, streamed.validation.num_images) == (31, 9)
+
+
+def test_stream_shuffles_every_epoch_anew_and_labels_stay_with_their_images(streamed):
+    batches = list(streamed.train.train_batches(6, seed=1).take(10))
+    epochs = [sum(numbers(part), []) for part in (batches[:5], batches[5:])]
+    assert [len(set(epoch)) for epoch in epochs] == [30, 30]
+    assert epochs[0] != epochs[1]
+    for images, labels in batches:
+        np.testing.assert_array_equal(images[:, 0, 0, 0] % 2, labels)
+
+
+def test_stream_batch_depends_on_seed_and_step_only(streamed):
+    def batches(seed, start, count):
+        taken = streamed.train.train_batches(6, seed, start_step=start, flips=True).take(count)
+        return [images.numpy().tolist() for images, _ in taken]
+
+    whole = batches(1, 0, 12)
+    assert whole == batches(1, 0, 12)
+    assert whole != batches(2, 0, 12)
+    for start in (1, 5, 8):
+        assert whole[start:] == batches(1, start, 12 - start)
+
+
+def test_stream_shards_together_are_the_global_batch(streamed):
+    options = {"batch_size": 6, "seed": 0, "start_step": 3, "flips": True}
+    whole = list(streamed.train.train_batches(**options).take(4))
+    shards = [
+        list(streamed.train.train_batches(num_shards=3, shard_index=i, **options).take(4))
+        for i in range(3)
+    ]
+    for batch, *parts in zip(whole, *shards, strict=True):
+        for expected, *pieces in zip(batch, *parts, strict=True):
+            np.testing.assert_array_equal(expected, np.concatenate(pieces))
+
+
+def test_binarized_images_stream_as_they_are(tmp_path):
+    class Binary(TinyShapes):
+        name = "binary_shapes"
+
+        def _generate_examples(self, start, stop):
+            for key, example in super()._generate_examples(start, stop):
+                yield key, example | {"image": example["image"] // 128}
+
+    Binary(data_dir=str(tmp_path)).download_and_prepare()
+    options = {"data_dir": str(tmp_path), "memory_limit_mb": 0}
+    images, _ = data.load(make_config("binary_shapes", levels=2, **options)).train.take(9)
+    assert set(np.unique(images)) == {0, 1}
+    with pytest.raises(UserError, match="set data.levels=2"):
+        data.load(make_config("binary_shapes", **options))
+
+
+# The data sets that the presets name, with mocked content.
+
+
+@pytest.mark.parametrize(
+    ("name", "splits", "shape", "num_classes", "options"),
+    [
+        ("mnist", "train test", (28, 28, 1), 10, {}),
+        ("binarized_mnist", "train validation test", (28, 28, 1), 0, {"levels": 2}),
+        ("fashion_mnist", "train test", (28, 28, 1), 10, {}),
+        ("cifar10", "train test", (32, 32, 3), 10, {}),
+        ("downsampled_imagenet/32x32", "train validation", (4, 4, 3), 0, {"image_size": 4}),
+        ("downsampled_imagenet/64x64", "train validation", (4, 4, 3), 0, {"image_size": 4}),
+        ("imagenet_resized/32x32", "train validation", (32, 32, 3), 1000, {}),
+        ("celeb_a", "train validation test", (218, 178, 3), 0, {}),
+        ("celeb_a", "train validation test", (64, 64, 3), 0, {"image_size": 64}),
+    ],
+)
+@pytest.mark.parametrize("memory_limit_mb", [1500, 0])
+def test_known_names_load_with_the_right_shape_classes_and_splits(
+    tmp_path, monkeypatch, name, splits, shape, num_classes, options, memory_limit_mb
+):
+    config = make_config(
+        name, data_dir=str(tmp_path), memory_limit_mb=memory_limit_mb, validation=0, **options
+    )
+    described = data.describe(config)  # before anything is on disk
+    assert (described.image_shape, described.num_classes) == (shape, num_classes)
+
+    def make_ready(builder, *_):
+        infos = [
+            tfds.core.SplitInfo(name=split, shard_lengths=[20], num_bytes=0)
+            for split in splits.split()
+        ]
+        builder.info.set_splits(tfds.core.SplitDict(infos))
+
+    monkeypatch.setattr(source, "_make_ready", make_ready)
+    with tfds.testing.mock_data(num_examples=20):
+        bunch = data.load(config)
+        images, labels = bunch.train.take(20)
+    assert bunch.info == described
+    assert (images.dtype, images.shape) == (np.uint8, (20, *shape))
+    assert 0 < np.ptp(images) < config.levels
+    assert (labels is not None) == bunch.train.has_labels == (num_classes > 0)
+    assert (bunch.validation is bunch.test) == (splits.count(" ") == 1)
+
+
+# Bad input.
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("mnits", {}, "no TFDS data set 'mnits'; did you mean 'mnist'"),
+        ("downsampled_imagenet/33x33", {}, "33x33"),
+        ("mnist", {"download": False}, "not in .*data.download is False"),
+        ("downsampled_imagenet/32x32", {}, "image size .* not known .*set data.image_size"),
+    ],
+)
+def test_unusable_names_get_one_clear_sentence(tmp_path, name, options, words):
+    config = make_config(name, data_dir=str(tmp_path), **options)
+    act = data.load if options else data.describe
+    with pytest.raises(UserError, match=words) as error:
+        act(config)
+    assert "\n" not in str(error.value)
+
+
+def test_offline_machine_is_told_at_once(tmp_path, monkeypatch):
+    def offline(*_):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(urllib.request, "getproxies", dict)
+    monkeypatch.setattr(source.socket, "getaddrinfo", offline)
+    with pytest.raises(UserError, match="'mnist' is not in .*offline.*data.data_dir"):
+        data.load(make_config("mnist", data_dir=str(tmp_path)))
+
+
+def test_failed_download_is_a_user_error(tmp_path, monkeypatch):
+    def fail(self):
+        raise ConnectionError("reset by peer\nand more")
+
+    monkeypatch.setattr(source, "_is_online", lambda: True)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    with pytest.raises(UserError, match="could not be downloaded .*reset by peer\\)$"):
+        data.load(make_config("mnist", data_dir=str(tmp_path)))
+
+
+def test_too_large_an_image_size_is_refused(data_dir):
+    for limit in (0, 1000):
+        config = make_config("tiny_shapes", data_dir=data_dir, image_size=7, memory_limit_mb=limit)
+        with pytest.raises(UserError, match="image_size=7 is larger .*6x8"):
+            data.load(config)
+
+
+def test_holding_out_everything_is_refused(data_dir):
+    for limit in (0, 1000):
+        config = make_config("tiny_shapes", data_dir=data_dir, validation=40, memory_limit_mb=limit)
+        with pytest.raises(UserError, match="data.validation=40 .*40 training images"):
+            data.load(config)
+
+
+class Mixed(TinyShapes):
+    """Images of two sizes, without labels."""
+
+    name = "mixed_shapes"
+
+    def _info(self):
+        features = {"image": tfds.features.Image()}
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _generate_examples(self, start, stop):
+        for key, example in super()._generate_examples(start, stop):
+            yield key, {"image": example["image"][: 6 - key % 2]}
+
+
+def test_images_of_several_sizes_need_an_image_size(tmp_path):
+    Mixed(data_dir=str(tmp_path)).download_and_prepare()
+    options = {"data_dir": str(tmp_path)}
+    with pytest.raises(UserError, match="data.image_size"):
+        data.load(make_config("mixed_shapes", **options))
+    assert data.load(make_config("mixed_shapes", image_size=4, **options)).image_shape == (4, 4, 3)
+    with pytest.raises(UserError, match="image_size=6 is larger than an image of 5x8"):
+        data.load(make_config("mixed_shapes", image_size=6, labels=False, **options))
