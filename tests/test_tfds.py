@@ -108,13 +108,13 @@ def test_stream_shuffles_every_epoch_anew_and_labels_stay_with_their_images(stre
 
 
 def test_stream_batch_depends_on_seed_and_step_only(streamed):
-    def batches(seed, start, count):
-        taken = streamed.train.train_batches(6, seed, start_step=start, flips=True).take(count)
+    def batches(seed, start, count, flips=True):
+        taken = streamed.train.train_batches(6, seed, start_step=start, flips=flips).take(count)
         return [images.numpy().tolist() for images, _ in taken]
 
     whole = batches(1, 0, 12)
     assert whole == batches(1, 0, 12)
-    assert whole != batches(2, 0, 12)
+    assert batches(1, 0, 5, flips=False) != batches(2, 0, 5, flips=False)
     for start in (1, 5, 8):
         assert whole[start:] == batches(1, start, 12 - start)
 
