@@ -5,6 +5,7 @@ finished pixels of the row once per pixel (Ramachandran et al., "Fast Generation
 Autoregressive Models", 2017), so a batch costs about one forward pass. The loop is one graph.
 """
 
+import os
 from typing import Protocol
 
 import tensorflow as tf
@@ -20,11 +21,15 @@ class IncrementalView(Protocol):
         """Takes the last finished row, scaled [N, W, C] (zeros before row 0), into the state.
 
         Returns:
-          The new state and a nest of tensors that `pixel` reads.
+          The new state, and a nest of tensors [W, N, …] that `pixel` reads.
         """
 
-    def first_pixels(self):
-        """State of what depends on the finished pixels of a row, before its pixel 0."""
+    def first_pixels(self, num):
+        """State of what depends on the finished pixels of a row, before its pixel 0.
+
+        Args:
+          num: number of images; a row's pixels may be run for a part of the batch only.
+        """
 
     def pixel(self, state, row, index, draw):
         """Runs one pixel.
@@ -76,7 +81,7 @@ def _noise(seed, indices, shape):
     return tf.map_fn(one, indices, fn_output_signature=tf.TensorSpec(shape, tf.float32))
 
 
-def sample(model, noise, condition=None, temperature=1.0, given=None, known=None):
+def sample(model, noise, condition=None, temperature=1.0, given=None, known=None, jit=False):
     """Draws images value by value in the order (row, column, colour); runs inside a graph.
 
     Args:
@@ -90,71 +95,109 @@ def sample(model, noise, condition=None, temperature=1.0, given=None, known=None
     Returns:
       uint8 [N, H, W, C].
     """
-
-    def choose(parameters, colour, values, position):
-        row, column = position
-        draw = model.likelihood.draw(
-            parameters, colour, values, noise[row, column, :, colour], temperature
-        )
-        if given is None:
-            return draw
-        keep = known[row, column, :, colour]
-        return tf.where(keep, tf.cast(given[row, column, :, colour], tf.int32), draw)
-
-    order = [1, 2, 0, 3]  # position first: one slice per pixel
-    noise = tf.transpose(noise, [*order, 4])
+    inputs = {"noise": noise}
     if given is not None:
-        given, known = tf.transpose(given, order), tf.transpose(known, order)
-    return run(model, condition, tf.shape(noise)[2], choose)
+        inputs.update(given=tf.cast(given, tf.int32), known=known)
+
+    def choose(parameters, colour, values, here):
+        noise = here["noise"][:, colour]
+        drawn = model.likelihood.draw(parameters, colour, values, noise, temperature)
+        if given is None:
+            return drawn
+        return tf.where(here["known"][:, colour], here["given"][:, colour], drawn)
+
+    return run(model, condition, inputs, choose, jit)
 
 
-def run(model, condition, num, choose):
+def run(model, condition, inputs, choose, jit=False):
     """Runs a model incrementally over whole images.
 
     Args:
       model: a density model.
       condition: what the model is conditioned on, or None.
-      num: number of images N.
+      inputs: nest of tensors [N, H, W, C, …] that `choose` reads.
       choose: function (parameters of the likelihood [N, P], colour, the pixel's earlier values
-        int32 [N, colour], (row, column)) → values int32 [N].
+        int32 [N, colour], the pixel's `inputs` [N, C, …]) → values int32 [N].
+      jit: whether XLA compiles the loop over a row's pixels, in which small operations abound.
+        The vertical stack's large convolutions are faster without.
 
     Returns:
       The chosen values, uint8 [N, H, W, C].
     """
     height, width, channels = model.image_shape
+    first = tf.nest.flatten(inputs)[0]
+    batch = first.shape[0]
+    num = tf.shape(first)[0] if batch is None else batch
+    # Position first, so that a row or a pixel is one slice.
+    inputs = tf.nest.map_structure(
+        lambda x: tf.transpose(x, [1, 2, 0, *range(3, x.shape.rank)]), inputs
+    )
     if model.condition_map is not None:
         condition = model.condition_map(condition)
     view = model.incremental(num, condition)
+    parts = parts_of(batch) if jit else [num]
     together = model.likelihood.colours_share_parameters
 
-    def run_row(row_index, state, finished, image):
-        state, row = view.row(state, finished, row_index)
+    def run_row(index, state, finished, image):
+        state, row = view.row(state, finished, index)
+        here = (row, tf.nest.map_structure(lambda x: x[index], inputs))
+        values = tf.concat([run_pixels(*part) for part in split(here, parts)], axis=0)
+        return index + 1, state, model.scale(values), image.write(index, values)
 
-        def run_pixel(index, pixels, done):
+    @tf.function(jit_compile=True, autograph=False) if jit else lambda f: f
+    def run_pixels(row, inputs):
+        num = size(tf.nest.flatten(inputs)[0], 1)
+
+        def run_pixel(index, state, done):
+            here = tf.nest.map_structure(lambda x: x[index], inputs)
             values = []
 
             def draw(colour, raw):
                 parameters = tf.cast(raw, tf.float32)
                 for c in range(channels) if together else [colour]:
                     earlier = tf.stack(values, -1) if values else tf.zeros((num, 0), tf.int32)
-                    values.append(choose(parameters, c, earlier, (row_index, index)))
+                    values.append(choose(parameters, c, earlier, here))
                 fresh = values if together else values[-1:]
                 return model.scale(tf.stack(fresh, axis=-1))
 
-            pixels = view.pixel(pixels, row, index, draw)
-            return index + 1, pixels, done.write(index, tf.stack(values, axis=-1))
+            state = view.pixel(state, row, index, draw)
+            return index + 1, state, done.write(index, tf.stack(values, axis=-1))
 
         done = tf.TensorArray(tf.int32, width, element_shape=(None, channels))
-        loop = (tf.constant(0), view.first_pixels(), done)
-        _, _, done = tf.while_loop(lambda i, *_: i < width, run_pixel, loop)
-        values = tf.ensure_shape(tf.transpose(done.stack(), [1, 0, 2]), (None, width, channels))
-        return row_index + 1, state, model.scale(values), image.write(row_index, values)
+        loop = (tf.constant(0), view.first_pixels(num), done)
+        *_, done = tf.while_loop(lambda i, *_: i < width, run_pixel, loop)
+        return tf.ensure_shape(tf.transpose(done.stack(), [1, 0, 2]), (None, width, channels))
 
-    image = tf.TensorArray(tf.int32, height, element_shape=(None, width, channels))
+    image = tf.TensorArray(tf.int32, height, element_shape=(batch, width, channels))
     before = tf.zeros((num, width, channels), model.compute_dtype)
     loop = (tf.constant(0), view.first_rows(), before, image)
     *_, image = tf.while_loop(lambda i, *_: i < height, run_row, loop)
     return tf.cast(tf.transpose(image.stack(), [1, 0, 2, 3]), tf.uint8)
+
+
+def parts_of(batch, smallest=8):
+    """Sizes of the parts of a batch whose pixels run side by side.
+
+    XLA runs the small products of one pixel on one processor. Parts of fewer than `smallest` images
+    were slower than no parts. A GPU takes the whole batch at once.
+    """
+    if batch is None or tf.config.list_physical_devices("GPU"):
+        return [batch]
+    parts = max(1, min(os.cpu_count(), batch // smallest))
+    return [batch // parts + (i < batch % parts) for i in range(parts)]
+
+
+def split(nest, parts):
+    """Splits every tensor [W, N, …] of a nest into parts of the batch, given by their sizes."""
+    if len(parts) == 1:
+        return [nest]
+    flat = [tf.split(x, parts, axis=1) for x in tf.nest.flatten(nest)]
+    return [tf.nest.pack_sequence_as(nest, part) for part in zip(*flat, strict=True)]
+
+
+def size(x, axis):
+    """The size of an axis: a number where it is known, else a tensor."""
+    return tf.shape(x)[axis] if x.shape[axis] is None else x.shape[axis]
 
 
 def sample_naively(model, noise, condition=None, temperature=1.0):

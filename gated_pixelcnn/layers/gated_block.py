@@ -80,9 +80,7 @@ class GatedBlock(keras.layers.Layer):
         self.horizontal_output = horizontal_output
         pre = 2 * features
         own = {"dtype": self.dtype_policy}
-        self.column_conv = VerticalConv2D(
-            pre, kernel_size, strict=first, name="column_conv", **own
-        )
+        self.column_conv = VerticalConv2D(pre, kernel_size, strict=first, name="column_conv", **own)
         self.link = PointwiseConv2D(pre, name="link", **own)
         self.row_conv = HorizontalConv2D(
             pre,

@@ -195,7 +195,7 @@ class DensityModel(keras.Model):
         given=None,
         known=None,
         first=0,
-        jit=None,
+        jit=True,
     ):
         """Draws images, or completes given ones, at about the cost of one forward pass.
 
@@ -208,7 +208,8 @@ class DensityModel(keras.Model):
           known: booleans that broadcast to [N, H, W, C]; True keeps the value of `given`.
           first: index of the first image: image i draws from the random stream (seed, first + i),
             so a large batch may be cut anywhere.
-          jit: whether XLA compiles the sampler; None chooses by what was measured.
+          jit: whether XLA compiles the loop over a row's pixels: faster, after some seconds of
+            compilation for every number of images.
 
         Returns:
           uint8 [N, H, W, C].
@@ -232,7 +233,6 @@ class DensityModel(keras.Model):
             given = tf.broadcast_to(self.check_images(given), shape)
             known = tf.broadcast_to(tf.cast(known, tf.bool), shape)
         noise = sampling.noise(seed, first + tf.range(num), self)
-        jit = self.jit_sampling if jit is None else jit
         graph = self._sample_jit_graph if jit else self._sample_graph
         return graph(noise, condition, tf.constant(temperature, tf.float32), given, known)
 
@@ -248,12 +248,7 @@ class DensityModel(keras.Model):
 
     @functools.cached_property
     def _sample_jit_graph(self):
-        return tf.function(functools.partial(sampling.sample, self), autograph=False, jit_compile=True)
-
-    @property
-    def jit_sampling(self):
-        """Whether XLA is expected to sample faster; a family overrides it by measurement."""
-        return False
+        return tf.function(functools.partial(sampling.sample, self, jit=True), autograph=False)
 
     def value_log_prob_of(self, images, condition=None, training=False):
         """`value_log_prob` without checks, for use inside a graph."""
@@ -360,7 +355,8 @@ class DensityModel(keras.Model):
 
     def get_config(self):
         """See `keras.Model.get_config`."""
-        return {"name": self.name, "dtype": keras.saving.serialize_keras_object(self.dtype_policy), **self._config}
+        policy = keras.saving.serialize_keras_object(self.dtype_policy)
+        return {"name": self.name, "dtype": policy, **self._config}
 
 
 def is_known(array):

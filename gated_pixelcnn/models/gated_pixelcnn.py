@@ -134,11 +134,11 @@ class GatedPixelCNNView:
             self.skips = [model.skips.step(colour) for colour in self.colours]
 
     def first_rows(self):
-        """Caches before row 0: every block's last inputs, [N, ⌈n/2⌉−1, W, inputs] of zeros."""
+        """Caches before row 0: every block's last ⌈n/2⌉−1 inputs, zeros [N, 1, W, inputs]."""
         width = self.model.image_shape[1]
         convs = [block.column_conv for block in self.model.blocks]
         return [
-            tf.zeros((self.num, c.rows_before, width, c.kernel.shape[2]), self.dtype)
+            [tf.zeros((self.num, 1, width, c.kernel.shape[2]), self.dtype)] * c.rows_before
             for c in convs
         ]
 
@@ -151,33 +151,33 @@ class GatedPixelCNNView:
           index: of the row to come.
 
         Returns:
-          New caches, and the links [W, colours, blocks, N, 2p / colours].
+          New caches, and the links [W, N, colours, blocks, 2p / colours].
         """
         x = finished[:, tf.newaxis]
         kept, links = [], []
         for block, cache, projected in zip(self.model.blocks, caches, self.projected, strict=True):
-            window = tf.concat([cache, x], axis=1)
-            kept.append(window[:, 1:])
+            rows = [*cache, x]
+            kept.append(rows[1:])
+            window = tf.concat(rows, axis=1)
             here = [p[:, index][:, tf.newaxis] if is_map(p) else p for p in projected]
             x, link = block.vertical(block.column_conv.pad_sides(window), here)
             links.append(link[:, 0])
-        return kept, tf.stack([self._colour_links(links, colour) for colour in self.colours], 1)
+        links = tf.stack([self._of_colour(links, colour) for colour in self.colours])
+        return kept, tf.transpose(links, [3, 2, 0, 1, 4])
 
-    def _colour_links(self, links, colour):
-        """The links' columns of one colour: L × [N, W, 2p] → [W, L, N, 2p / colours]."""
+    def _of_colour(self, links, colour):
+        """The links' columns of one colour: L × [N, W, 2p] → [L, N, W, 2p / colours]."""
         links = tf.stack(links)
-        if self.model.colours > 1:
-            width = 2 * self.model.features
-            wanted = colour_groups.columns(width, self.model.colours, colour, halves=2)
-            links = tf.gather(links, wanted, axis=-1)
-        return tf.transpose(links, [2, 0, 1, 3])
+        if self.model.colours == 1:
+            return links
+        width = 2 * self.model.features
+        wanted = colour_groups.columns(width, self.model.colours, colour, halves=2)
+        return tf.gather(links, wanted, axis=-1)
 
-    def first_pixels(self):
-        """Caches before pixel 0 of a row: every block's last inputs, lists of zeros [N, inputs]."""
+    def first_pixels(self, num):
+        """Caches before pixel 0 of a row: every block's last inputs, zeros [N, inputs]."""
         convs = [block.row_conv for block in self.model.blocks]
-        return [
-            [tf.zeros((self.num, c.kernel.shape[2]), self.dtype)] * c.pixels_before for c in convs
-        ]
+        return [[tf.zeros((num, c.kernel.shape[2]), self.dtype)] * c.pixels_before for c in convs]
 
     def pixel(self, caches, links, index, draw):
         """Advances the horizontal stack by one pixel.
@@ -192,18 +192,18 @@ class GatedPixelCNNView:
         Returns:
           New caches.
         """
-        links = tf.unstack(links[index])  # per colour [L, N, 2p / colours]
+        links = tf.unstack(links[index], axis=1)  # per colour [N, L, 2p / colours]
         inputs = [[] for _ in self.model.blocks]  # of this pixel, colour by colour
         gates = [[] for _ in self.model.blocks]
         features, hidden = [], []
         for colour in self.colours:
             x = None
             for i, (step, link) in enumerate(
-                zip(self.steps[colour], tf.unstack(links[colour]), strict=True)
+                zip(self.steps[colour], tf.unstack(links[colour], axis=1), strict=True)
             ):
                 if i > 0:
                     inputs[i].append(x)
-                window = concat(caches[i] + inputs[i])
+                window = concat([*caches[i], *inputs[i]])
                 x, gated = step(window, link, x, gates[i])
                 gates[i].append(gated)
             if self.model.skips is not None:
@@ -213,7 +213,7 @@ class GatedPixelCNNView:
             hidden.append(h)
             inputs[0].append(draw(colour, y))
         return [
-            (cache + [concat(new)])[1:] if cache else cache
+            [*cache, concat(new)][1:] if cache else cache
             for cache, new in zip(caches, inputs, strict=True)
         ]
 
