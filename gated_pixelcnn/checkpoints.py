@@ -40,7 +40,8 @@ def write(path, arrays, meta):
     """
     path = Path(path)
     temporary = path.with_name(path.name + _TEMPORARY)
-    encoded = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    # The names, too: no checksum covers the directory of the archive.
+    encoded = np.frombuffer(json.dumps([sorted(arrays), meta]).encode(), np.uint8)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
@@ -66,17 +67,17 @@ def read(path):
       DamagedCheckpoint: the file is missing, truncated or damaged.
     """
     try:
+        # First the checksums: what follows may then trust the headers.
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()
+        if damaged is not None:
+            raise ValueError(f"wrong checksum of {damaged}")
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        meta = json.loads(arrays.pop(_META).tobytes())
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-    ) as error:
+        names, meta = json.loads(arrays.pop(_META).tobytes())
+        if sorted(arrays) != names:
+            raise ValueError("arrays are missing")
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         raise DamagedCheckpoint(f"{path} is damaged ({error})") from error
     return arrays, meta
 

@@ -1,11 +1,14 @@
 """The progress of a run on the terminal."""
 
+import math
 import sys
 import time
 
 
 def duration(seconds):
-    """Formats seconds as h:mm:ss, or m:ss below an hour."""
+    """Formats seconds as h:mm:ss, or m:ss below an hour; unknown (infinite) ones as ?."""
+    if math.isinf(seconds):
+        return "?"
     minutes, seconds = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

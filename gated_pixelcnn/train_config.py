@@ -48,12 +48,13 @@ class TrainConfig:
       ema_decay: Decay of the moving average of the weights, with which images are evaluated and
         sampled; at step t it is min(ema_decay, (1 + t) / (10 + t)). 0: no average.
       log_every: Steps between two reports of bits/dim, learning rate, gradient norm and images/s.
-      eval_every: Steps between two validations; the best one is kept. 0: only at the end.
+      eval_every: Steps between two validations; the best one is kept. There is one more at the
+        end, unless the run is shorter than this. 0: only at the end.
       eval_images: The first so many validation images are used; 0: all of them.
       eval_batch_size: Images per batch of the validation; 0: as batch_size.
       save_every: Steps between two checkpoints.
       keep: Number of checkpoints that are kept, the latest ones.
-      sample_every: Steps between two grids of samples; 0: only at the end.
+      sample_every: Steps between two grids of samples; at the end as for eval_every.
       samples: Number of images in a grid; 0: no grids.
     """
 

@@ -217,7 +217,7 @@ class _Loop:
         step, settings, history = self.state.step, self.settings, self.history
 
         def due(every, done):
-            return step > done and (last or (every and step % every == 0))
+            return step > done and (step >= every if last else every and step % every == 0)
 
         if len(history["window"]) and (last or step % settings.log_every == 0):
             self._report()

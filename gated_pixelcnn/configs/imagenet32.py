@@ -9,6 +9,7 @@ def get_config():
     config.description = "ImageNet 32x32, the paper's model"
     config.expected = "3.83 (paper, validation)"
     config.data.source = "tfds:downsampled_imagenet/32x32"
+    config.data.image_size = 32  # as they are; not known before the download
     config.model.update(
         features=384,
         layers=20,

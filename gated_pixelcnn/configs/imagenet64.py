@@ -9,4 +9,5 @@ def get_config():
     config.description = "ImageNet 64x64, the paper's model"
     config.expected = "3.57 (paper, validation)"
     config.data.source = "tfds:downsampled_imagenet/64x64"
+    config.data.image_size = 64  # as they are; not known before the download
     return config

@@ -1,0 +1,192 @@
+"""Presets, and changes to them from the command line."""
+
+import dataclasses
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import gated_pixelcnn as gpc
+from gated_pixelcnn import building, data
+from gated_pixelcnn.cli import train as script
+from gated_pixelcnn.configs import base, flat
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.families import FAMILIES
+from gated_pixelcnn.train_config import CHANGEABLE, TrainConfig
+
+EXPECTED = "demo binarized_mnist binarized_mnist_cpu cifar10 digits fashion_mnist imagenet32"
+EXPECTED += " imagenet64 mnist tiles32"
+
+
+def test_the_presets_are_listed_with_the_default_first():
+    assert gpc.list_presets() == EXPECTED.split()
+    assert gpc.get_config() == gpc.get_config("demo")
+
+
+@pytest.mark.parametrize("name", EXPECTED.split())
+def test_every_preset_is_accepted_by_the_classes_and_says_what_it_is(name):
+    config = gpc.get_config(name)
+    assert config.description
+    TrainConfig(**config.train)
+    source = data.DataConfig(**config.data)
+    arguments = dict(config.model)
+    family = FAMILIES[arguments.pop("family")]
+    channels = 3 if name in ("cifar10", "imagenet32", "imagenet64", "tiles32") else 1
+    classes = 10 if config.model.condition == "label" else 0
+    family((8, 8, channels), source.levels, condition_size=classes, **arguments)
+
+
+def test_imagenet32_is_the_model_and_the_training_of_the_paper():
+    config = gpc.get_config("imagenet32")
+    model, train = config.model, config.train
+    assert (model.layers, model.features, model.kernel_size) == (20, 384, 5)
+    assert (train.batch_size, train.steps) == (128, 200_000)
+
+
+def test_defaults_are_those_of_the_classes():
+    config = base.get_config()
+    for section, kind in (("data", data.DataConfig), ("train", TrainConfig)):
+        assert dict(config[section]) == {f.name: f.default for f in dataclasses.fields(kind)}
+    family = FAMILIES["gated_pixelcnn"]
+    own = {
+        name: parameter.default
+        for name, parameter in inspect.signature(family.__init__).parameters.items()
+        if parameter.default is not parameter.empty and name != "levels"
+    }
+    assert own.items() <= dict(config.model).items()
+    assert {"likelihood", "condition", "components"} <= set(config.model)
+    assert not {"levels", "image_shape", "condition_size", "name"} & set(config.model)
+
+
+def test_the_changeable_keys_exist():
+    assert set(CHANGEABLE) <= {field.name for field in dataclasses.fields(TrainConfig)}
+
+
+def test_overrides_are_read_by_the_type_of_the_key():
+    overrides = [
+        "model.features=96",
+        "train.learning_rate=1",
+        "data.flips=true",
+        "model.likelihood=mixture",
+        "model.condition=label",
+        "data.source=folder:a=b",
+        "seed=7",
+    ]
+    config = gpc.get_config("cifar10", overrides)
+    assert config.model.features == 96 and config.seed == 7
+    assert config.train.learning_rate == 1.0 and isinstance(config.train.learning_rate, float)
+    assert config.data.flips is True
+    assert config.model.likelihood == "mixture" and config.model.condition == "label"
+    assert config.data.source == "folder:a=b"
+    assert gpc.get_config("digits").model.condition == "label"
+    assert gpc.get_config("digits", ["model.condition=none"]).model.condition is None
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "message"),
+    [
+        ("cifar", None, r"no preset 'cifar'; did you mean 'cifar10'\?"),
+        ("nowhere.py", None, "no configuration file nowhere.py"),
+        (
+            "digits",
+            "model.featurs=3",
+            r"no configuration key 'model.featurs'; did you mean 'model.f",
+        ),
+        ("digits", "features=3", r"'features'; did you mean 'model.features'\?"),
+        ("digits", "model=3", "no configuration key 'model'"),
+        ("digits", "model.features=many", "model.features must be of type int, but is 'many'"),
+        ("digits", "model.features=1.5", "model.features must be of type int, but is '1.5'"),
+        ("digits", "train.learning_rate=fast", "train.learning_rate must be of type float"),
+        ("digits", "data.flips=maybe", "data.flips must be of type bool"),
+        ("digits", "model.features", "--config.model.features needs a value"),
+        ("digits", "model.family=other", "model.family belongs to the preset"),
+    ],
+)
+def test_a_wrong_name_key_or_type_is_one_sentence(name, override, message):
+    with pytest.raises(UserError, match=message):
+        gpc.get_config(name, [override] if override else [])
+
+
+def test_a_file_is_a_configuration_like_a_preset(tmp_path):
+    path = tmp_path / "mine.py"
+    text = "from gated_pixelcnn.configs import digits\n\ndef get_config():\n"
+    text += "    config = digits.get_config()\n    config.{} = {}\n    return config\n"
+    path.write_text(text.format("model.features", 12))
+    assert gpc.get_config(str(path), ["seed=3"]).model.features == 12
+    for key, value in (("model.featurs", 12), ("model.features", "'x'"), ("seed", "(")):
+        path.write_text(text.format(key, value))
+        with pytest.raises(UserError, match="mine.py has an error"):
+            gpc.get_config(str(path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": "adm"}, r"train.optimizer is 'adm'; did you mean 'adam'\?"),
+        ({"schedule": "step"}, "train.schedule is 'step'; choose from"),
+        ({"batch_size": 0}, "train.batch_size must be at least 1, but is 0"),
+        ({"learning_rate": float("nan")}, "train.learning_rate must be above 0, but is nan"),
+        ({"ema_decay": 1.0}, "train.ema_decay must be at least 0 and below 1"),
+        ({"decay": 1.5}, "train.decay must be above 0 and at most 1"),
+        ({"final_fraction": -0.1}, "train.final_fraction must be between 0 and 1"),
+        ({"warmup_steps": -1}, "train.warmup_steps must be 0 or more"),
+    ],
+)
+def test_a_training_value_out_of_its_range_is_one_sentence(changes, message):
+    with pytest.raises(UserError, match=message):
+        TrainConfig(**changes)
+
+
+def test_a_model_takes_its_shape_from_the_data_unless_told_otherwise():
+    config = gpc.get_config("digits", ["model.features=4", "model.layers=1"])
+    model = gpc.build_model(config)
+    assert (model.image_shape, model.levels, model.condition_size) == ((8, 8, 1), 16, 10)
+    config = gpc.get_config("digits", ["model.condition=none", "model.features=6"])
+    model = gpc.build_model(config, image_shape=(5, 7, 3), levels=4)
+    assert (model.image_shape, model.levels, model.condition_size) == ((5, 7, 3), 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.layers=0", "config.model: layers"),
+        ("model.likelihood=gauss", "config.model: .*likelihood"),
+        ("data.labels=false", "needs labels.*set model.condition=none"),
+    ],
+)
+def test_a_model_that_cannot_be_built_is_one_sentence(override, message):
+    with pytest.raises(UserError, match=message):
+        building.build_model(gpc.get_config("digits", [override]))
+
+
+def test_every_key_of_a_preset_is_of_a_type_that_a_flag_can_have():
+    for key, value in flat(gpc.get_config("digits")).items():
+        assert isinstance(value, str | int | float | bool | None), key
+
+
+def run_script(*arguments):
+    return subprocess.run(
+        [sys.executable, script.__file__.replace("gated_pixelcnn/cli/train.py", "train.py")]
+        + list(arguments),
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_script_ends_with_one_line_and_exit_code_1():
+    result = run_script("--config=digits", "--config.model.featurs=3", "--workdir=unused")
+    assert result.returncode == 1 and result.stdout == ""
+    assert result.stderr == (
+        "error: there is no configuration key 'model.featurs'; did you mean 'model.features'?\n"
+    )
+
+
+def test_the_script_lists_the_presets_with_their_sizes():
+    result = run_script("--list_presets")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == EXPECTED.split()
+    digits = next(line for line in lines if line.startswith("digits"))
+    model = gpc.build_model(gpc.get_config("digits"))
+    assert "8x8x1" in digits and f"{model.count_params():,}" in digits

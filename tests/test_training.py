@@ -1,0 +1,373 @@
+"""Runs of the training loop: what they leave, how they stop and how they go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import gated_pixelcnn as gpc
+from gated_pixelcnn import checkpoints, data, evaluation, training
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.train_state import TrainState
+
+ROOT = Path(__file__).parent.parent
+OVERRIDES = [
+    "model.features=4",
+    "model.layers=2",
+    "model.first_kernel_size=3",
+    "train.batch_size=16",
+    "train.steps=6",
+    "train.warmup_steps=4",
+    "train.log_every=4",
+    "train.eval_every=3",
+    "train.eval_images=40",
+    "train.save_every=2",
+    "train.keep=2",
+    "train.sample_every=3",
+    "train.samples=4",
+]
+
+
+def config(*overrides):
+    return gpc.get_config("digits", [*OVERRIDES, *overrides])
+
+
+def final_arrays(workdir):
+    return checkpoints.Checkpoints(workdir / "checkpoints").latest()[0]
+
+
+def metrics(workdir):
+    """The reports without what depends on the clock."""
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "train_images_per_second"} for line in lines]
+
+
+def assert_same_run(workdir, expected):
+    found, wanted = final_arrays(workdir), final_arrays(expected)
+    assert found.keys() == wanted.keys()
+    for name in wanted:
+        np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
+    assert metrics(workdir) == metrics(expected)
+
+
+def at_step(monkeypatch, step, action):
+    """Does something right after a step was made."""
+    make_step = TrainState.make_step
+
+    def patched(self, batch):
+        result = make_step(self, batch)
+        if self.step == step:
+            action()
+        return result
+
+    monkeypatch.setattr(TrainState, "make_step", patched)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The work directory of a run of 6 steps that was not stopped."""
+    workdir = tmp_path_factory.mktemp("runs") / "whole"
+    result = gpc.train(config(), workdir)
+    assert (result.step, result.stopped_by) == (6, "steps")
+    return workdir
+
+
+# What a run leaves
+
+
+def test_a_run_leaves_what_is_needed_to_use_it_and_to_go_on(whole):
+    names = sorted(str(p.relative_to(whole)) for p in whole.rglob("*") if p.is_file())
+    events = [name for name in names if name.startswith("tensorboard/events.out")]
+    assert len(events) == 1
+    assert [name for name in names if name not in events] == [
+        "checkpoints/best.npz",
+        "checkpoints/step-000000004.npz",
+        "checkpoints/step-000000006.npz",
+        "config.json",
+        "lock",
+        "metrics.jsonl",
+        "samples/step-000000003.png",
+        "samples/step-000000006.png",
+    ]
+
+
+def test_reports_are_due_at_their_steps(whole):
+    kinds = [(line["step"], sorted(line)[-1]) for line in metrics(whole)]
+    training, validation = "train_learning_rate", "validation_bits_per_dim"
+    assert kinds == [(3, validation), (4, training), (6, validation), (6, training)]
+
+
+def test_tensorboard_has_scalars_samples_and_the_configuration(whole):
+    [path] = whole.glob("tensorboard/*")
+    tags = {
+        value.tag: value.metadata.plugin_data.plugin_name
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+    assert tags == {
+        "config": "text",
+        "samples": "images",
+        "train/bits_per_dim": "scalars",
+        "train/gradient_norm": "scalars",
+        "train/images_per_second": "scalars",
+        "train/learning_rate": "scalars",
+        "validation/bits_per_dim": "scalars",
+    }
+
+
+def test_load_gives_the_averaged_weights_of_the_best_validation(whole):
+    lines = [line for line in metrics(whole) if "validation_bits_per_dim" in line]
+    best = min(lines, key=lambda line: line["validation_bits_per_dim"])
+    model = gpc.load(whole)
+    split = data.load(data.DataConfig(**config().data)).validation
+    bits = evaluation.score(model, split, batch_size=7, num_images=40)["bits_per_dim"]
+    assert bits == pytest.approx(best["validation_bits_per_dim"], rel=1e-6)
+
+    latest = gpc.load(whole, checkpoint="latest").trainable_weights
+    arrays = final_arrays(whole)
+    averages = [arrays[name] for name in sorted(arrays) if name.startswith("average/")]
+    weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights/")]
+    for found, average in zip(latest, averages, strict=True):
+        np.testing.assert_array_equal(found, average)
+    assert any(not np.array_equal(a, w) for a, w in zip(averages, weights, strict=True))
+
+
+def test_the_loss_goes_down(tmp_path):
+    longer = config("train.steps=90", "train.eval_every=0", "train.log_every=30")
+    gpc.train(longer, tmp_path)
+    losses = [line["train_bits_per_dim"] for line in metrics(tmp_path) if len(line) > 2]
+    assert losses[-1] < losses[0] - 0.2
+
+
+# Stopping and going on
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path, whole, monkeypatch, stop):
+    with monkeypatch.context() as patch:
+        at_step(patch, stop, lambda: signal.raise_signal(signal.SIGTERM))
+        result = gpc.train(config(), tmp_path)
+    assert (result.step, result.stopped_by) == (stop, "SIGTERM")
+    assert gpc.train(config(), tmp_path).step == 6
+    assert_same_run(tmp_path, whole)
+
+
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(tmp_path, whole, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kill():
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        at_step(patch, 5, kill)  # after the checkpoint of step 4 and the report of step 4
+        with pytest.raises(Killed):
+            gpc.train(config(), tmp_path)
+    (tmp_path / "checkpoints" / "step-000000006.npz.tmp").write_bytes(b"half")
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 5, "train_bits_per_dim": 1.0}\n{"step": 5, "trai')
+    gpc.train(config(), tmp_path)
+    assert_same_run(tmp_path, whole)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_damaged_latest_checkpoint_falls_back_to_the_one_before(tmp_path, whole, monkeypatch):
+    with monkeypatch.context() as patch:
+        at_step(patch, 4, lambda: signal.raise_signal(signal.SIGTERM))
+        gpc.train(config(), tmp_path)
+    path = tmp_path / "checkpoints" / "step-000000004.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="step-000000004.npz is damaged"):
+        gpc.train(config(), tmp_path)
+    assert_same_run(tmp_path, whole)
+
+
+def test_ctrl_c_saves_and_is_passed_on(tmp_path, monkeypatch):
+    handler = signal.getsignal(signal.SIGINT)
+    at_step(monkeypatch, 3, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        gpc.train(config(), tmp_path)
+    assert checkpoints.Checkpoints(tmp_path / "checkpoints").steps() == [2, 3]
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_signal_during_the_validation_ends_it_and_the_validation_is_made_up_for(
+    tmp_path, whole, monkeypatch
+):
+    score = evaluation.score
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        return score(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "score", interrupted)
+        assert gpc.train(config(), tmp_path).step == 3
+    assert metrics(tmp_path) == []
+    gpc.train(config(), tmp_path)
+    assert_same_run(tmp_path, whole)
+
+
+def test_time_is_counted_over_all_parts_of_a_run(tmp_path, monkeypatch):
+    limited = config("train.minutes=1.0", "train.eval_every=0", "train.samples=0")
+    started, steps = time.monotonic(), []
+    clock = types.SimpleNamespace(monotonic=lambda: started + 25 * len(steps))
+    monkeypatch.setattr(training, "time", clock)  # every step takes 25 seconds
+    make_step = TrainState.make_step
+
+    def patched(self, batch):
+        steps.append(self.step)
+        return make_step(self, batch)
+
+    monkeypatch.setattr(TrainState, "make_step", patched)
+    first = gpc.train(config("train.steps=2", "train.eval_every=0", "train.samples=0"), tmp_path)
+    assert (first.step, first.seconds) == (2, 50)
+    second = gpc.train(limited, tmp_path)
+    assert (second.step, second.stopped_by) == (3, "minutes")
+
+
+# What is refused
+
+
+def test_another_configuration_is_refused_with_the_differences(tmp_path, whole):
+    before = {p: p.read_bytes() for p in whole.rglob("*") if p.is_file()}
+    with pytest.raises(UserError) as error:
+        gpc.train(config("model.features=8", "train.learning_rate=0.5"), whole)
+    assert "model.features: 4 in the run, 8 now" in str(error.value)
+    assert "train.learning_rate: 0.003 in the run, 0.5 now" in str(error.value)
+    assert {p: p.read_bytes() for p in whole.rglob("*") if p.is_file()} == before
+
+
+def test_a_finished_run_is_left_as_it_is_and_can_be_lengthened(tmp_path):
+    gpc.train(config("train.steps=2"), tmp_path)
+    first = final_arrays(tmp_path)
+    assert gpc.train(config("train.steps=2"), tmp_path).step == 2
+    assert first.keys() == final_arrays(tmp_path).keys()
+    assert gpc.train(config("train.steps=3", "train.keep=1"), tmp_path).step == 3
+    assert checkpoints.Checkpoints(tmp_path / "checkpoints").steps() == [3]
+
+
+def test_two_runs_in_one_work_directory_are_refused(tmp_path):
+    with training.RunDirectory(tmp_path):
+        with pytest.raises(UserError, match="another process is training"):
+            gpc.train(config(), tmp_path)
+
+
+def test_an_unwritable_work_directory_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write to the work directory"):
+        gpc.train(config(), tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "is not the work directory of a run"),
+        ("{", "is damaged"),
+        ("[]", "is damaged"),
+        ('{"format": 99}', "has format 99"),
+    ],
+)
+def test_a_directory_that_holds_no_run_cannot_be_loaded(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        gpc.load(tmp_path)
+
+
+def test_a_run_without_a_checkpoint_cannot_be_loaded(tmp_path, whole):
+    (tmp_path / "config.json").write_bytes((whole / "config.json").read_bytes())
+    with pytest.raises(UserError, match="no checkpoint yet"):
+        gpc.load(tmp_path)
+
+
+def test_a_checkpoint_of_another_model_cannot_be_loaded(tmp_path, whole):
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("config.json", "checkpoints/best.npz"):
+        (tmp_path / name).write_bytes((whole / name).read_bytes())
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"features": 4', '"features": 8'))
+    with pytest.raises(UserError, match="of another model"):
+        gpc.load(tmp_path)
+
+
+# What goes wrong
+
+
+def test_a_diverged_run_stops_with_its_step_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    make_step = TrainState.make_step
+
+    def spoiled(self, batch):
+        if self.step == 4:
+            weight = self.model.trainable_variables[0]
+            weight.assign(np.full(weight.shape, np.nan))
+        return make_step(self, batch)
+
+    monkeypatch.setattr(TrainState, "make_step", spoiled)
+    with pytest.raises(UserError, match="step 5 is not finite.*checkpoint of step 4 is kept"):
+        gpc.train(config(), tmp_path)
+    arrays = final_arrays(tmp_path)
+    assert checkpoints.Checkpoints(tmp_path / "checkpoints").steps() == [2, 4]
+    assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_a_disk_that_fills_up_keeps_the_checkpoint_before_and_the_run_can_go_on(
+    tmp_path, whole, monkeypatch
+):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        at_step(patch, 4, lambda: patch.setattr(checkpoints.np, "savez", full))
+        with pytest.raises(UserError, match="No space left on device"):
+            gpc.train(config(), tmp_path)
+    assert checkpoints.Checkpoints(tmp_path / "checkpoints").steps() == [2]
+    gpc.train(config(), tmp_path)
+    assert_same_run(tmp_path, whole)
+
+
+# In processes of their own
+
+
+def test_the_script_exits_with_0_after_sigterm_and_130_after_ctrl_c(tmp_path):
+    overrides = [f"--config.{o}" for o in OVERRIDES if "steps=6" not in o]
+    processes = {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        workdir = tmp_path / number.name
+        arguments = ["--config=digits", f"--workdir={workdir}", "--config.train.steps=100000"]
+        command = [sys.executable, str(ROOT / "train.py"), *arguments, *overrides]
+        command += ["--config.train.save_every=100000", "--config.train.eval_every=100000"]
+        processes[number] = (workdir, subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+    for number, (workdir, process) in processes.items():
+        while process.poll() is None and not (
+            (workdir / "metrics.jsonl").exists() and (workdir / "metrics.jsonl").read_text()
+        ):
+            time.sleep(0.1)
+        process.send_signal(number)
+    for number, (workdir, process) in processes.items():
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == (0 if number == signal.SIGTERM else 130), errors
+        assert "Traceback" not in errors
+        assert len(checkpoints.Checkpoints(workdir / "checkpoints").steps()) == 1
+
+
+def test_two_replicas_make_the_step_of_one():
+    environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", PYTHONPATH=str(ROOT))
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "replicas.py")],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "equal"
