@@ -10,7 +10,7 @@ from gated_pixelcnn import checkpoints
 from gated_pixelcnn.checkpoints import Checkpoints, DamagedCheckpoint
 from gated_pixelcnn.errors import UserError
 
-ARRAYS = {"weights/0000": np.arange(1000, dtype=np.float32), "optimizer/0000": np.int64(7)}
+ARRAYS = {"weights/0000": np.arange(20, dtype=np.float32), "optimizer/0000": np.int64(7)}
 
 
 def write(path):
@@ -32,10 +32,10 @@ def test_a_flipped_bit_is_noticed_or_harmless(tmp_path):
     original = path.read_bytes()
     expected, meta = checkpoints.read(path)
     noticed = 0
-    places = range(0, len(original), 17)
-    for place in places:
+    places = [(byte, bit) for byte in range(len(original)) for bit in range(8)]
+    for byte, bit in places:
         changed = bytearray(original)
-        changed[place] ^= 1 << place % 8
+        changed[byte] ^= 1 << bit
         path.write_bytes(changed)
         try:
             arrays, found = checkpoints.read(path)
@@ -46,7 +46,7 @@ def test_a_flipped_bit_is_noticed_or_harmless(tmp_path):
         assert found == meta and arrays.keys() == expected.keys()
         for name in expected:
             np.testing.assert_array_equal(arrays[name], expected[name])
-    assert noticed > 0.9 * len(places)
+    assert noticed > 0.6 * len(places)
 
 
 def test_a_truncated_or_foreign_file_is_noticed(tmp_path):
@@ -58,6 +58,11 @@ def test_a_truncated_or_foreign_file_is_noticed(tmp_path):
             checkpoints.read(path)
     np.savez(path, a=np.zeros(3))
     with pytest.raises(DamagedCheckpoint):
+        checkpoints.read(path)
+    write(path)
+    with np.load(path) as file:
+        np.savez(path, **{name: file[name] for name in file.files if name != "optimizer/0000"})
+    with pytest.raises(DamagedCheckpoint, match="arrays are missing"):
         checkpoints.read(path)
     with pytest.raises(DamagedCheckpoint):
         checkpoints.read(tmp_path / "missing.npz")

@@ -71,6 +71,18 @@ def at_step(monkeypatch, step, action):
     monkeypatch.setattr(TrainState, "make_step", patched)
 
 
+def steps_made(monkeypatch):
+    """A list to which the number of every step is added."""
+    steps, make_step = [], TrainState.make_step
+
+    def patched(self, batch):
+        steps.append(self.step)
+        return make_step(self, batch)
+
+    monkeypatch.setattr(TrainState, "make_step", patched)
+    return steps
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The work directory of a run of 6 steps that was not stopped."""
@@ -140,6 +152,22 @@ def test_load_gives_the_averaged_weights_of_the_best_validation(whole):
     assert any(not np.array_equal(a, w) for a, w in zip(averages, weights, strict=True))
 
 
+def test_the_best_model_is_kept_when_the_validation_gets_worse(tmp_path, monkeypatch):
+    seen = []
+
+    def score(model, *_):
+        seen.append([np.array(weight) for weight in model.trainable_weights])
+        return {"bits_per_dim": 1.0 + len(seen)}
+
+    monkeypatch.setattr(evaluation, "score", score)
+    result = gpc.train(config(), tmp_path)
+    assert (result.bits_per_dim, result.best_bits_per_dim, result.best_step) == (3.0, 2.0, 3)
+    for checkpoint, expected in zip(("best", "latest"), seen, strict=True):
+        weights = gpc.load(tmp_path, checkpoint).trainable_weights
+        for found, wanted in zip(weights, expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
 def test_the_loss_goes_down(tmp_path):
     longer = config("train.steps=90", "train.eval_every=0", "train.log_every=30")
     gpc.train(longer, tmp_path)
@@ -156,7 +184,12 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path, whole, monkey
         at_step(patch, stop, lambda: signal.raise_signal(signal.SIGTERM))
         result = gpc.train(config(), tmp_path)
     assert (result.step, result.stopped_by) == (stop, "SIGTERM")
+    # It stops at once: the validation that is due at step 3 is left for later.
+    assert not any("validation_bits_per_dim" in line for line in metrics(tmp_path)[stop // 4 :])
+
+    made = steps_made(monkeypatch)
     assert gpc.train(config(), tmp_path).step == 6
+    assert made == list(range(stop, 6))
     assert_same_run(tmp_path, whole)
 
 
@@ -194,7 +227,13 @@ def test_a_damaged_latest_checkpoint_falls_back_to_the_one_before(tmp_path, whol
 
 def test_ctrl_c_saves_and_is_passed_on(tmp_path, monkeypatch):
     handler = signal.getsignal(signal.SIGINT)
-    at_step(monkeypatch, 3, lambda: signal.raise_signal(signal.SIGINT))
+
+    def interrupt():
+        assert signal.getsignal(signal.SIGINT) is not handler
+        signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is handler  # a second Ctrl-C ends it at once
+
+    at_step(monkeypatch, 3, interrupt)
     with pytest.raises(KeyboardInterrupt):
         gpc.train(config(), tmp_path)
     assert checkpoints.Checkpoints(tmp_path / "checkpoints").steps() == [2, 3]
@@ -220,16 +259,9 @@ def test_a_signal_during_the_validation_ends_it_and_the_validation_is_made_up_fo
 
 def test_time_is_counted_over_all_parts_of_a_run(tmp_path, monkeypatch):
     limited = config("train.minutes=1.0", "train.eval_every=0", "train.samples=0")
-    started, steps = time.monotonic(), []
+    started, steps = time.monotonic(), steps_made(monkeypatch)
     clock = types.SimpleNamespace(monotonic=lambda: started + 25 * len(steps))
     monkeypatch.setattr(training, "time", clock)  # every step takes 25 seconds
-    make_step = TrainState.make_step
-
-    def patched(self, batch):
-        steps.append(self.step)
-        return make_step(self, batch)
-
-    monkeypatch.setattr(TrainState, "make_step", patched)
     first = gpc.train(config("train.steps=2", "train.eval_every=0", "train.samples=0"), tmp_path)
     assert (first.step, first.seconds) == (2, 50)
     second = gpc.train(limited, tmp_path)
