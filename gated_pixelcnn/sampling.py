@@ -91,6 +91,7 @@ def sample(model, noise, condition=None, temperature=1.0, given=None, known=None
       temperature: scalar above 0.
       given: uint8 [N, H, W, C] or None.
       known: booleans [N, H, W, C]; where True the value of `given` is kept.
+      jit: see `run`.
 
     Returns:
       uint8 [N, H, W, C].

@@ -62,13 +62,13 @@ class WindowConv2D(keras.layers.Layer):
         return kernel, tf.cast(self.bias, self.compute_dtype) if self.use_bias else None
 
     def slide(self, window):
-        """Convolves a padded window [N, h + rows − 1, w + columns − 1, inputs] → [N, h, w, filters].
+        """Convolves a window in which everything is in place that the kernel is to see.
 
         Args:
-          window: the input with everything in place that the kernel is to see.
+          window: [N, h + rows − 1, w + columns − 1, inputs].
 
         Returns:
-          The output maps.
+          The output maps [N, h, w, filters].
         """
         kernel, bias = self.weights_now()
         y = tf.nn.conv2d(window, kernel, strides=1, padding="VALID")

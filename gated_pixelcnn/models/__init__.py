@@ -1,0 +1,1 @@
+"""The families of density models: `base` holds their contract."""

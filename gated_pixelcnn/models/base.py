@@ -257,7 +257,7 @@ class DensityModel(keras.Model):
     # What a user may have got wrong.
 
     def check_images(self, images):
-        """Returns images as a uint8 tensor, or raises the ValueError that says what does not fit."""
+        """Returns images as uint8, or raises the ValueError that says what does not fit."""
         images = images if tf.is_tensor(images) else np.asarray(images)
         shape = tuple(images.shape)
         if len(shape) != 4 or shape[1:] != self.image_shape:

@@ -125,6 +125,13 @@ class GatedPixelCNNView:
     """
 
     def __init__(self, model, num, condition):
+        """Projects the condition and gathers each colour's weights, once for all pixels.
+
+        Args:
+          model: a GatedPixelCNN.
+          num: number of images N.
+          condition: output of `condition_map` or None.
+        """
         self.model, self.num, self.dtype = model, num, model.compute_dtype
         self.projected = [block.project(condition) for block in model.blocks]
         self.colours = range(model.colours)
