@@ -15,8 +15,8 @@ def get_config():
         condition="label",
     )
     config.train.update(
-        steps=6000,
-        minutes=6.0,
+        steps=2500,
+        minutes=7.0,
         batch_size=32,
         learning_rate=0.003,
         warmup_steps=100,
