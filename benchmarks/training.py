@@ -1,0 +1,68 @@
+"""Arithmetic of a training step against the float32 peak of a matrix product on this machine.
+
+    python benchmarks/training.py
+
+A step is forward, backward and update. A kernel of k rows, n columns, i inputs and o outputs takes
+2·k·n·i·o operations at every position forward and twice that backward; nothing else is counted.
+"""
+
+from absl import flags
+
+from gated_pixelcnn.errors import run
+
+_REPEATS = flags.DEFINE_integer("repeats", 7, "Counted calls of each function.", lower_bound=1)
+
+# Name, batch, image shape, arguments of the model.
+SIZES = [
+    ("28x28x1, 8 x 32, 3x3", 16, (28, 28, 1), {"features": 32, "layers": 8, "kernel_size": 3}),
+    ("28x28x1, 12 x 64, 5x5", 16, (28, 28, 1), {"features": 64, "layers": 12, "kernel_size": 5}),
+    ("32x32x3, 12 x 96, 5x5", 8, (32, 32, 3), {"features": 96, "layers": 12, "kernel_size": 5}),
+    ("32x32x3, 4 x 192, 5x5", 8, (32, 32, 3), {"features": 192, "layers": 4, "kernel_size": 5}),
+]
+
+
+def operations(model):
+    """Floating-point operations of one step for one image."""
+    height, width, _ = model.image_shape
+    kernels = [weight for weight in model.trainable_variables if len(weight.shape) > 1]
+    return 6 * height * width * sum(int(weight.value.shape.num_elements()) for weight in kernels)
+
+
+def main(_):
+    """Prints a row per size."""
+    import machine
+    import numpy as np
+    import tensorflow as tf
+
+    from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+    from gated_pixelcnn.train_config import TrainConfig
+    from gated_pixelcnn.train_state import TrainState
+
+    print(machine.describe())
+    size = 2048
+    square = tf.random.normal((size, size))
+    product = tf.function(lambda: tf.matmul(square, square))
+    print(f"{'model':24}{'batch':>6}{'parameters':>12}{'step':>9}{'images/s':>10}", end="")
+    print(f"{'GFLOP/s':>9}{'peak':>9}{'share':>7}")
+    for name, batch, shape, arguments in SIZES:
+        model = GatedPixelCNN(shape, **arguments)
+        model.build()
+        settings = TrainConfig(batch_size=batch)
+        state = TrainState(model, settings, 0, tf.distribute.get_strategy())
+        images = np.random.default_rng(0).integers(0, 256, (batch, *shape)).astype(np.uint8)
+        images = (tf.constant(images),)
+        took = machine.alternate(
+            {
+                "product": product,
+                "step": lambda: state.make_step(images),  # noqa: B023
+            },
+            _REPEATS.value,
+        )
+        peak = 2 * size**3 / took["product"] / 1e9
+        rate = operations(model) * batch / took["step"] / 1e9
+        print(f"{name:24}{batch:6}{model.count_params():12,}{took['step']:8.3f}s", end="")
+        print(f"{batch / took['step']:10.1f}{rate:9.0f}{peak:9.0f}{rate / peak:7.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    run(main)

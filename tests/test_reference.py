@@ -1,0 +1,248 @@
+"""The layers against loops that are written from the paper's equations, position by position."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gated_pixelcnn.layers import GatedBlock, HorizontalConv2D, VerticalConv2D, colour_groups
+from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+
+
+def values(weight):
+    return weight.numpy().astype(np.float64)
+
+
+def randomise(layer, seed=0):
+    random = np.random.default_rng(seed)
+    for weight in layer.trainable_variables:
+        weight.assign(random.normal(size=weight.shape) * 0.5)
+
+
+def at(x, row, column):
+    """x[row, column], zero outside the image."""
+    inside = 0 <= row < x.shape[0] and 0 <= column < x.shape[1]
+    return x[row, column] if inside else np.zeros(x.shape[-1])
+
+
+def vertical_by_loops(x, kernel, strict):
+    """Equation by equation: ⌈n/2⌉ rows that end above (strict) or at the output's own row."""
+    rows, columns = kernel.shape[:2]
+    y = np.zeros((*x.shape[:2], kernel.shape[-1]))
+    for r, c in np.ndindex(x.shape[:2]):
+        for i in range(rows):
+            for j in range(columns):
+                source = at(x, r - strict - (rows - 1 - i), c + j - columns // 2)
+                y[r, c] += source @ kernel[i, j]
+    return y
+
+
+def horizontal_by_loops(x, kernel, allowed, shift):
+    """The row so far; `allowed` [inputs, outputs] masks the last tap."""
+    taps = kernel.shape[1]
+    y = np.zeros((*x.shape[:2], kernel.shape[-1]))
+    for r, c in np.ndindex(x.shape[:2]):
+        for j in range(taps):
+            weights = kernel[0, j] * (allowed if j == taps - 1 else 1)
+            y[r, c] += at(x, r, c - shift - (taps - 1 - j)) @ weights
+    return y
+
+
+def gated_unit(x):
+    """Equation 2: tanh of the first p maps times the logistic function of the last p."""
+    p = x.shape[-1] // 2
+    return np.tanh(x[..., :p]) / (1 + np.exp(-x[..., p:]))
+
+
+def masked_by_hand(inputs, outputs, colours, own, halves):
+    """[inputs, outputs]: colour of every feature, spelled out feature by feature."""
+    of_input = [i * colours // inputs for i in range(inputs)]
+    half = outputs // halves
+    of_output = [(o % half) * colours // half for o in range(outputs)]
+    return np.array([[i < o or (own and i == o) for o in of_output] for i in of_input])
+
+
+def model_by_loops(model, image, h=None):
+    """Figure 2, equations 2 and 4, and the head, for one image [H, W, C]."""
+    c, p = model.colours, model.features
+    v = hor = image * 2.0 / (model.levels - 1) - 1.0
+    skips = 0.0
+    for i, block in enumerate(model.blocks):
+        first, last = i == 0, i == len(model.blocks) - 1
+        pre = vertical_by_loops(v, values(block.column_conv.kernel), first)
+        pre += values(block.column_conv.bias)
+        link = pre @ values(block.link.kernel)[0, 0] + values(block.link.bias)
+        shift = int(first and c == 1)
+        allowed = np.ones((1, 1)) if c == 1 else 0
+        if c > 1:
+            allowed = masked_by_hand(hor.shape[-1], 2 * p, c, not first, 2)
+        row = horizontal_by_loops(hor, values(block.row_conv.kernel), allowed, shift) + link
+        if h is not None:
+            row += h @ values(block.horizontal_condition.kernel)[0, 0]
+        gated = gated_unit(row)
+        skips = skips + gated @ (
+            values(model.skips.kernel)[i] * masked_by_hand(p, model.skips.filters, c, True, 1)
+        )
+        if not last:
+            if h is not None:
+                pre = pre + h @ values(block.vertical_condition.kernel)[0, 0]
+            v = gated_unit(pre)
+            mask = masked_by_hand(p, p, c, True, 1)
+            out = gated @ (values(block.output_conv.kernel)[0, 0] * mask)
+            out += values(block.output_conv.bias)
+            hor = out if first else out + hor
+    y = skips + values(model.skips.bias)
+    for layer in (model.head.hidden, model.head.output_conv):
+        mask = masked_by_hand(y.shape[-1], layer.filters, c, True, 1)
+        y = np.maximum(y, 0) @ (values(layer.kernel)[0, 0] * mask) + values(layer.bias)
+    return y.reshape(*image.shape[:2], c, -1)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 1), (3, 4, 3)])
+@pytest.mark.parametrize("label", [None, 2])
+def test_the_model_equals_the_papers_equations_written_as_loops(shape, label):
+    condition = {} if label is None else {"condition": "label", "condition_size": 4}
+    model = GatedPixelCNN(
+        shape, 5, features=6, layers=3, kernel_size=3, first_kernel_size=5, head_features=9,
+        dtype="float64", **condition,
+    )  # fmt: skip
+    model.build()
+    randomise(model)
+    image = np.random.default_rng(1).integers(0, 5, shape).astype(np.uint8)
+    one_hot = None if label is None else np.eye(4)[label]
+    found = model(image[np.newaxis], None if label is None else np.array([label]))[0]
+    np.testing.assert_allclose(found, model_by_loops(model, image, one_hot), atol=1e-10)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 7])
+@pytest.mark.parametrize("strict", [False, True])
+def test_vertical_convolution_equals_a_masked_convolution_of_full_size(size, strict):
+    """The paper's claim: a masked n×n convolution is a ⌈n/2⌉×n one, padded and cropped."""
+    layer = VerticalConv2D(2, size, strict=strict, dtype="float64")
+    x = np.random.default_rng(0).normal(size=(1, 6, 5, 3))
+    layer.build(x.shape)
+    randomise(layer)
+    rows = (size + 1) // 2
+    full = np.zeros((2 * rows + 1, size, 3, 2))
+    full[rows - strict - rows + 1 : rows - strict + 1] = values(layer.kernel)
+    masked = tf.nn.conv2d(
+        tf.pad(x, [[0, 0], [rows, rows], [size // 2] * 2, [0, 0]]), full, 1, "VALID"
+    )
+    np.testing.assert_allclose(layer(x), masked + values(layer.bias), atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_one_pixel_of_a_horizontal_convolution_equals_the_whole_one(size):
+    layer = HorizontalConv2D(12, size, "B", colours=3, halves=2, dtype="float64")
+    x = np.random.default_rng(0).normal(size=(2, 1, 6, 9))
+    layer.build(x.shape)
+    randomise(layer)
+    whole = layer(x).numpy()
+    taps = (size + 1) // 2
+    for colour in range(3):
+        window = x[:, 0, 6 - taps :].reshape(2, -1)[:, : (taps - 1) * 9 + 3 * (colour + 1)]
+        wanted = colour_groups.columns(12, 3, colour, halves=2)
+        np.testing.assert_allclose(layer.step(colour)(window), whole[:, 0, -1, wanted], atol=1e-12)
+
+
+def test_both_halves_of_a_gated_feature_have_its_colour():
+    for colour in range(3):
+        features, gates = np.split(colour_groups.columns(18, 3, colour, halves=2), 2)
+        np.testing.assert_array_equal(gates, features + 9)
+        np.testing.assert_array_equal(features, np.arange(3) + 3 * colour)
+
+
+def test_a_block_usable_alone_survives_its_configuration():
+    block = GatedBlock(6, 5, first=True, colours=3, residual=False)
+    other = GatedBlock.from_config(block.get_config())
+    x = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
+    condition = np.ones((2, 1, 1, 2), np.float32)
+    block(x, x, condition), other(x, x, condition)
+    other.set_weights(block.get_weights())
+    for one, two in zip(block(x, x, condition), other(x, x, condition), strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert one.shape == (2, 5, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"features": 10}, "multiple of the 3 colour groups.*got 10"),
+        ({"head_features": 1024}, "multiple of the 3 colour groups.*got 1024.*1023"),
+        ({"kernel_size": 4}, "odd.*got 4"),
+        ({"layers": 0}, "at least 1, got 0"),
+        ({"likelihood": "softmax"}, "softmax"),
+        ({"levels": 300}, "300"),
+        ({"condition": "text", "condition_size": 1}, "text"),
+        ({"condition": "label"}, "number of classes.*got 0"),
+        ({"condition_size": 3}, "need.*condition"),
+        ({"image_shape": (5, 4)}, "height, width, channels"),
+    ],
+)
+def test_arguments_out_of_range_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        GatedPixelCNN(**{"image_shape": (5, 4, 3), "features": 12, "layers": 2, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 4, 5, 3), np.uint8), r"shape \[N, 5, 4, 3\].*got \[2, 4, 5, 3\]"),
+        (np.zeros((2, 5, 4, 3), np.float32), "integers 0…3 .* not float32"),
+        (np.full((2, 5, 4, 3), 4, np.uint8), "values 0…3 .* got 4…4"),
+        (np.full((2, 5, 4, 3), -1), "values 0…3 .* got -1"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(images, message):
+    model = GatedPixelCNN((5, 4, 3), 4, features=6, layers=2)
+    model.build()
+    with pytest.raises(ValueError, match=message):
+        model.log_prob(images)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "num, the number of images to sample, is missing"),
+        ({"num": 0}, "at least 1, got 0"),
+        ({"num": 1, "temperature": 0}, "above 0, got 0"),
+        ({"num": 1, "condition": [1]}, "takes no condition"),
+        ({"num": 1, "given": np.zeros((1, 5, 4, 3), np.uint8)}, "given and known go together"),
+    ],
+)
+def test_sampling_arguments_that_do_not_fit_are_refused(arguments, message):
+    model = GatedPixelCNN((5, 4, 3), 4, features=6, layers=2)
+    model.build()
+    with pytest.raises(ValueError, match=message):
+        model.sample(**arguments)
+
+
+def test_low_temperature_draws_the_likeliest_values():
+    model = GatedPixelCNN((3, 4, 1), 5, features=8, layers=2)
+    model.build()
+    randomise(model)
+    images = model.sample(3, temperature=1e-4, jit=False)
+    np.testing.assert_array_equal(images, tf.argmax(model(images), axis=-1))
+
+
+def test_keras_fit_learns_and_evaluate_gives_bits_per_dim():
+    keras.utils.set_random_seed(0)
+    images = np.tile(np.arange(4, dtype=np.uint8), (32, 4, 1))[..., np.newaxis]
+    model = GatedPixelCNN((4, 4, 1), 4, features=8, layers=2)
+    model.compile(keras.optimizers.Adam(0.02))
+    before = model.evaluate(images, batch_size=10, verbose=0)
+    model.fit(images, epochs=15, batch_size=8, verbose=0)
+    after = model.evaluate(images, batch_size=10, verbose=0)
+    after = after["bits_per_dim"] if isinstance(after, dict) else after
+    exact = -np.mean(model.log_prob(images)) / np.log(2) / 16
+    assert after == pytest.approx(exact, rel=1e-5)
+    assert after < 0.5 < 1.0 < (before["bits_per_dim"] if isinstance(before, dict) else before)
+
+
+def test_half_precision_keeps_log_probabilities_in_float32():
+    model = GatedPixelCNN((4, 4, 1), 256, features=8, layers=2, dtype="mixed_bfloat16")
+    model.build()
+    log_prob = model.value_log_prob(np.zeros((2, 4, 4, 1), np.uint8))
+    assert log_prob.dtype == tf.float32
+    assert model.head.hidden.compute_dtype == "bfloat16"
+    assert model.sample(2, jit=False).shape == (2, 4, 4, 1)

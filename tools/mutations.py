@@ -1,0 +1,168 @@
+"""Breaks one mask, shift or condition at a time and runs the conformance suite on the broken code.
+
+    python tools/mutations.py [name ...]
+
+Every mutation must make the suite fail; one that survives is a hole in the suite. Each runs on a
+copy of the package in a temporary folder. Prints a row per mutation and survivors/tried.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).parents[1]
+CONV = "layers/shifted_convolutions.py"
+BLOCK = "layers/gated_block.py"
+GROUPS = "layers/colour_groups.py"
+HEAD = "layers/head.py"
+CONDITION = "layers/condition.py"
+MODEL = "models/gated_pixelcnn.py"
+BASE = "models/base.py"
+SAMPLING = "sampling.py"
+
+# Name → (file, what stands there, what is put in its place).
+MUTATIONS = {
+    "every vertical layer shifts a row": (MODEL, "first=i == 0,", "first=True,"),
+    "first vertical layer sees its own row": (BLOCK, "strict=first", "strict=False"),
+    "vertical window not cropped": (CONV, "x[:, :-1] if self.strict else x", "x"),
+    "vertical convolution padded below": (
+        CONV,
+        "[[0, 0], [self.rows_before + self.strict, 0], [0, 0], [0, 0]]",
+        "[[0, 0], [0, self.rows_before + self.strict], [0, 0], [0, 0]]",
+    ),
+    "vertical convolution misses the right": (
+        CONV,
+        "[[0, 0], [0, 0], [side, side], [0, 0]]",
+        "[[0, 0], [0, 0], [2 * side, 0], [0, 0]]",
+    ),
+    "first horizontal layer sees its own pixel": (
+        CONV,
+        'self.mask_type == "B" or self.colours > 1',
+        "True",
+    ),
+    "later horizontal layers hide their own pixel": (BLOCK, '"A" if first else "B"', '"A"'),
+    "first horizontal layer of mask type B": (BLOCK, '"A" if first else "B"', '"B"'),
+    "horizontal convolution not masked": (CONV, "self.mask[0, -1] = inside", "pass"),
+    "1x1 convolutions not masked": (
+        CONV,
+        'self.mask = colour_groups.mask(input_shape[-1], self.filters, self.colours, "B")',
+        "pass",
+    ),
+    "skips not masked": (HEAD, "if self.colours > 1:", "if False:"),
+    "mask A where B belongs in 1x1 convolutions": (
+        CONV,
+        'colour_groups.mask(input_shape[-1], self.filters, self.colours, "B")',
+        'colour_groups.mask(input_shape[-1], self.filters, self.colours, "A")',
+    ),
+    "halves of 2p share one row of groups": (BLOCK, "halves=2,", "halves=1,"),
+    "colour groups interleaved in one half": (
+        GROUPS,
+        "[one + i * half for i in range(halves)]",
+        "[one + i * half + i * group * (colours - 1 - 2 * colour) for i in range(halves)]",
+    ),
+    "no link between the stacks": (
+        BLOCK,
+        "gate(convolve(window) + link)",
+        "gate(convolve(window))",
+    ),
+    "link of incremental columns misplaced": (MODEL, "colour, halves=2)", "colour, halves=1)"),
+    "residual missing": (BLOCK, "            y += x\n", "            pass\n"),
+    "residual doubled": (BLOCK, "            y += x\n", "            y += 2 * x\n"),
+    "link after the vertical gate": (
+        BLOCK,
+        "link = self.link.slide(x) + for_horizontal",
+        "link = self.link.slide(tf.tile(gate(x), [1, 1, 1, 2])) + for_horizontal",
+    ),
+    "tanh and sigmoid exchanged": (
+        BLOCK,
+        "tf.tanh(features) * tf.sigmoid(gates)",
+        "tf.sigmoid(features) * tf.tanh(gates)",
+    ),
+    "vertical condition dropped": (BLOCK, "gate(x + for_vertical)", "gate(x)"),
+    "horizontal condition dropped": (
+        BLOCK,
+        "self.link.slide(x) + for_horizontal",
+        "self.link.slide(x)",
+    ),
+    "label used as a number": (
+        CONDITION,
+        "tf.one_hot(tf.cast(condition, tf.int32), self.size)",
+        "tf.repeat(tf.cast(condition, tf.float32)[:, tf.newaxis], self.size, axis=1)",
+    ),
+    "spatial condition of the wrong row in sampling": (MODEL, "p[:, index]", "p[:, 0]"),
+    "rows of the cache in the wrong order": (MODEL, "rows = [*cache, x]", "rows = [x, *cache]"),
+    "pixels of the cache in the wrong order": (
+        MODEL,
+        "concat([*caches[i], *inputs[i]])",
+        "concat([*reversed(caches[i]), *inputs[i]])",
+    ),
+    "rows before the image not empty": (
+        SAMPLING,
+        "before = tf.zeros((",
+        "before = -tf.ones((",
+    ),
+    "colours of logits exchanged with levels": (
+        "likelihoods/base.py",
+        "return real(raw) if self.colours_share_parameters else ",
+        "",
+    ),
+    "draws not fed back as values": (
+        SAMPLING,
+        "return model.scale(tf.stack(fresh, axis=-1))",
+        "return model.scale(tf.stack(fresh, axis=-1)) * 0.99",
+    ),
+    "temperature ignored": (SAMPLING, "values, noise, temperature)", "values, noise, 1.0)"),
+    "known values drawn all the same": (
+        SAMPLING,
+        'tf.where(here["known"][:, colour], here["given"][:, colour], drawn)',
+        "drawn",
+    ),
+    "noise of the place in the batch": (BASE, "first + tf.range(num)", "tf.range(num)"),
+    "height and width exchanged": (
+        SAMPLING,
+        "height, width, channels = model.image_shape\n    first",
+        "width, height, channels = model.image_shape\n    first",
+    ),
+    "labels out of range accepted": (BASE, "low < 0 or high >= size", "False"),
+}
+
+
+def survives(path, old, new):
+    """Whether the suite passes although the code is broken."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(folder)
+        for part in ("gated_pixelcnn", "tests"):
+            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("*.pyc"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        source = copy / "gated_pixelcnn" / path
+        text = source.read_text()
+        if old not in text:
+            sys.exit(f"{path} has no {old!r} any more: mend this list")
+        source.write_text(text.replace(old, new))
+        command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider"]
+        command += ["tests/test_conformance.py", "tests/test_reference.py"]
+        environment = {**os.environ, "PYTHONPATH": folder, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        return done.returncode == 0, failed[0].split(" - ")[0] if failed else done.stdout[-300:]
+
+
+def main():
+    """Tries the mutations named on the command line, or all."""
+    names = sys.argv[1:] or list(MUTATIONS)
+    survivors = []
+    for name in names:
+        survived, by = survives(*MUTATIONS[name])
+        survivors += [name] * survived
+        print(f"{'SURVIVED' if survived else 'caught  '}  {name}: {by}", flush=True)
+    print(f"survived {len(survivors)} / tried {len(names)}")
+    sys.exit(bool(survivors))
+
+
+if __name__ == "__main__":
+    main()
