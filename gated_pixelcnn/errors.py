@@ -81,9 +81,11 @@ def run(main: Callable[[list[str]], int | None], load_tensorflow: bool = True) -
       load_tensorflow: Whether to import TensorFlow, quietly, before `main`; after the flags are
         parsed, so that `--help` and wrong flags do not wait for it.
     """
-    from absl import app
+    from absl import app, logging
 
     def main_after_import(argv):
+        # TensorFlow Datasets warns of its own deprecations through absl.
+        logging.set_verbosity(logging.ERROR)
         if load_tensorflow:
             import_tensorflow_quietly()
         return main(argv)

@@ -9,6 +9,7 @@ def get_config():
     config.description = "static binarized MNIST (50k/10k/10k)"
     config.data.source = "tfds:binarized_mnist"
     config.data.levels = 2
+    config.data.validation = 0  # an npz file's x_test is the validation set of this data set
     config.model.update(
         features=64,
         layers=12,

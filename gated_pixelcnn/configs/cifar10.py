@@ -9,7 +9,6 @@ def get_config():
     config.description = "CIFAR-10"
     config.expected = "3.03 (paper, test)"
     config.data.source = "tfds:cifar10"
-    config.data.flips = True
     config.model.update(
         features=192,
         layers=15,
