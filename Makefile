@@ -11,7 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 demo: $(VENV)/.installed
 	$(BIN)/python train.py --config=demo --workdir=$(DEMO_DIR)
 	$(BIN)/python evaluate.py --workdir=$(DEMO_DIR)
-	$(BIN)/python sample.py --workdir=$(DEMO_DIR) --num=40
+	$(BIN)/python sample.py --workdir=$(DEMO_DIR) --label=all --num=80
 	@echo "TensorBoard:  $(BIN)/tensorboard --logdir=$(DEMO_DIR)/tensorboard"
 
 test: $(VENV)/.installed-test

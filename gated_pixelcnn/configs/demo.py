@@ -13,11 +13,12 @@ def get_config():
         layers=6,
         kernel_size=3,
         condition="label",
+        spatial_features=16,  # m(h): where a class has its shapes, which few layers cannot see
     )
     config.train.update(
-        steps=2500,
-        minutes=7.0,
-        batch_size=32,
+        steps=2000,
+        minutes=5.0,
+        batch_size=16,
         learning_rate=0.003,
         warmup_steps=100,
         schedule="cosine",
@@ -25,7 +26,7 @@ def get_config():
         eval_every=500,
         eval_batch_size=100,
         save_every=500,
-        sample_every=1000,
+        sample_every=500,
         samples=40,
     )
     return config
