@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data.image_file import read_image
 from gated_pixelcnn.data.split import IndexedSplit
 
 
@@ -32,8 +33,6 @@ class FileSplit(IndexedSplit):
         return FileSplit(self._paths[indices], labels, self.image_shape, self._config)
 
     def _read(self, indices):
-        from gated_pixelcnn.data.sources.folder import read_image
-
         images = np.stack(
             [
                 read_image(path, self.image_shape[-1], self._config.image_size)

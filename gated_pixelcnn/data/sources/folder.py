@@ -12,10 +12,9 @@ import pathlib
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 
 from gated_pixelcnn.data import dataset
-from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data.image_file import inspect, read_image
 from gated_pixelcnn.errors import UserError
 
 SUFFIXES = frozenset(".png .jpg .jpeg .bmp .gif .webp .tif .tiff .ppm .pgm .pbm".split())
@@ -26,7 +25,6 @@ SPLIT_FOLDERS = {
 }
 GRAY_MODES = ("1", "L")
 COLOUR_MODES = ("RGB", "P")
-ORIENTATION = 0x0112  # EXIF tag; from 5 on, height and width are exchanged
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,26 +76,6 @@ def describe(directory, config):
     first = listings["train"].paths[:1]
     shape = _common_shape(_inspect_all(first, directory), first, directory, config)
     return dataset.DataInfo(shape, config.levels, len(names), names)
-
-
-def read_image(path, channels: int, image_size: int) -> np.ndarray:
-    """Reads one image file.
-
-    Args:
-      path: The file.
-      channels: 1 (gray) or 3.
-      image_size: Side of the square to bring it to, or 0.
-
-    Returns:
-      uint8 [H, W, channels].
-
-    Raises:
-      OSError, ValueError or SyntaxError: If it is not a whole image file.
-    """
-    with PIL.Image.open(path) as image:
-        turned = PIL.ImageOps.exif_transpose(image) if _has_orientation(image) else image
-        array = np.asarray(turned.convert("L" if channels == 1 else "RGB"))
-    return image_ops.to_square(array.reshape(*array.shape[:2], channels), image_size)
 
 
 def _listings(directory):
@@ -179,21 +157,8 @@ def _labels(listing, names):
     return np.array([names.index(name) for name in listing.classes], np.int32)
 
 
-def _inspect(path):
-    """Returns the mode and the size (height, width) of an image file from its header."""
-    with PIL.Image.open(path) as image:
-        width, height = image.size
-        turned = _has_orientation(image) and image.getexif().get(ORIENTATION, 1) >= 5
-        return image.mode, (width, height) if turned else (height, width)
-
-
-def _has_orientation(image):
-    # Of a PNG, PIL can tell it only after decoding the whole image; cameras do not write PNG.
-    return image.format != "PNG"
-
-
 def _inspect_all(paths, directory):
-    return _all(_inspect, paths, directory, "cannot be read")
+    return _all(inspect, paths, directory, "cannot be read")
 
 
 def _common_shape(headers, paths, directory, config):

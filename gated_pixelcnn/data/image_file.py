@@ -1,0 +1,52 @@
+"""One image file: what its header says, and its pixels."""
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from gated_pixelcnn.data import images as image_ops
+
+ORIENTATION = 0x0112  # EXIF tag; from 5 on, height and width are exchanged
+
+
+def read_image(path, channels: int, image_size: int) -> np.ndarray:
+    """Reads one image file.
+
+    Args:
+      path: The file.
+      channels: 1 (gray) or 3.
+      image_size: Side of the square to bring it to, or 0.
+
+    Returns:
+      uint8 [H, W, channels].
+
+    Raises:
+      OSError, ValueError or SyntaxError: If it is not a whole image file.
+    """
+    with PIL.Image.open(path) as image:
+        turned = PIL.ImageOps.exif_transpose(image) if _has_orientation(image) else image
+        array = np.asarray(turned.convert("L" if channels == 1 else "RGB"))
+    return image_ops.to_square(array.reshape(*array.shape[:2], channels), image_size)
+
+
+def inspect(path):
+    """Reads the header of one image file.
+
+    Args:
+      path: The file.
+
+    Returns:
+      PIL's name of the mode, and the size (height, width) that the image is shown in.
+
+    Raises:
+      OSError, ValueError or SyntaxError: If it is not an image file.
+    """
+    with PIL.Image.open(path) as image:
+        width, height = image.size
+        turned = _has_orientation(image) and image.getexif().get(ORIENTATION, 1) >= 5
+        return image.mode, (width, height) if turned else (height, width)
+
+
+def _has_orientation(image):
+    # Of a PNG, PIL can tell it only after decoding the whole image; cameras do not write PNG.
+    return image.format != "PNG"
