@@ -79,15 +79,17 @@ def growing(images, levels, known=None, max_frames=120):
       max_frames: at most this many frames, at least 2.
 
     Yields:
-      uint8 [N, H, W, C], values 0…255: the images when 0, k, 2k, … of their H * W pixels are drawn
-      and the rest is gray; the first frame holds only what is known, the last one everything.
+      uint8 [N, H, W, C], values 0…255: the images when 0, k, 2k, … of the pixels that are not
+      known are drawn and the rest is gray; the first frame holds only what is known, the last
+      one everything.
     """
     images = to_bytes(images, levels)
-    height, width = images.shape[1:3]
-    order = np.arange(height * width).reshape(height, width, 1)
-    known = np.zeros(1, bool) if known is None else np.asarray(known)
-    step = math.ceil(height * width / (max_frames - 1))
-    for drawn in range(0, height * width + step, step):
+    known = np.broadcast_to(False if known is None else known, images.shape)
+    unknown = ~known.all(axis=(0, 3))  # [H, W]
+    num_pixels = int(unknown.sum())
+    order = (np.cumsum(unknown) - 1).reshape(*unknown.shape, 1)  # Of the unknown ones: 0, 1, …
+    step = max(1, math.ceil(num_pixels / (max_frames - 1)))
+    for drawn in range(0, num_pixels + step, step):
         yield np.where(known | (order < drawn), images, np.uint8(UNDRAWN))
 
 
@@ -217,7 +219,7 @@ def read_image(path, image_shape, levels):
         if picture.getchannel("A").getextrema()[0] < 255:
             raise UserError(f"{path} has transparent pixels; save it without transparency")
     pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-    return data_images.to_levels(pixels.reshape(image_shape), levels, 255, str(path))
+    return data_images.levels_table(levels)[pixels.reshape(image_shape)]
 
 
 def read_mask(path, image_shape):
@@ -285,7 +287,7 @@ def _read_npz(path, image_shape, levels):
             images = archive[key]
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} cannot be read as an npz file ({error})") from error
@@ -304,4 +306,4 @@ def _read_npz(path, image_shape, levels):
     # Values below levels have been quantised before.
     highest = int(images.max())
     images = images.astype(np.uint8)
-    return images if highest < levels else data_images.to_levels(images, levels, 255, str(path))
+    return images if highest < levels else data_images.levels_table(levels)[images]
