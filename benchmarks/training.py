@@ -35,8 +35,8 @@ def main(_):
     import tensorflow as tf
 
     from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
-    from gated_pixelcnn.train_config import TrainConfig
-    from gated_pixelcnn.train_state import TrainState
+    from gated_pixelcnn.training.config import TrainConfig
+    from gated_pixelcnn.training.state import TrainState
 
     print(machine.describe())
     size = 2048

@@ -20,7 +20,7 @@ _PUBLIC = {
     "get_config": "configs",
     "list_presets": "configs",
     "load": "building",
-    "train": "training",
+    "train": "training.loop",
     "GatedPixelCNN": "models.gated_pixelcnn",
     "UserError": "errors",
 }

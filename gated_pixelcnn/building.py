@@ -1,10 +1,10 @@
 """From a configuration, or from the work directory of a run, to a model."""
 
 from gated_pixelcnn import data
-from gated_pixelcnn.checkpoints import Checkpoints, assign
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.families import FAMILIES
-from gated_pixelcnn.run_directory import RunDirectory
+from gated_pixelcnn.training.checkpoints import Checkpoints, assign
+from gated_pixelcnn.training.run_directory import RunDirectory
 
 
 def build_model(config, image_shape=None, levels=None, condition_size=None):

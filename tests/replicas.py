@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import checkpoints
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.training import checkpoints
 
 OVERRIDES = [
     "model.features=4",

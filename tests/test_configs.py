@@ -13,7 +13,7 @@ from gated_pixelcnn.cli import train as script
 from gated_pixelcnn.configs import base, flat
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.families import FAMILIES
-from gated_pixelcnn.train_config import CHANGEABLE, TrainConfig
+from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
 EXPECTED = "demo binarized_mnist binarized_mnist_cpu cifar10 digits fashion_mnist imagenet32"
 EXPECTED += " imagenet64 mnist tiles32"

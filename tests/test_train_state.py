@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gated_pixelcnn.optimizers import MovingAverage, Schedule, clip_scale
-from gated_pixelcnn.train_config import TrainConfig
-from gated_pixelcnn.train_state import Diverged, TrainState
+from gated_pixelcnn.training.config import TrainConfig
+from gated_pixelcnn.training.optimizers import MovingAverage, Schedule, clip_scale
+from gated_pixelcnn.training.state import Diverged, TrainState
 
 IMAGES = np.arange(8 * 4, dtype=np.uint8).reshape(8, 2, 2, 1)
 

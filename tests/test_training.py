@@ -14,9 +14,11 @@ import pytest
 import tensorflow as tf
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import checkpoints, data, evaluation, training
+from gated_pixelcnn import data, evaluation
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.train_state import TrainState
+from gated_pixelcnn.training import checkpoints
+from gated_pixelcnn.training import loop as training
+from gated_pixelcnn.training.state import TrainState
 
 ROOT = Path(__file__).parent.parent
 OVERRIDES = [
@@ -351,6 +353,22 @@ def test_a_diverged_run_stops_with_its_step_and_keeps_the_last_checkpoint(tmp_pa
     arrays = final_arrays(tmp_path)
     assert checkpoints.Checkpoints(tmp_path / "checkpoints").steps() == [2, 4]
     assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_a_validation_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
+    class Poisoned:
+        def __init__(self, variable):
+            self.read_value = lambda: np.full(variable.shape, np.nan)
+
+    averaged_weights = TrainState.averaged_weights
+
+    def poisoned(self):
+        self.average.variables = [Poisoned(v) for v in self.average.variables]
+        return averaged_weights(self)
+
+    monkeypatch.setattr(TrainState, "averaged_weights", poisoned)
+    with pytest.raises(UserError, match="validation after step .*image 0"):
+        gpc.train(config(), tmp_path)
 
 
 def test_a_disk_that_fills_up_keeps_the_checkpoint_before_and_the_run_can_go_on(

@@ -17,7 +17,7 @@ def load_run(workdir):
       UserError: it is not such a directory, or what it holds cannot be used.
     """
     from gated_pixelcnn import building
-    from gated_pixelcnn.run_directory import RunDirectory
+    from gated_pixelcnn.training.run_directory import RunDirectory
 
     if not workdir:
         raise UserError("--workdir is missing: give the directory that train.py wrote")

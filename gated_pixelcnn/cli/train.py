@@ -37,7 +37,8 @@ def _override_keys(argv):
 
 def main(argv):
     """Prints the presets or trains; returns the exit code."""
-    from gated_pixelcnn import configs, training
+    from gated_pixelcnn import configs
+    from gated_pixelcnn.training import loop
 
     if len(argv) > 1:
         raise UserError(f"unexpected argument {argv[1]!r}; flags start with --")
@@ -48,7 +49,7 @@ def main(argv):
     config = configs.get_config(FLAGS.config, overrides)
     if not FLAGS.workdir:
         raise UserError("--workdir is missing: give the directory of the run, such as runs/a")
-    result = training.train(config, FLAGS.workdir)
+    result = loop.train(config, FLAGS.workdir)
     print(summary(result, FLAGS.workdir))
     return 0
 

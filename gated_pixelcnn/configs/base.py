@@ -7,7 +7,7 @@ from ml_collections import ConfigDict, config_dict
 
 from gated_pixelcnn.data import DataConfig
 from gated_pixelcnn.families import FAMILIES
-from gated_pixelcnn.train_config import TrainConfig
+from gated_pixelcnn.training.config import TrainConfig
 
 # Arguments of a model that come from the data, or are Keras' own.
 _NOT_CONFIGURED = {"self", "image_shape", "levels", "condition_size", "name", "kwargs"}

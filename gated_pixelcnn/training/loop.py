@@ -15,14 +15,14 @@ import tensorflow as tf
 
 from gated_pixelcnn import data, evaluation
 from gated_pixelcnn.building import build_model
-from gated_pixelcnn.checkpoints import Checkpoints
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.interrupts import StopRequests
-from gated_pixelcnn.monitoring import Monitor
-from gated_pixelcnn.progress import Progress, duration
-from gated_pixelcnn.run_directory import RunDirectory, differences, record
-from gated_pixelcnn.train_config import TrainConfig
-from gated_pixelcnn.train_state import Diverged, TrainState
+from gated_pixelcnn.training.checkpoints import Checkpoints
+from gated_pixelcnn.training.config import TrainConfig
+from gated_pixelcnn.training.interrupts import StopRequests
+from gated_pixelcnn.training.monitoring import Monitor
+from gated_pixelcnn.training.progress import Progress, duration
+from gated_pixelcnn.training.run_directory import RunDirectory, differences, record
+from gated_pixelcnn.training.state import Diverged, TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +153,7 @@ class _Loop:
                 try:
                     loss_and_norm = state.make_step(next(batches))
                 except Diverged as error:
-                    raise self._explained(error) from error
+                    raise self._explained(f"{error}; the step was not made") from error
                 self.history["window"].append(loss_and_norm)
                 if self.clock is None:  # the first step traces the graph
                     self._restart_clock()
@@ -262,12 +262,15 @@ class _Loop:
         result = None
         with self.state.averaged_weights():
             with self.stop.cut_short():
-                result = evaluation.score(
-                    self.state.model,
-                    self.dataset.validation,
-                    settings.eval_batch_size or settings.batch_size,
-                    settings.eval_images or None,
-                )
+                try:
+                    result = evaluation.score(
+                        self.state.model,
+                        self.dataset.validation,
+                        settings.eval_batch_size or settings.batch_size,
+                        settings.eval_images or None,
+                    )
+                except FloatingPointError as error:
+                    raise self._explained(f"validation after step {step}: {error}") from error
             if result is None:
                 return
             bits = float(result["bits_per_dim"])
@@ -318,10 +321,11 @@ class _Loop:
         started, step = self.clock
         return (self.state.step - step) / max(time.monotonic() - started, 1e-9)
 
-    def _explained(self, error):
+    def _explained(self, what):
+        """The error that ends a run which diverged."""
         steps = self.checkpoints.steps()
         kept = f"the checkpoint of step {steps[-1]} is kept" if steps else "there is no checkpoint"
         return Diverged(
-            f"{error}; the step was not made and {kept} in {self.run_directory.path}; lower "
+            f"{what}; {kept} in {self.run_directory.path}; lower "
             "train.learning_rate or train.clip_norm, or lengthen train.warmup_steps"
         )

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn import checkpoints
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.optimizers import MovingAverage, clip_scale, make_optimizer
+from gated_pixelcnn.training import checkpoints
+from gated_pixelcnn.training.optimizers import MovingAverage, clip_scale, make_optimizer
 
 _NOT_FINITE = "loss or gradient not finite"
 

@@ -9,7 +9,7 @@ import ml_collections
 
 from gated_pixelcnn.configs import flat
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.train_config import CHANGEABLE
+from gated_pixelcnn.training.config import CHANGEABLE
 
 FORMAT = 1
 _FREE = {f"train.{name}" for name in CHANGEABLE} | {"description", "expected"}
