@@ -104,10 +104,11 @@ MUTATIONS = {
         "before = tf.zeros((",
         "before = -tf.ones((",
     ),
-    "colours of logits exchanged with levels": (
+    "parameters laid out as levels by colours": (
         "likelihoods/base.py",
-        "return real(raw) if self.colours_share_parameters else ",
-        "",
+        "folded = tf.reshape(raw, tf.concat([tf.shape(raw)[:-1], shape], axis=0))",
+        "folded = tf.reshape(raw, tf.concat([tf.shape(raw)[:-1], shape[::-1]], axis=0))\n"
+        "        folded = tf.einsum('...pc->...cp', folded)",
     ),
     "draws not fed back as values": (
         SAMPLING,
