@@ -10,9 +10,11 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # Trains on the embedded data, evaluates and samples: at most 10 minutes on 2 cores.
 demo: $(VENV)/.installed
 	$(BIN)/python train.py --config=demo --workdir=$(DEMO_DIR)
-	$(BIN)/python evaluate.py --workdir=$(DEMO_DIR)
 	$(BIN)/python sample.py --workdir=$(DEMO_DIR) --label=all --num=80
-	@echo "TensorBoard:  $(BIN)/tensorboard --logdir=$(DEMO_DIR)/tensorboard"
+	$(BIN)/python evaluate.py --workdir=$(DEMO_DIR)
+	@echo
+	@echo "samples:      $(DEMO_DIR)/samples/sample.png"
+	@echo "TensorBoard:  $(DEMO_DIR)/tensorboard  (see it with $(BIN)/tensorboard --logdir=$(DEMO_DIR)/tensorboard)"
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest

@@ -14,14 +14,14 @@ def get_config():
         kernel_size=3,
     )
     config.train.update(
-        steps=10_000,
+        steps=20_000,
         minutes=60.0,
-        batch_size=32,
-        learning_rate=0.003,
-        warmup_steps=100,
+        batch_size=16,
+        learning_rate=0.002,
+        warmup_steps=200,
         eval_images=2000,
-        eval_every=500,
-        save_every=500,
-        sample_every=2000,
+        eval_every=2000,
+        save_every=1000,
+        sample_every=5000,
     )
     return config
