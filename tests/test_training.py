@@ -18,6 +18,7 @@ from gated_pixelcnn import data, evaluation
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training import checkpoints
 from gated_pixelcnn.training import loop as training
+from gated_pixelcnn.training.interrupts import StopRequests
 from gated_pixelcnn.training.state import TrainState
 
 ROOT = Path(__file__).parent.parent
@@ -257,6 +258,16 @@ def test_a_signal_during_the_validation_ends_it_and_the_validation_is_made_up_fo
     assert metrics(tmp_path) == []
     gpc.train(config(), tmp_path)
     assert_same_run(tmp_path, whole)
+
+
+def test_a_signal_within_code_that_turns_every_exception_into_another_cuts_it_short():
+    with StopRequests() as stop, stop.cut_short():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Exception as error:  # as TensorFlow does when it binds the arguments of a graph
+            raise TypeError("binding inputs failed") from error
+        pytest.fail("was not cut short")
+    assert stop.signal == signal.SIGTERM
 
 
 def test_time_is_counted_over_all_parts_of_a_run(tmp_path, monkeypatch):

@@ -5,8 +5,11 @@ import signal
 import threading
 
 
-class Stopped(Exception):
-    """Raised in the middle of long work that may be cut short at any point."""
+class Stopped(BaseException):
+    """Raised in the middle of long work that may be cut short at any point.
+
+    No Exception: TensorFlow, in whose midst it is raised, turns those into others.
+    """
 
 
 class StopRequests:
