@@ -1,6 +1,5 @@
 """The layers against loops that are written from the paper's equations, position by position."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -162,87 +161,3 @@ def test_a_block_usable_alone_survives_its_configuration():
     for one, two in zip(block(x, x, condition), other(x, x, condition), strict=True):
         np.testing.assert_array_equal(one, two)
         assert one.shape == (2, 5, 4, 6)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"features": 10}, "multiple of the 3 colour groups.*got 10"),
-        ({"head_features": 1024}, "multiple of the 3 colour groups.*got 1024.*1023"),
-        ({"kernel_size": 4}, "odd.*got 4"),
-        ({"layers": 0}, "at least 1, got 0"),
-        ({"likelihood": "softmax"}, "softmax"),
-        ({"levels": 300}, "300"),
-        ({"condition": "text", "condition_size": 1}, "text"),
-        ({"condition": "label"}, "number of classes.*got 0"),
-        ({"condition_size": 3}, "need.*condition"),
-        ({"image_shape": (5, 4)}, "height, width, channels"),
-    ],
-)
-def test_arguments_out_of_range_are_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        GatedPixelCNN(**{"image_shape": (5, 4, 3), "features": 12, "layers": 2, **arguments})
-
-
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (np.zeros((2, 4, 5, 3), np.uint8), r"shape \[N, 5, 4, 3\].*got \[2, 4, 5, 3\]"),
-        (np.zeros((2, 5, 4, 3), np.float32), "integers 0…3 .* not float32"),
-        (np.full((2, 5, 4, 3), 4, np.uint8), "values 0…3 .* got 4…4"),
-        (np.full((2, 5, 4, 3), -1), "values 0…3 .* got -1"),
-    ],
-)
-def test_images_that_do_not_fit_are_refused(images, message):
-    model = GatedPixelCNN((5, 4, 3), 4, features=6, layers=2)
-    model.build()
-    with pytest.raises(ValueError, match=message):
-        model.log_prob(images)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({}, "num, the number of images to sample, is missing"),
-        ({"num": 0}, "at least 1, got 0"),
-        ({"num": 1, "temperature": 0}, "above 0, got 0"),
-        ({"num": 1, "condition": [1]}, "takes no condition"),
-        ({"num": 1, "given": np.zeros((1, 5, 4, 3), np.uint8)}, "given and known go together"),
-    ],
-)
-def test_sampling_arguments_that_do_not_fit_are_refused(arguments, message):
-    model = GatedPixelCNN((5, 4, 3), 4, features=6, layers=2)
-    model.build()
-    with pytest.raises(ValueError, match=message):
-        model.sample(**arguments)
-
-
-def test_low_temperature_draws_the_likeliest_values():
-    model = GatedPixelCNN((3, 4, 1), 5, features=8, layers=2)
-    model.build()
-    randomise(model)
-    images = model.sample(3, temperature=1e-4, jit=False)
-    np.testing.assert_array_equal(images, tf.argmax(model(images), axis=-1))
-
-
-def test_keras_fit_learns_and_evaluate_gives_bits_per_dim():
-    keras.utils.set_random_seed(0)
-    images = np.tile(np.arange(4, dtype=np.uint8), (32, 4, 1))[..., np.newaxis]
-    model = GatedPixelCNN((4, 4, 1), 4, features=8, layers=2)
-    model.compile(keras.optimizers.Adam(0.02))
-    before = model.evaluate(images, batch_size=10, verbose=0)
-    model.fit(images, epochs=15, batch_size=8, verbose=0)
-    after = model.evaluate(images, batch_size=10, verbose=0)
-    after = after["bits_per_dim"] if isinstance(after, dict) else after
-    exact = -np.mean(model.log_prob(images)) / np.log(2) / 16
-    assert after == pytest.approx(exact, rel=1e-5)
-    assert after < 0.5 < 1.0 < (before["bits_per_dim"] if isinstance(before, dict) else before)
-
-
-def test_half_precision_keeps_log_probabilities_in_float32():
-    model = GatedPixelCNN((4, 4, 1), 256, features=8, layers=2, dtype="mixed_bfloat16")
-    model.build()
-    log_prob = model.value_log_prob(np.zeros((2, 4, 4, 1), np.uint8))
-    assert log_prob.dtype == tf.float32
-    assert model.head.hidden.compute_dtype == "bfloat16"
-    assert model.sample(2, jit=False).shape == (2, 4, 4, 1)

@@ -127,7 +127,7 @@ MUTATIONS = {
         "height, width, channels = model.image_shape\n    first",
         "width, height, channels = model.image_shape\n    first",
     ),
-    "labels out of range accepted": (BASE, "low < 0 or high >= size", "False"),
+    "labels out of range accepted": (BASE, "low < 0 or high >= self.condition_size", "False"),
 }
 
 
@@ -144,7 +144,7 @@ def survives(path, old, new):
             sys.exit(f"{path} has no {old!r} any more: mend this list")
         source.write_text(text.replace(old, new))
         command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider"]
-        command += ["tests/test_conformance.py", "tests/test_reference.py"]
+        command += ["tests/test_conformance.py"]
         environment = {**os.environ, "PYTHONPATH": folder, "TF_CPP_MIN_LOG_LEVEL": "3"}
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False

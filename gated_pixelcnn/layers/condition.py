@@ -10,6 +10,8 @@ import math
 import keras
 import tensorflow as tf
 
+from gated_pixelcnn.layers.gated_block import relu
+
 KINDS = (None, "label", "vector", "spatial")
 
 
@@ -51,7 +53,7 @@ class Deconvolution(keras.layers.Layer):
         """Grows an image-sized map out of a vector."""
         s = tf.reshape(self.dense(h), [-1, *self.start, self.features])
         for layer in self.deconvolutions:
-            s = layer(tf.nn.relu(s))
+            s = layer(relu(s))
         return s[:, : self.height, : self.width]
 
     def get_config(self):
@@ -76,7 +78,7 @@ class Condition(keras.layers.Layer):
           **kwargs: Keras' own (name, dtype).
 
         Raises:
-          ValueError: an unknown kind, no size, or m(h) asked for on a spatial condition.
+          ValueError: an unknown kind, no size, m(h) on a spatial condition or of a negative size.
         """
         super().__init__(**kwargs)
         if kind not in KINDS[1:]:
@@ -87,6 +89,8 @@ class Condition(keras.layers.Layer):
                 f"condition_size must be the number of {wanted} (at least 1) of the {kind} "
                 f"condition, got {size}."
             )
+        if spatial_features < 0:
+            raise ValueError(f"spatial_features must be 0 or more, got {spatial_features}.")
         if spatial_features and kind == "spatial":
             raise ValueError(
                 "spatial_features makes a map out of a label or a vector; a spatial condition is "
@@ -114,7 +118,12 @@ class Condition(keras.layers.Layer):
     def call(self, condition):
         """[N], [N, size] or [N, H, W, size] → [N, 1 or H, 1 or W, D]."""
         if self.kind == "label":
-            condition = tf.one_hot(tf.cast(condition, tf.int32), self.size)
+            condition = tf.cast(condition, tf.int32)
+            message = f"labels must be 0…{self.size - 1}"
+            # Out of range, a one-hot vector would be all zeros: no class at all.
+            tf.debugging.assert_non_negative(condition, message)
+            tf.debugging.assert_less(condition, self.size, message)
+            condition = tf.one_hot(condition, self.size)
         condition = tf.cast(condition, self.compute_dtype)
         if self.kind != "spatial":
             condition = condition[:, tf.newaxis, tf.newaxis, :]

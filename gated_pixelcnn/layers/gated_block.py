@@ -210,6 +210,15 @@ class GatedBlock(keras.layers.Layer):
         }
 
 
+def relu(x):
+    """max(x, 0) that keeps NaN.
+
+    TensorFlow fuses `tf.nn.relu` into the convolution before it, and the fused kernel of oneDNN
+    turns NaN into 0: a broken model would evaluate to plausible figures.
+    """
+    return tf.maximum(x, tf.zeros((), x.dtype))
+
+
 def concat(parts):
     """Concatenates features; a single part is left as it is."""
     return parts[0] if len(parts) == 1 else tf.concat(parts, axis=-1)

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups
-from gated_pixelcnn.layers.gated_block import concat
+from gated_pixelcnn.layers.gated_block import concat, relu
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D, dense
 
 
@@ -102,7 +102,7 @@ class Head(keras.layers.Layer):
 
     def call(self, x):
         """Maps the features of whole images."""
-        return self.output_conv(tf.nn.relu(self.hidden(tf.nn.relu(x))))
+        return self.output_conv(relu(self.hidden(relu(x))))
 
     def step(self, colour):
         """The same at one pixel and for one colour.
@@ -117,7 +117,7 @@ class Head(keras.layers.Layer):
         hidden, output = self.hidden.step(colour), self.output_conv.step(colour)
 
         def head(x, hidden_before=()):
-            h = tf.nn.relu(hidden(tf.nn.relu(x)))
+            h = relu(hidden(relu(x)))
             return output(concat([*hidden_before, h])), h
 
         return head

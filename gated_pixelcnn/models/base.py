@@ -20,6 +20,8 @@ import tensorflow as tf
 from gated_pixelcnn import likelihoods, sampling
 from gated_pixelcnn.layers import Condition
 
+LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
+
 
 class DensityModel(keras.Model):
     """Base class of the families.
@@ -148,7 +150,9 @@ class DensityModel(keras.Model):
           Parameters [N, H, W, C, …], or [N, H, W, …] where a pixel's colours share them. Those at a
           position depend on the values before it only.
         """
-        if self.condition_map is not None:
+        self._check_kind_of_images(images)
+        self._check_kind_of_condition(condition, images.shape[0])
+        if condition is not None:
             condition = self.condition_map(condition)
         return self.likelihood.parameters(
             self.parameter_map(self.scale(images), condition, training=training)
@@ -203,7 +207,7 @@ class DensityModel(keras.Model):
           num: number of images; may be left out where `condition` or `given` tells it.
           condition: what the model is conditioned on, one for every image, or None.
           seed: integer; the same seed gives the same images.
-          temperature: above 0; below 1 draws likelier values, 1 is the model itself.
+          temperature: at least 1e-6; below 1 draws likelier values, 1 is the model itself.
           given: integers [N, H, W, C] or [1, H, W, C] of which some values are kept.
           known: booleans that broadcast to [N, H, W, C]; True keeps the value of `given`.
           first: index of the first image: image i draws from the random stream (seed, first + i),
@@ -219,22 +223,36 @@ class DensityModel(keras.Model):
         """
         if (given is None) != (known is None):
             raise ValueError("given and known go together: the images and which values to keep.")
-        sizes = [len(a) for a in (condition, given) if a is not None]
+        sizes = [np.shape(a)[0] for a in (condition, given) if np.ndim(a) > 0]
         if num is None and not sizes:
             raise ValueError("num, the number of images to sample, is missing.")
-        num = max(sizes) if num is None else int(num)
-        if num < 1:
-            raise ValueError(f"num must be at least 1, got {num}.")
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {temperature}.")
+        num = max(sizes) if num is None else num
+        if num != int(num) or num < 1:
+            raise ValueError(f"num must be an integer of at least 1, got {num}.")
+        num = int(num)
+        if not temperature >= LEAST_TEMPERATURE:
+            raise ValueError(
+                f"temperature must be at least {LEAST_TEMPERATURE}, got {temperature}."
+            )
         condition = self.check_condition(condition, num)
         if given is not None:
-            shape = (num, *self.image_shape)
-            given = tf.broadcast_to(self.check_images(given), shape)
-            known = tf.broadcast_to(tf.cast(known, tf.bool), shape)
+            given, known = self._check_completion(given, known, num)
         noise = sampling.noise(seed, first + tf.range(num), self)
         graph = self._sample_jit_graph if jit else self._sample_graph
         return graph(noise, condition, tf.constant(temperature, tf.float32), given, known)
+
+    def _check_completion(self, given, known, num):
+        """`given` and `known` of `sample` for every image, or the ValueError that says why not."""
+        given, known = self.check_images(given), tf.convert_to_tensor(known)
+        if known.dtype != tf.bool:
+            raise ValueError(f"known must be booleans, got {known.dtype.name}.")
+        whole = [num, *self.image_shape]
+        for name, array in (("given", given), ("known", known)):
+            shape = array.shape.as_list()
+            fits = zip(shape[::-1], whole[::-1], strict=False)
+            if len(shape) > 4 or any(size not in (1, wanted) for size, wanted in fits):
+                raise ValueError(f"{name} must broadcast to shape {whole}, got {shape}.")
+        return tf.broadcast_to(given, whole), tf.broadcast_to(known, whole)
 
     # Graphs, traced once for any batch size.
 
@@ -259,6 +277,18 @@ class DensityModel(keras.Model):
     def check_images(self, images):
         """Returns images as uint8, or raises the ValueError that says what does not fit."""
         images = images if tf.is_tensor(images) else np.asarray(images)
+        self._check_kind_of_images(images)
+        if is_known(images) and images.shape[0]:
+            low, high = int(np.min(images)), int(np.max(images))
+            if low < 0 or high >= self.levels:
+                raise ValueError(
+                    f"images must have values 0…{self.levels - 1} for a model of {self.levels} "
+                    f"levels, got {low}…{high}."
+                )
+        return tf.cast(images, tf.uint8)
+
+    def _check_kind_of_images(self, images):
+        """What can be told without looking at values: shape and type."""
         shape = tuple(images.shape)
         if len(shape) != 4 or shape[1:] != self.image_shape:
             raise ValueError(
@@ -270,22 +300,35 @@ class DensityModel(keras.Model):
             raise ValueError(
                 f"images must be integers 0…{self.levels - 1} (uint8), not {dtype.name}."
             )
-        if is_known(images) and shape[0]:
-            low, high = int(np.min(images)), int(np.max(images))
-            if low < 0 or high >= self.levels:
-                raise ValueError(
-                    f"images must have values 0…{self.levels - 1} for a model of {self.levels} "
-                    f"levels, got {low}…{high}."
-                )
-        return tf.cast(images, tf.uint8)
 
     def check_condition(self, condition, num):
         """Returns the condition as a tensor, or raises the ValueError that says what is wrong."""
+        if condition is not None and not tf.is_tensor(condition):
+            condition = np.asarray(condition)
+        self._check_kind_of_condition(condition, num)
+        if condition is None:
+            return None
+        if self.condition_kind != "label":
+            condition = tf.cast(condition, tf.float32)
+            if is_known(condition) and not np.isfinite(condition).all():
+                raise ValueError(f"the {self.condition_kind} condition has values not finite.")
+            return condition
+        if is_known(condition) and num:
+            low, high = int(np.min(condition)), int(np.max(condition))
+            if low < 0 or high >= self.condition_size:
+                raise ValueError(
+                    f"labels must be 0…{self.condition_size - 1} for a model of "
+                    f"{self.condition_size} classes, got {low}…{high}."
+                )
+        return tf.cast(condition, tf.int32)
+
+    def _check_kind_of_condition(self, condition, num):
+        """What can be told without looking at values: presence, shape and type."""
         kind, size = self.condition_kind, self.condition_size
         if kind is None:
             if condition is not None:
                 raise ValueError("this model is unconditional: it takes no condition.")
-            return None
+            return
         shape = {
             "label": (num,),
             "vector": (num, size),
@@ -296,23 +339,13 @@ class DensityModel(keras.Model):
                 f"this model is conditioned on a {kind}: condition is missing "
                 f"(shape {list(shape)})."
             )
-        condition = condition if tf.is_tensor(condition) else np.asarray(condition)
-        if tuple(condition.shape) != shape:
+        if not tf.TensorShape(condition.shape).is_compatible_with(shape):
             raise ValueError(
                 f"the {kind} condition must have shape {list(shape)}, got {list(condition.shape)}."
             )
         dtype = tf.as_dtype(condition.dtype)
-        if kind != "label":
-            return tf.cast(condition, tf.float32)
-        if not dtype.is_integer:
+        if kind == "label" and not dtype.is_integer:
             raise ValueError(f"labels must be integers 0…{size - 1}, not {dtype.name}.")
-        if is_known(condition) and num:
-            low, high = int(np.min(condition)), int(np.max(condition))
-            if low < 0 or high >= size:
-                raise ValueError(
-                    f"labels must be 0…{size - 1} for a model of {size} classes, got {low}…{high}."
-                )
-        return tf.cast(condition, tf.int32)
 
     # Keras.
 
@@ -333,7 +366,7 @@ class DensityModel(keras.Model):
 
     def train_step(self, data):
         """Keras' step: data is images, or (images, condition) as tf.data sets of pairs give."""
-        images, condition, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images, condition = self._unpack(data)
         with tf.GradientTape() as tape:
             bits = self.loss_bits_per_dim(images, condition, training=True)
             loss = self.optimizer.scale_loss(tf.reduce_mean(bits))
@@ -344,9 +377,16 @@ class DensityModel(keras.Model):
 
     def test_step(self, data):
         """Keras' evaluation step, see `train_step`."""
-        images, condition, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images, condition = self._unpack(data)
         self._bits_per_dim.update_state(self.loss_bits_per_dim(images, condition, False))
         return {"bits_per_dim": self._bits_per_dim.result()}
+
+    @staticmethod
+    def _unpack(data):
+        images, condition, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise ValueError("sample weights are not supported: a likelihood has none.")
+        return images, condition
 
     @property
     def metrics(self):

@@ -203,6 +203,7 @@ class GatedPixelCNNView:
         inputs = [[] for _ in self.model.blocks]  # of this pixel, colour by colour
         gates = [[] for _ in self.model.blocks]
         features, hidden = [], []
+        nothing = tf.zeros((tf.shape(links[0])[0], 0), self.dtype)  # what a 1×1 kernel sees of R
         for colour in self.colours:
             x = None
             for i, (step, link) in enumerate(
@@ -210,7 +211,7 @@ class GatedPixelCNNView:
             ):
                 if i > 0:
                     inputs[i].append(x)
-                window = concat([*caches[i], *inputs[i]])
+                window = concat([*caches[i], *inputs[i]] or [nothing])
                 x, gated = step(window, link, x, gates[i])
                 gates[i].append(gated)
             if self.model.skips is not None:

@@ -1,0 +1,205 @@
+"""The contract of a model beside its mathematics: arguments, what does not fit, Keras' own ways."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import gated_pixelcnn as gpc
+from gated_pixelcnn import sampling
+from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+
+
+def randomise(model, seed=0):
+    random = np.random.default_rng(seed)
+    for weight in model.trainable_variables:
+        weight.assign(random.normal(size=weight.shape) * 0.5)
+
+
+def labelled():
+    """A small model of 4×4 images with 4 levels and 3 classes."""
+    model = GatedPixelCNN((4, 4, 1), 4, features=8, layers=2, condition="label", condition_size=3)
+    model.build()
+    return model
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"features": 10}, "multiple of the 3 colour groups.*got 10"),
+        ({"head_features": 1024}, "multiple of the 3 colour groups.*got 1024.*1023"),
+        ({"kernel_size": 4}, "odd.*got 4"),
+        ({"layers": 0}, "at least 1, got 0"),
+        ({"likelihood": "softmax"}, "softmax"),
+        ({"levels": 300}, "300"),
+        ({"condition": "text", "condition_size": 1}, "text"),
+        ({"condition": "label"}, "number of classes.*got 0"),
+        ({"condition_size": 3}, "need.*condition"),
+        ({"image_shape": (5, 4)}, "height, width, channels"),
+        (
+            {"condition": "label", "condition_size": 3, "spatial_features": -4},
+            "spatial_features must be 0 or more, got -4",
+        ),
+    ],
+)
+def test_arguments_out_of_range_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        GatedPixelCNN(**{"image_shape": (5, 4, 3), "features": 12, "layers": 2, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 4, 5, 3), np.uint8), r"shape \[N, 5, 4, 3\].*got \[2, 4, 5, 3\]"),
+        (np.zeros((2, 5, 4, 3), np.float32), "integers 0…3 .* not float32"),
+        (np.full((2, 5, 4, 3), 4, np.uint8), "values 0…3 .* got 4…4"),
+        (np.full((2, 5, 4, 3), -1), "values 0…3 .* got -1"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(images, message):
+    model = GatedPixelCNN((5, 4, 3), 4, features=6, layers=2)
+    model.build()
+    with pytest.raises(ValueError, match=message):
+        model.log_prob(images)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "num, the number of images to sample, is missing"),
+        ({"num": 0}, "at least 1, got 0"),
+        ({"num": 1, "temperature": 0}, "at least 1e-06, got 0"),
+        ({"num": 1, "temperature": 1e-60}, "at least 1e-06, got 1e-60"),
+        ({"num": 2.5}, "integer of at least 1, got 2.5"),
+        ({"num": 1, "condition": [1]}, "takes no condition"),
+        ({"num": 1, "given": np.zeros((1, 5, 4, 3), np.uint8)}, "given and known go together"),
+        (
+            {"num": 5, "given": np.zeros((3, 5, 4, 3), np.uint8), "known": True},
+            r"given must broadcast to shape \[5, 5, 4, 3\], got \[3, 5, 4, 3\]",
+        ),
+        (
+            {"given": np.zeros((3, 5, 4, 3), np.uint8), "known": np.ones((2, 4, 3), bool)},
+            r"known must broadcast to shape \[3, 5, 4, 3\], got \[2, 4, 3\]",
+        ),
+        (
+            {"given": np.zeros((3, 5, 4, 3), np.uint8), "known": 0.5},
+            "known must be booleans, got float32",
+        ),
+    ],
+)
+def test_sampling_arguments_that_do_not_fit_are_refused(arguments, message):
+    model = GatedPixelCNN((5, 4, 3), 4, features=6, layers=2)
+    model.build()
+    with pytest.raises(ValueError, match=message):
+        model.sample(**arguments)
+
+
+def test_low_temperature_draws_the_likeliest_values():
+    model = GatedPixelCNN((3, 4, 1), 5, features=8, layers=2)
+    model.build()
+    randomise(model)
+    images = model.sample(3, temperature=1e-4, jit=False)
+    np.testing.assert_array_equal(images, tf.argmax(model(images), axis=-1))
+
+
+def test_keras_fit_learns_and_evaluate_gives_bits_per_dim():
+    keras.utils.set_random_seed(0)
+    images = np.tile(np.arange(4, dtype=np.uint8), (32, 4, 1))[..., np.newaxis]
+    model = GatedPixelCNN((4, 4, 1), 4, features=8, layers=2)
+    model.compile(keras.optimizers.Adam(0.02))
+    before = model.evaluate(images, batch_size=10, verbose=0)
+    model.fit(images, epochs=15, batch_size=8, verbose=0)
+    after = model.evaluate(images, batch_size=10, verbose=0)
+    after = after["bits_per_dim"] if isinstance(after, dict) else after
+    exact = -np.mean(model.log_prob(images)) / np.log(2) / 16
+    assert after == pytest.approx(exact, rel=1e-5)
+    assert after < 0.5 < 1.0 < (before["bits_per_dim"] if isinstance(before, dict) else before)
+
+
+def test_half_precision_keeps_log_probabilities_in_float32():
+    model = GatedPixelCNN((4, 4, 1), 256, features=8, layers=2, dtype="mixed_bfloat16")
+    model.build()
+    log_prob = model.value_log_prob(np.zeros((2, 4, 4, 1), np.uint8))
+    assert log_prob.dtype == tf.float32
+    assert model.head.hidden.compute_dtype == "bfloat16"
+    assert model.sample(2, jit=False).shape == (2, 4, 4, 1)
+
+
+VECTOR = {"condition": "vector", "condition_size": 2}
+LABEL = {"condition": "label", "condition_size": 3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "condition", "message"),
+    [
+        (LABEL, None, "condition is missing"),
+        (LABEL, 1, r"shape \[2\], got \[\]"),
+        (LABEL, [0.0, 1.0], "labels must be integers 0…2"),
+        (VECTOR, np.zeros((2, 3)), r"shape \[2, 2\], got \[2, 3\]"),
+        (VECTOR, np.array([[0, 1], [0, np.nan]]), "not finite"),
+    ],
+)
+def test_conditions_that_do_not_fit_are_refused(arguments, condition, message):
+    model = GatedPixelCNN((4, 4, 1), 4, features=8, layers=2, **arguments)
+    model.build()
+    for call in (
+        lambda: model.log_prob(np.zeros((2, 4, 4, 1), np.uint8), condition),
+        lambda: model.sample(2, condition),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_an_unconditional_model_never_takes_a_condition():
+    model = GatedPixelCNN((4, 4, 1), 4, features=8, layers=2)
+    model.build()
+    weights = len(model.weights)
+    with pytest.raises(ValueError, match="takes no condition"):
+        model(np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, np.int32))
+    assert len(model.weights) == weights
+
+
+IMAGES = np.zeros((8, 4, 4, 1), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "error", "message"),
+    [
+        (IMAGES.astype(np.float32), np.arange(8) % 3, ValueError, "integers 0…3"),
+        (np.zeros((8, 4, 5, 1), np.uint8), np.arange(8) % 3, ValueError, "must have the shape"),
+        (IMAGES, None, ValueError, "condition is missing"),
+        (IMAGES, np.zeros(8), ValueError, "labels must be integers"),
+        (IMAGES, np.arange(8), tf.errors.InvalidArgumentError, "labels must be 0…2"),
+    ],
+)
+def test_fit_refuses_what_does_not_fit(images, labels, error, message):
+    model = labelled()
+    model.compile(keras.optimizers.Adam(0.01))
+    with pytest.raises(error, match=message):
+        model.fit(images, labels, batch_size=8, verbose=0)
+
+
+def test_a_weight_that_is_not_a_number_is_never_hidden():
+    model = labelled()
+    images, labels = IMAGES[:2], np.zeros(2, np.int32)
+    for weight in model.trainable_variables:
+        kept = weight.numpy()
+        weight.assign(np.full(weight.shape, np.nan))
+        with pytest.raises(FloatingPointError, match="image 0"):
+            gpc.evaluate(model, images, labels)
+        weight.assign(kept)
+    assert np.isfinite(gpc.evaluate(model, images, labels)["bits_per_dim"])
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 3), (3, 1), (9, 5)])
+@pytest.mark.parametrize("shape", [(3, 4, 3), (1, 5, 2), (5, 1, 1)])
+def test_any_odd_kernel_and_any_size_of_image_can_be_sampled(sizes, shape):
+    first, later = sizes
+    model = GatedPixelCNN(
+        shape, 4, features=6, layers=2, first_kernel_size=first, kernel_size=later
+    )
+    model.build()
+    randomise(model)
+    noise = sampling.noise(0, tf.range(2), model)
+    naive = sampling.sample_naively(model, noise)
+    np.testing.assert_array_equal(model.sample(2, jit=False), naive)
