@@ -4,6 +4,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from gated_pixelcnn import data
@@ -117,6 +118,14 @@ def test_stream_batch_depends_on_seed_and_step_only(streamed):
     assert batches(1, 0, 5, flips=False) != batches(2, 0, 5, flips=False)
     for start in (1, 5, 8):
         assert whole[start:] == batches(1, start, 12 - start)
+
+
+def test_stream_does_not_depend_on_the_global_seed(streamed):
+    def images(global_seed):
+        tf.random.set_seed(global_seed)  # as a run does with its own seed, which is mostly 0
+        return [batch[0].numpy() for batch in streamed.train.train_batches(6, seed=3).take(7)]
+
+    np.testing.assert_array_equal(images(0), images(1))
 
 
 def test_stream_shards_together_are_the_global_batch(streamed):

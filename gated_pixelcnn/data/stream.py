@@ -37,11 +37,9 @@ class StreamSplit(Split):
 
         def epoch_of_batches(epoch):
             seeds = tf.random.stateless_uniform(
-                (), (seed, epoch), None, None, tf.int64, alg="philox"
+                (2,), (seed, epoch), None, None, tf.int64, alg="philox"
             )
-            shuffled = self._encoded.shuffle(
-                min(SHUFFLE_BUFFER, self.num_images), seed=seeds, reshuffle_each_iteration=False
-            )
+            shuffled = _shuffled(self._encoded, min(SHUFFLE_BUFFER, self.num_images), seeds)
             batches = shuffled.batch(batch_size, drop_remainder=True)
             skipped = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
             return batches.skip(skipped)
@@ -58,3 +56,23 @@ class StreamSplit(Split):
     def _eval_examples(self, batch_size):
         decoded = self._encoded.map(self._decode, num_parallel_calls=tf.data.AUTOTUNE)
         return decoded.batch(batch_size)
+
+
+def _shuffled(dataset, buffer_size, seeds):
+    """The dataset shuffled by two seeds, tensors int64, alone.
+
+    Dataset.shuffle mixes TensorFlow's global seed into its own, and fails if that is 0 and its own
+    a tensor.
+    """
+    structure = dataset.element_spec
+    parts = tf.nest.flatten(structure)
+    shuffled = tf.raw_ops.ShuffleDataset(
+        input_dataset=tf.data.experimental.to_variant(dataset),
+        buffer_size=tf.constant(buffer_size, tf.int64),
+        seed=seeds[0],
+        seed2=seeds[1],
+        output_types=[part.dtype for part in parts],
+        output_shapes=[part.shape for part in parts],
+        reshuffle_each_iteration=False,
+    )
+    return tf.data.experimental.from_variant(shuffled, structure)
