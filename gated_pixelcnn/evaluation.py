@@ -9,6 +9,8 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from gated_pixelcnn.data.split import input_error
+
 
 def bits_per_dim(nats, image_shape):
     """Converts code lengths of whole images.
@@ -116,17 +118,28 @@ def split_batches(split, batch_size, num_images=None):
     Yields:
       Images uint8 [n, H, W, C] and labels [n] (None where the data have none), with
       n = batch_size but for the last batch.
+
+    Raises:
+      UserError: an image cannot be read.
     """
     left = math.inf if num_images is None else num_images
     if left <= 0:
         return
-    for batch in split.eval_batches(batch_size):
+    batches = iter(split.eval_batches(batch_size))
+    while (batch := _next_batch(batches)) is not None:
         images, labels = batch if split.has_labels else (batch[0], None)
         take = int(min(left, len(images)))
         yield np.asarray(images)[:take], None if labels is None else np.asarray(labels)[:take]
         left -= take
         if left <= 0:
             return
+
+
+def _next_batch(batches):
+    try:
+        return next(batches, None)
+    except tf.errors.OpError as error:
+        raise input_error(error) from error
 
 
 def _check_batch_size(batch_size):

@@ -207,6 +207,7 @@ GOOD = bytes_of((6, 4, 4, 3))
         ({"x_train": GOOD, "y_train": np.zeros(5, int)}, {}, ["6 images", "5 labels"]),
         ({"x_train": GOOD, "y_train": np.zeros((6, 10))}, {}, ["y_train", "(6, 10)", "argmax"]),
         ({"x_train": GOOD, "y_train": np.full(6, -1)}, {}, ["y_train", "-1"]),
+        ({"x_train": GOOD, "y_train": np.full(6, 65_536)}, {}, ["y_train", "at most 65535"]),
         (
             {"x_train": GOOD, "y_train": np.zeros(6, int), "x_test": GOOD},
             {},
@@ -359,9 +360,9 @@ def test_batches_without_labels_have_images_only(numbered):
 
 
 def test_impossible_batch_sizes_are_refused(numbered):
-    with pytest.raises(UserError, match="which is 23, but is 24"):
+    with pytest.raises(UserError, match="train.batch_size must be .* at most 23, .* but is 24"):
         numbered.train_batches(24, seed=0)
-    with pytest.raises(UserError, match="cannot be divided by 2"):
+    with pytest.raises(UserError, match="train.batch_size=5 cannot be divided by 2"):
         numbered.train_batches(5, seed=0, num_shards=2)
     with pytest.raises(UserError, match="at least 1"):
         numbered.eval_batches(0)

@@ -1,11 +1,16 @@
 """Folders of image files."""
 
+import re
+
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow as tf
 
 from gated_pixelcnn import data
+from gated_pixelcnn.data.split import input_error
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.evaluation import split_batches
 
 
 def load(directory, **options):
@@ -151,3 +156,28 @@ def test_big_folder_is_read_from_disk_with_the_same_batches(tmp_path):
     for from_memory, from_disk in zip(batches(1), batches(0), strict=True):
         for expected, actual in zip(from_memory, from_disk, strict=True):
             np.testing.assert_array_equal(expected, actual)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "gone", "other size"])
+def test_file_that_breaks_after_it_was_opened_is_named_in_one_sentence(tmp_path, damage):
+    for i in range(4):
+        write(tmp_path / f"{i}.png", (30, 30, 3), seed=i)
+    path = tmp_path / "2.png"
+    if damage == "truncated":  # the header is all that is looked at when a folder is opened
+        path.write_bytes(path.read_bytes()[:1000])
+    train = load(tmp_path, memory_limit_mb=0).train
+    if damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "gone":
+        path.unlink()
+    elif damage == "other size":
+        write(path, (29, 30, 3))
+
+    with pytest.raises(tf.errors.OpError) as raised:
+        list(train.train_batches(2, seed=0).take(2))
+    message = str(input_error(raised.value))
+    assert re.fullmatch(rf"image file {path} cannot be read \(.+\); remove or replace it", message)
+    for read in (train.take, lambda num: list(split_batches(train, num))):
+        with pytest.raises(UserError) as error:
+            read(4)
+        assert str(error.value) == message

@@ -269,11 +269,17 @@ class Mixed(TinyShapes):
             yield key, {"image": example["image"][: 6 - key % 2]}
 
 
-def test_images_of_several_sizes_need_an_image_size(tmp_path):
+def test_images_of_several_sizes_need_an_image_size(tmp_path, monkeypatch):
     Mixed(data_dir=str(tmp_path)).download_and_prepare()
     options = {"data_dir": str(tmp_path)}
     with pytest.raises(UserError, match="data.image_size"):
         data.load(make_config("mixed_shapes", **options))
+    streamed = make_config("mixed_shapes", memory_limit_mb=0, validation=0, **options)
+    with pytest.raises(UserError, match="different shapes.*data.image_size$"):
+        data.load(streamed)
+    monkeypatch.setattr(source, "PROBED_IMAGES", 1)
+    with pytest.raises(UserError, match="different shapes.*data.image_size$"):
+        data.load(streamed).train.take(40)
     assert data.load(make_config("mixed_shapes", image_size=4, **options)).image_shape == (4, 4, 3)
     with pytest.raises(UserError, match="image_size=6 is larger than an image of 5x8"):
         data.load(make_config("mixed_shapes", image_size=6, labels=False, **options))

@@ -4,8 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.data import images as image_ops
-from gated_pixelcnn.data.image_file import read_image
+from gated_pixelcnn.data.image_file import READ_ERRORS, read_image, why_unreadable
 from gated_pixelcnn.data.split import IndexedSplit
+from gated_pixelcnn.errors import UserError
 
 
 class FileSplit(IndexedSplit):
@@ -33,13 +34,20 @@ class FileSplit(IndexedSplit):
         return FileSplit(self._paths[indices], labels, self.image_shape, self._config)
 
     def _read(self, indices):
-        images = np.stack(
-            [
-                read_image(path, self.image_shape[-1], self._config.image_size)
-                for path in self._paths[indices]
-            ]
-        )
+        images = np.stack([self._read_one(path) for path in self._paths[indices]])
         return image_ops.levels_table(self._config.levels)[images]
+
+    def _read_one(self, path):
+        try:
+            image = read_image(path, self.image_shape[-1], self._config.image_size)
+        except READ_ERRORS as error:
+            why = " ".join(why_unreadable(path, error).splitlines())
+        else:
+            if image.shape == tuple(self.image_shape):
+                return image
+            why = f"its shape is {image.shape}, but was {tuple(self.image_shape)}"
+        # Inside of a graph: `input_error` makes the sentence of what TensorFlow makes of it.
+        raise UserError(f"image file {path} cannot be read ({why}); remove or replace it")
 
     def _fetch(self, indices):
         images = tf.numpy_function(self._read, [indices], tf.uint8)

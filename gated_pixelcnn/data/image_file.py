@@ -1,11 +1,15 @@
 """One image file: what its header says, and its pixels."""
 
+import os
+
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
 from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.errors import UserError
 
+READ_ERRORS = (OSError, ValueError, SyntaxError, EOFError, PIL.Image.DecompressionBombError)
 ORIENTATION = 0x0112  # EXIF tag; from 5 on, height and width are exchanged
 
 
@@ -21,12 +25,23 @@ def read_image(path, channels: int, image_size: int) -> np.ndarray:
       uint8 [H, W, channels].
 
     Raises:
-      OSError, ValueError or SyntaxError: If it is not a whole image file.
+      READ_ERRORS: If it is not a whole image file.
     """
     with PIL.Image.open(path) as image:
         turned = PIL.ImageOps.exif_transpose(image) if _has_orientation(image) else image
         array = np.asarray(turned.convert("L" if channels == 1 else "RGB"))
     return image_ops.to_square(array.reshape(*array.shape[:2], channels), image_size)
+
+
+def why_unreadable(path, error) -> str:
+    """Returns in a few words why `read_image` or `inspect` of a file raised one of READ_ERRORS."""
+    if not os.path.exists(path):
+        return "it is gone"
+    if os.path.getsize(path) == 0:
+        return "empty"
+    if isinstance(error, UserError):
+        return str(error)
+    return "not an image" if isinstance(error, PIL.UnidentifiedImageError) else f"damaged: {error}"
 
 
 def inspect(path):
@@ -39,7 +54,7 @@ def inspect(path):
       PIL's name of the mode, and the size (height, width) that the image is shown in.
 
     Raises:
-      OSError, ValueError or SyntaxError: If it is not an image file.
+      READ_ERRORS: If it is not an image file.
     """
     with PIL.Image.open(path) as image:
         width, height = image.size

@@ -5,11 +5,29 @@ step number, and shard i of n is a slice of it, so that n replicas together see 
 """
 
 import abc
+import re
 
 import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
+
+
+def input_error(error: tf.errors.OpError, source: str = "the images") -> UserError:
+    """Makes one sentence of an error that TensorFlow raised while it read images.
+
+    Args:
+      error: What iterating over the batches of a split raised.
+      source: What was read.
+
+    Returns:
+      The UserError that was raised inside of the graph, which names the file, if there was one.
+    """
+    ours = re.search(r"UserError: (.*)", error.message)
+    first_line = (error.message.strip().splitlines() or [""])[0][:200]
+    return UserError(
+        ours[1] if ours else f"{source} cannot be read ({type(error).__name__}: {first_line})"
+    )
 
 
 class Split(abc.ABC):
@@ -55,12 +73,12 @@ class Split(abc.ABC):
         """
         if not 1 <= batch_size <= self.num_images:
             raise UserError(
-                f"the batch size must be between 1 and the number of training images, which is "
-                f"{self.num_images}, but is {batch_size}"
+                f"train.batch_size must be at least 1 and at most {self.num_images}, the number of "
+                f"training images, but is {batch_size}"
             )
         if batch_size % num_shards:
             raise UserError(
-                f"a batch size of {batch_size} cannot be divided by {num_shards} replicas"
+                f"train.batch_size={batch_size} cannot be divided by {num_shards} replicas"
             )
         share = batch_size // num_shards
         shard = slice(shard_index * share, (shard_index + 1) * share)
@@ -92,8 +110,15 @@ class Split(abc.ABC):
         return _finished(self._eval_examples(batch_size))
 
     def take(self, num: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Returns the first `num` images, uint8 [num, H, W, C], and their labels or None."""
-        batch = next(iter(self.eval_batches(min(num, self.num_images))))
+        """Returns the first `num` images, uint8 [num, H, W, C], and their labels or None.
+
+        Raises:
+          UserError: If one of them cannot be read.
+        """
+        try:
+            batch = next(iter(self.eval_batches(min(num, self.num_images))))
+        except tf.errors.OpError as error:
+            raise input_error(error) from error
         return batch[0].numpy(), batch[1].numpy() if self.has_labels else None
 
     @abc.abstractmethod

@@ -11,10 +11,9 @@ import dataclasses
 import pathlib
 
 import numpy as np
-import PIL.Image
 
 from gated_pixelcnn.data import dataset
-from gated_pixelcnn.data.image_file import inspect, read_image
+from gated_pixelcnn.data.image_file import READ_ERRORS, inspect, read_image, why_unreadable
 from gated_pixelcnn.errors import UserError
 
 SUFFIXES = frozenset(".png .jpg .jpeg .bmp .gif .webp .tif .tiff .ppm .pgm .pbm".split())
@@ -206,17 +205,8 @@ def _all(function, paths, directory, problem):
     def attempt(path):
         try:
             return function(path), None
-        except (
-            OSError,
-            ValueError,
-            SyntaxError,
-            EOFError,
-            PIL.Image.DecompressionBombError,
-        ) as error:
-            if path.stat().st_size == 0:
-                return None, "empty"
-            unknown = isinstance(error, PIL.UnidentifiedImageError)
-            return None, "not an image" if unknown else f"damaged: {error}"
+        except READ_ERRORS as error:
+            return None, why_unreadable(path, error)
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         outcomes = list(pool.map(attempt, paths))

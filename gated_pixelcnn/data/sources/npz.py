@@ -19,6 +19,7 @@ from gated_pixelcnn.errors import UserError, nearest
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
 MAX_CHANNELS = 4
+MAX_CLASSES = 65_536
 
 
 def load(path, config):
@@ -177,8 +178,11 @@ def _labels(archive, suffix, path, config):
             f"{what} has shape {labels.shape} and type {labels.dtype}; labels must be whole "
             f"numbers [N] (for one-hot labels: argmax), or set data.labels=False"
         )
-    if labels.size and not 0 <= labels.min() <= labels.max() < 2**31:
-        raise UserError(f"{what} has values {labels.min()}..{labels.max()}; labels start at 0")
+    if labels.size and not 0 <= labels.min() <= labels.max() < MAX_CLASSES:
+        raise UserError(
+            f"{what} has values {labels.min()}..{labels.max()}; labels must number the classes "
+            f"from 0 to at most {MAX_CLASSES - 1}, or set data.labels=False"
+        )
     return labels.astype(np.int32)
 
 

@@ -16,6 +16,7 @@ import tensorflow_datasets as tfds
 
 from gated_pixelcnn.data import dataset
 from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data.split import input_error
 from gated_pixelcnn.data.stream import StreamSplit
 from gated_pixelcnn.errors import UserError, nearest
 
@@ -178,7 +179,13 @@ def _decoder(builder, features, shape, config):
     feature = builder.info.features[features.image]
 
     def prepare(image):
-        return image_ops.prepare(image, config.image_size, config.gray)
+        prepared = image_ops.prepare(image, config.image_size, config.gray)
+        if prepared.shape != shape:
+            raise UserError(
+                f"{config.source} has images of different shapes, {shape} and {prepared.shape}: "
+                f"set data.image_size"
+            )
+        return prepared
 
     def decode(encoded, *label):
         image = feature.decode_example(encoded)
@@ -236,7 +243,10 @@ def _open_all(builder, splits, features, shape, config):
             }
     decode = _decoder(builder, features, shape, config)
     probe = _encoded(builder, "train", features).take(PROBED_IMAGES).map(decode)
-    highest = max(int(image.max()) for image, *_ in probe.as_numpy_iterator())
+    try:
+        highest = max(int(image.max()) for image, *_ in probe.as_numpy_iterator())
+    except tf.errors.OpError as error:
+        raise input_error(error, f"the images of {config.source}") from error
     # As for arrays: images whose values are all below `levels` are taken as they are.
     image_ops.to_levels(np.zeros(1, np.uint8), config.levels, highest, config.source)
     as_it_is = highest < config.levels
