@@ -102,6 +102,17 @@ def test_low_temperature_draws_the_likeliest_values():
     np.testing.assert_array_equal(images, tf.argmax(model(images), axis=-1))
 
 
+def test_parts_that_run_side_by_side_draw_what_the_whole_batch_draws(monkeypatch):
+    monkeypatch.setattr(sampling.os, "cpu_count", lambda: 3)
+    assert sampling.parts_of(26) == [9, 9, 8]
+    assert sampling.parts_of(15) == [15]
+    model = GatedPixelCNN((3, 4, 3), 4, features=6, layers=2)
+    model.build()
+    randomise(model)
+    whole = model.sample(26, seed=5, jit=False)
+    np.testing.assert_array_equal(model.sample(26, seed=5, jit=True), whole)
+
+
 def test_keras_fit_learns_and_evaluate_gives_bits_per_dim():
     keras.utils.set_random_seed(0)
     images = np.tile(np.arange(4, dtype=np.uint8), (32, 4, 1))[..., np.newaxis]

@@ -89,15 +89,15 @@ MUTATIONS = {
     ),
     "label used as a number": (
         CONDITION,
-        "tf.one_hot(tf.cast(condition, tf.int32), self.size)",
-        "tf.repeat(tf.cast(condition, tf.float32)[:, tf.newaxis], self.size, axis=1)",
+        "condition = tf.one_hot(condition, self.size)",
+        "condition = tf.repeat(tf.cast(condition, tf.float32)[:, tf.newaxis], self.size, axis=1)",
     ),
     "spatial condition of the wrong row in sampling": (MODEL, "p[:, index]", "p[:, 0]"),
     "rows of the cache in the wrong order": (MODEL, "rows = [*cache, x]", "rows = [x, *cache]"),
     "pixels of the cache in the wrong order": (
         MODEL,
-        "concat([*caches[i], *inputs[i]])",
-        "concat([*reversed(caches[i]), *inputs[i]])",
+        "concat([*caches[i], *inputs[i]] or",
+        "concat([*reversed(caches[i]), *inputs[i]] or",
     ),
     "rows before the image not empty": (
         SAMPLING,
