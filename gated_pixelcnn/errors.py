@@ -9,6 +9,7 @@ import difflib
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 
@@ -74,7 +75,8 @@ def run(main: Callable[[list[str]], int | None], load_tensorflow: bool = True) -
     """Runs a script's main function under absl and exits the process.
 
     The exit code is what `main` returns (None is 0); 1 after a UserError, printed as one line
-    `error: ...` on stderr; 130 after Ctrl-C. Any other exception keeps its traceback.
+    `error: ...` on stderr; 130 after Ctrl-C. A UserWarning is one line `warning: ...`.
+    Any other exception keeps its traceback.
 
     Args:
       main: Function of the list of arguments that are left after the flags are parsed.
@@ -82,6 +84,15 @@ def run(main: Callable[[list[str]], int | None], load_tensorflow: bool = True) -
         parsed, so that `--help` and wrong flags do not wait for it.
     """
     from absl import app, logging
+
+    show_warning = warnings.showwarning
+
+    def show_plainly(message, category, *where, **more):
+        if not issubclass(category, UserWarning):
+            return show_warning(message, category, *where, **more)
+        print("warning:", " ".join(str(message).splitlines()), file=sys.stderr)
+
+    warnings.showwarning = show_plainly
 
     def main_after_import(argv):
         # TensorFlow Datasets warns of its own deprecations through absl.
