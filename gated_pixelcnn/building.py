@@ -1,7 +1,7 @@
 """From a configuration, or from the work directory of a run, to a model."""
 
 from gated_pixelcnn import data
-from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.training.checkpoints import Checkpoints, assign
 from gated_pixelcnn.training.run_directory import RunDirectory
@@ -27,7 +27,10 @@ def build_model(config, image_shape=None, levels=None, condition_size=None):
         model that is conditioned on the label.
     """
     arguments = dict(config.model)
-    family = FAMILIES[arguments.pop("family")]
+    family = arguments.pop("family", None)
+    if family not in FAMILIES:
+        raise UserError(f"model.family is {family!r}{nearest(str(family), FAMILIES)}")
+    family = FAMILIES[family]
     kind = arguments.get("condition")
     needs_classes = kind == "label" and condition_size is None
     if image_shape is None or levels is None or needs_classes:
@@ -78,11 +81,11 @@ def load(workdir, checkpoint="best"):
         raise UserError(
             f"{run.path} has no checkpoint yet; wait for the first one, or train longer"
         )
-    arrays, _ = found
+    arrays, _, path = found
     model = build_model(
         record["config"], record["image_shape"], record["levels"], record["condition_size"]
     )
-    assign("weights", model.weights, arrays, run.checkpoints)
+    assign("weights", model.weights, arrays, path)
     if any(name.startswith("average/") for name in arrays):
-        assign("average", model.trainable_weights, arrays, run.checkpoints)
+        assign("average", model.trainable_weights, arrays, path)
     return model

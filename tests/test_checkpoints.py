@@ -2,6 +2,7 @@
 
 import errno
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -77,7 +78,8 @@ def test_the_latest_whole_checkpoint_is_used_and_damaged_ones_are_set_aside(tmp_
     for step in (1, 2, 3):
         files.save(step, ARRAYS, {"step": step})
     files.path(3).write_bytes(files.path(3).read_bytes()[:-100])
-    with pytest.warns(UserWarning, match="step-000000003.npz is damaged"):
+    expected = "step-000000003.npz is damaged .*; using the checkpoint of step 2$"
+    with pytest.warns(UserWarning, match=expected):
         assert files.latest()[1] == {"step": 2}
     assert files.steps() == [1, 2, 3]  # looking changes nothing
     with pytest.warns(UserWarning, match="damaged"):
@@ -91,8 +93,10 @@ def test_no_checkpoint_is_none_but_only_damaged_ones_are_an_error(tmp_path):
     assert files.latest() is None and files.best() is None and files.steps() == []
     files.save(1, ARRAYS, {})
     files.path(1).write_bytes(b"")
-    with pytest.warns(UserWarning), pytest.raises(UserError, match="all checkpoints .* damaged"):
-        files.latest()
+    for _ in range(2):  # the first attempt must not make the second a fresh start
+        with pytest.raises(UserError, match="all checkpoints .* damaged"):
+            files.latest(set_aside=True)
+    assert files.steps() == [1]
 
 
 def test_only_the_latest_are_kept_and_the_best_beside_them(tmp_path):
@@ -109,6 +113,9 @@ def test_a_damaged_best_checkpoint_is_none_with_a_warning(tmp_path):
     files = Checkpoints(tmp_path)
     files.save_best(ARRAYS, {})
     (tmp_path / "best.npz").write_bytes(b"PK")
+    with pytest.raises(UserError, match="best.npz is damaged .* no other checkpoint"):
+        files.best()
+    files.save(1, ARRAYS, {})
     with pytest.warns(UserWarning, match="best.npz is damaged"):
         assert files.best() is None
 
@@ -138,7 +145,7 @@ def test_a_really_full_device_is_the_same_error(tmp_path):
         pytest.skip("this system has no /dev/full")
     # Every write to the temporary name goes to a device that is always full.
     (tmp_path / "step-000000001.npz.tmp").symlink_to("/dev/full")
-    with pytest.raises(UserError, match="No space left on device"):
+    with pytest.raises(UserError, match="No space left on device.*there is no checkpoint before"):
         Checkpoints(tmp_path).save(1, ARRAYS, {})
     assert list(tmp_path.iterdir()) == []
 
@@ -150,6 +157,16 @@ def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
     assert files.steps() == [1]
     files.remove_unfinished()
     assert [path.name for path in tmp_path.iterdir()] == ["step-000000001.npz"]
+
+
+def test_another_compression_method_is_damage(tmp_path):
+    path = write(tmp_path / "a.npz")
+    content = bytearray(path.read_bytes())
+    for entry in (b"PK\x01\x02", b"PK\x03\x04"):
+        content[content.find(entry) + (10 if entry == b"PK\x01\x02" else 8)] = zipfile.ZIP_DEFLATED
+    path.write_bytes(content)
+    with pytest.raises(DamagedCheckpoint):
+        checkpoints.read(path)
 
 
 class Variable:
@@ -180,3 +197,12 @@ def test_variables_are_restored_by_order_and_checked_before_any_is_changed():
     assert wrong[0].value.tolist() == [0.0, 0.0]
     with pytest.raises(UserError, match="holds 14 arrays of weights, 1 are needed"):
         checkpoints.assign("weights", wrong[:1], arrays)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused_with_the_file(value):
+    target = [Variable(np.zeros(2)), Variable(np.zeros(2))]
+    arrays = checkpoints.named("weights", [Variable([1.0, 2.0]), Variable([1.0, value])])
+    with pytest.raises(UserError, match=r"checkpoint a/best.npz holds values that are not finite"):
+        checkpoints.assign("weights", target, arrays, "a/best.npz")
+    assert target[0].value.tolist() == [0.0, 0.0]

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -13,6 +14,7 @@ from gated_pixelcnn.cli import train as script
 from gated_pixelcnn.configs import base, flat
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.families import FAMILIES
+from gated_pixelcnn.training import loop
 from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
 EXPECTED = "demo binarized_mnist binarized_mnist_cpu cifar10 digits fashion_mnist imagenet32"
@@ -116,8 +118,79 @@ def test_a_file_is_a_configuration_like_a_preset(tmp_path):
     assert gpc.get_config(str(path), ["seed=3"]).model.features == 12
     for key, value in (("model.featurs", 12), ("model.features", "'x'"), ("seed", "(")):
         path.write_text(text.format(key, value))
-        with pytest.raises(UserError, match="mine.py has an error"):
+        with pytest.raises(UserError, match="mine.py has an error") as error:
             gpc.get_config(str(path))
+        assert "FieldReference" not in str(error.value) and len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        "{'model': {'features': 12}, 'train': {'learning_rate': 1}}",
+        "ConfigDict({'model': {'features': 12}, 'train': {'learning_rate': 1}})",
+        "dict(seed=0, model=dict(features=12, head_features=None), train={'learning_rate': 1.0})",
+    ],
+)
+def test_what_a_file_leaves_out_has_its_default(tmp_path, returned):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        f"from ml_collections import ConfigDict\ndef get_config():\n    return {returned}\n"
+    )
+    expected = base.get_config()
+    expected.model.features, expected.train.learning_rate = 12, 1.0
+    config = gpc.get_config(str(path))
+    assert config == expected and isinstance(config.train.learning_rate, float)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("import nowhere_at_all", "No module named 'nowhere_at_all' .line 1"),
+        ("def get_config():\n    return configg", "NameError: name 'configg' .* .line 2"),
+        ("x = 1", "no function get_config"),
+        ("def get_config():\n    return None", "a ConfigDict or a dict, but this is None"),
+        (
+            "def get_config():\n    return {'model': {'featurs': 1}}",
+            "did you mean 'model.features'",
+        ),
+        ("def get_config():\n    return {'train': 3}", "no configuration key 'train'"),
+        ("def get_config():\n    return {'model': {'family': 'x'}}", "model.family is 'x'"),
+        ("def get_config():\n    return {'model': {'features': 'x'}}", "model.features must be of"),
+        ("def get_config():\n    return {'model': {'features': None}}", "must be of type int"),
+        ("def get_config():\n    return {'model': {'features': True}}", "must be of type int"),
+    ],
+)
+def test_an_error_in_a_file_is_one_sentence(tmp_path, body, message):
+    path = tmp_path / "mine.py"
+    path.write_text(body + "\n")
+    with pytest.raises(UserError, match=f"mine.py has an error: .*{message}"):
+        gpc.get_config(str(path))
+
+
+def test_an_unknown_family_is_one_sentence():
+    config = gpc.get_config("digits").unlock()
+    config.model.family = "pixelsnail"
+    with pytest.raises(UserError, match="model.family is 'pixelsnail'"):
+        building.build_model(config)
+
+
+def test_the_work_directory_is_named_after_the_preset_unless_given(monkeypatch, tmp_path):
+    result = types.SimpleNamespace(step=1, stopped_by="steps", best_bits_per_dim=None)
+    for name, given, expected in (
+        ("imagenet32", None, "runs/imagenet32"),
+        (str(tmp_path / "mine.py"), None, "runs/mine"),
+        ("digits", "here", "here"),
+    ):
+        (tmp_path / "mine.py").write_text("get_config = dict\n")
+        used = []
+        monkeypatch.setattr(
+            loop, "train", lambda config, path, used=used: used.append(path) or result
+        )
+        values = types.SimpleNamespace(config=name, workdir=given, list_presets=False)
+        monkeypatch.setattr(script, "FLAGS", values)
+        monkeypatch.setattr(sys, "argv", ["train.py"])
+        assert script.main(["train.py"]) == 0
+        assert used == [expected]
 
 
 @pytest.mark.parametrize(
@@ -151,6 +224,7 @@ def test_a_model_takes_its_shape_from_the_data_unless_told_otherwise():
     ("override", "message"),
     [
         ("model.layers=0", "config.model: layers"),
+        ("model.features=-4", "config.model: .*features"),
         ("model.likelihood=gauss", "config.model: .*likelihood"),
         ("data.labels=false", "needs labels.*set model.condition=none"),
     ],

@@ -2,11 +2,13 @@
 
 python train.py --config=demo --workdir=runs/demo
 python train.py --config=cifar10 --config.model.features=96 --workdir=runs/a
+python train.py --config=digits
 python train.py --list_presets
 """
 
 import re
 import sys
+from pathlib import Path
 
 from absl import flags
 
@@ -25,7 +27,11 @@ def define_flags(argv):
         "A preset (see --list_presets) or the path of a configuration file. Each of its keys can "
         "be changed: --config.model.features=96.",
     )
-    flags.DEFINE_string("workdir", None, "Directory of the run; an existing run is resumed.")
+    flags.DEFINE_string(
+        "workdir",
+        None,
+        "Directory of the run; an existing run is resumed. By default runs/<name of the preset>.",
+    )
     flags.DEFINE_bool("list_presets", False, "Print the presets and exit.")
     for key in _override_keys(argv):
         flags.DEFINE_string(f"config.{key}", None, "A change of the configuration.")
@@ -47,10 +53,11 @@ def main(argv):
         return 0
     overrides = [f"{key}={FLAGS[f'config.{key}'].value}" for key in _override_keys(sys.argv)]
     config = configs.get_config(FLAGS.config, overrides)
-    if not FLAGS.workdir:
-        raise UserError("--workdir is missing: give the directory of the run, such as runs/a")
-    result = loop.train(config, FLAGS.workdir)
-    print(summary(result, FLAGS.workdir))
+    if FLAGS.workdir == "":
+        raise UserError("--workdir is empty: give the directory of the run, such as runs/a")
+    workdir = FLAGS.workdir or str(Path("runs") / Path(FLAGS.config).stem)
+    result = loop.train(config, workdir)
+    print(summary(result, workdir))
     return 0
 
 

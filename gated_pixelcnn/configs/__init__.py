@@ -2,14 +2,18 @@
 
 import importlib.util
 import pkgutil
+import re
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from gated_pixelcnn.configs import base
 from gated_pixelcnn.configs.base import OPTIONAL
 from gated_pixelcnn.errors import UserError, nearest
+from gated_pixelcnn.families import FAMILIES
 
 DEFAULT = "demo"
 
@@ -24,7 +28,8 @@ def get_config(name: str = DEFAULT, overrides: Iterable[str] = ()) -> ConfigDict
     """Returns a configuration.
 
     Args:
-      name: A preset (see list_presets) or the path of a Python file with a function get_config.
+      name: A preset (see list_presets) or the path of a Python file with a function get_config,
+        which gives a ConfigDict or a nested dict; keys that it leaves out have their defaults.
       overrides: Changes as on the command line, without `--config.`: "model.features=96".
         `none` unsets what has no value by default (model.condition=none).
 
@@ -52,10 +57,72 @@ def _load(name):
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-        return module.get_config()
-    except (AttributeError, KeyError, TypeError, SyntaxError) as error:
-        reason = error.args[0] if error.args else error
-        raise UserError(f"the configuration file {path} has an error: {reason}") from error
+        if not hasattr(module, "get_config"):
+            raise UserError("there is no function get_config")
+        return complete(module.get_config())
+    except Exception as error:  # anything may go wrong in a file of the user
+        raise UserError(
+            f"the configuration file {path} has an error: {_reason(error, path)}"
+        ) from error
+
+
+def _reason(error, path):
+    """Says in one sentence what an error in a configuration file is, and where."""
+    if isinstance(error, SyntaxError):
+        return str(error)
+    cause = error.args[0] if error.args else error
+    cause = str(cause.args[0] if isinstance(cause, KeyError) and cause.args else cause)
+    locked = re.match(r'Key "(.*)" does not exist and cannot be added', cause)
+    if locked:
+        cause = _unknown(locked[1], flat(base.get_config()))
+    elif not isinstance(error, UserError):
+        cause = f"{type(error).__name__}: {cause}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f"{cause} (line {lines[-1]})" if lines else cause
+
+
+def complete(given) -> ConfigDict:
+    """Puts given values over the defaults.
+
+    Args:
+      given: ConfigDict or nested dict of some of the keys.
+
+    Returns:
+      The ConfigDict of all keys, locked.
+
+    Raises:
+      UserError: unknown key or family, or a value of the wrong type.
+    """
+    if not hasattr(given, "items"):
+        raise UserError(f"a configuration is a ConfigDict or a dict, but this is {given!r}")
+    values = flat(given)
+    family = values.get("model.family", next(iter(FAMILIES)))
+    if family not in list(FAMILIES):
+        raise UserError(f"model.family is {family!r}{nearest(str(family), FAMILIES)}")
+    config = base.get_config(family)
+    keys = flat(config)
+    for key, value in values.items():
+        if key not in keys:
+            raise UserError(_unknown(key, keys))
+        *section, last = key.split(".")
+        part = config
+        for name in section:
+            part = part[name]
+        kind = part.get_type(last)
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind and not (value is None and last in OPTIONAL):
+            raise UserError(f"{key} must be of type {kind.__name__}, but is {value!r}")
+        part[last] = value
+    return config
+
+
+def _unknown(key, keys):
+    # "features" or "train.features" is most likely the key that ends like this.
+    same_end = [other for other in keys if other.split(".")[-1] == key.split(".")[-1]]
+    hint = f"; did you mean {same_end[0]!r}?" if same_end else nearest(key, keys)
+    return f"there is no configuration key {key!r}{hint}"
 
 
 def _override(config, text):
@@ -64,10 +131,7 @@ def _override(config, text):
         raise UserError(f"--config.{key} needs a value: --config.{key}=...")
     keys = list(flat(config))
     if key not in keys:
-        # "features" or "train.features" is most likely the key that ends like this.
-        same_end = [other for other in keys if other.split(".")[-1] == key.split(".")[-1]]
-        hint = f"; did you mean {same_end[0]!r}?" if same_end else nearest(key, keys)
-        raise UserError(f"there is no configuration key {key!r}{hint}")
+        raise UserError(_unknown(key, keys))
     if key == "model.family":
         raise UserError("model.family belongs to the preset; choose another preset instead")
     *section, last = key.split(".")

@@ -6,12 +6,15 @@ noticed) with one more entry, `meta`, of JSON. It is written under another name,
 disk and renamed, so whatever happens while it is written leaves the one before as it was.
 """
 
+import contextlib
 import json
 import os
 import re
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +28,21 @@ _TEMPORARY = ".tmp"
 
 class DamagedCheckpoint(ValueError):
     """A file that is not a whole checkpoint."""
+
+
+class Found(NamedTuple):
+    """A checkpoint that was read: its arrays, what was written beside them, and its path."""
+
+    arrays: dict
+    meta: dict
+    path: Path
+
+
+def what_is_left(directory):
+    """Says for a message whether a directory holds checkpoints."""
+    if any(Path(directory).glob("*.npz")):
+        return "the checkpoints before it are still there"
+    return "there is no checkpoint before it"
 
 
 def write(path, arrays, meta):
@@ -50,10 +68,11 @@ def write(path, arrays, meta):
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise UserError(
-            f"cannot save the checkpoint {path} ({error.strerror or error}); the checkpoints "
-            "before it are still there: make room and start the same command again"
+            f"cannot save the checkpoint {path} ({error.strerror or error}); "
+            f"{what_is_left(path.parent)}: make room and start the same command again"
         ) from error
 
 
@@ -77,7 +96,10 @@ def read(path):
         names, meta = json.loads(arrays.pop(_META).tobytes())
         if sorted(arrays) != names:
             raise ValueError("arrays are missing")
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+    except (
+        *(OSError, ValueError, KeyError, EOFError, RuntimeError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
         raise DamagedCheckpoint(f"{path} is damaged ({error})") from error
     return arrays, meta
 
@@ -117,40 +139,64 @@ class Checkpoints:
         """Reads the latest checkpoint that is whole; warns of damaged ones after it.
 
         Args:
-          set_aside: Whether damaged ones are renamed (to *.damaged), so that the run goes on as
-            if they had not been written.
+          set_aside: Whether damaged ones are renamed (to *.damaged) if an older one is whole, so
+            that the run goes on as if they had not been written.
 
         Returns:
-          (arrays, meta), or None if there is no checkpoint at all.
+          Found, or None if there is no checkpoint at all.
 
         Raises:
           UserError: there are checkpoints and all are damaged.
         """
-        steps = self.steps()
-        for step in reversed(steps):
+        damaged = {}
+        for step in reversed(self.steps()):
             try:
-                return read(self.path(step))
+                found = Found(*read(self.path(step)), self.path(step))
             except DamagedCheckpoint as error:
-                warnings.warn(f"{error}; using the one before it", stacklevel=2)
+                damaged[step] = error
+                continue
+            for later, error in damaged.items():
+                warnings.warn(f"{error}; using the checkpoint of step {step}", stacklevel=2)
                 if set_aside:
-                    self.path(step).rename(self.path(step).with_suffix(".damaged"))
-        if steps:
+                    self.path(later).rename(self.path(later).with_suffix(".damaged"))
+            return found
+        if damaged:
             raise UserError(
-                f"all checkpoints in {self.directory} are damaged ({len(steps)} tried); "
-                "train again in another work directory"
+                f"all checkpoints in {self.directory} are damaged ({len(damaged)} tried; "
+                f"{next(iter(damaged.values()))}); train again in another work directory"
             )
         return None
 
     def best(self):
-        """Reads the best checkpoint; None if it is missing or (with a warning) damaged."""
+        """Reads the best checkpoint.
+
+        Returns:
+          Found; None if it is missing, or (with a warning) damaged while there are others.
+
+        Raises:
+          UserError: it is damaged, and there is no other one.
+        """
         path = self.directory / BEST
         if not path.exists():
             return None
         try:
-            return read(path)
+            return Found(*read(path), path)
         except DamagedCheckpoint as error:
+            if not self.steps():
+                raise UserError(
+                    f"{error}, and there is no other checkpoint; train again in another work "
+                    "directory"
+                ) from error
             warnings.warn(f"{error}; using the latest checkpoint", stacklevel=2)
             return None
+
+    def any(self):
+        """Says whether there is a checkpoint, whole or not."""
+        return bool(self.steps()) or (self.directory / BEST).exists()
+
+    def remove_best(self):
+        """Deletes the best checkpoint: a run that starts has none."""
+        (self.directory / BEST).unlink(missing_ok=True)
 
     def remove_unfinished(self):
         """Deletes what a killed run left half written."""
@@ -166,8 +212,15 @@ def named(section, variables):
 def assign(section, variables, arrays, path=""):
     """Gives variables the arrays of a section that `named` made.
 
+    Args:
+      section: Its name.
+      variables: The variables.
+      arrays: Dict of names and arrays.
+      path: The file they are from, for messages.
+
     Raises:
-      UserError: the arrays are not those of these variables; then none is changed.
+      UserError: the arrays are not those of these variables, or hold NaN or infinite values; then
+        none is changed.
     """
     found = sorted(name for name in arrays if name.startswith(section + "/"))
     if len(found) != len(variables):
@@ -180,6 +233,11 @@ def assign(section, variables, arrays, path=""):
             raise UserError(
                 f"the checkpoint {path} is of another model or version: {name} has shape "
                 f"{arrays[name].shape}, {tuple(variable.shape)} is needed"
+            )
+        if not np.isfinite(arrays[name]).all():
+            raise UserError(
+                f"the checkpoint {path} holds values that are not finite (in {name}); delete it to "
+                "use another one, or train again in another work directory"
             )
     for name, variable in zip(found, variables, strict=True):
         variable.assign(arrays[name])

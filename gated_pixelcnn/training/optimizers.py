@@ -53,12 +53,9 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return dict(vars(self))
 
 
-def make_optimizer(train):
-    """Makes the Keras optimizer of a TrainConfig; its `iterations` are the step.
-
-    Clipping is not the optimizer's: under a strategy it would clip every replica by itself.
-    """
-    schedule = Schedule(
+def make_schedule(train):
+    """Makes the Schedule of a TrainConfig."""
+    return Schedule(
         train.learning_rate,
         train.steps,
         train.warmup_steps,
@@ -66,6 +63,14 @@ def make_optimizer(train):
         train.final_fraction,
         train.decay,
     )
+
+
+def make_optimizer(train):
+    """Makes the Keras optimizer of a TrainConfig; its `iterations` are the step.
+
+    Clipping is not the optimizer's: under a strategy it would clip every replica by itself.
+    """
+    schedule = make_schedule(train)
     if train.optimizer == "rmsprop":
         return keras.optimizers.RMSprop(
             schedule, rho=train.rho, momentum=train.momentum, epsilon=train.epsilon

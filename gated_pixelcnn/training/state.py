@@ -8,7 +8,12 @@ import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training import checkpoints
-from gated_pixelcnn.training.optimizers import MovingAverage, clip_scale, make_optimizer
+from gated_pixelcnn.training.optimizers import (
+    MovingAverage,
+    clip_scale,
+    make_optimizer,
+    make_schedule,
+)
 
 _NOT_FINITE = "loss or gradient not finite"
 
@@ -40,6 +45,7 @@ class TrainState:
         self.strategy = strategy
         self.step = 0
         self.optimizer = make_optimizer(train)
+        self._schedule = make_schedule(train)
         # Otherwise the first call of the step would be traced twice.
         self.optimizer.build(model.trainable_variables)
         self._weights = [variable.value for variable in model.trainable_variables]
@@ -76,8 +82,8 @@ class TrainState:
 
     @property
     def learning_rate(self):
-        """The learning rate of the step to come."""
-        return float(self.optimizer.learning_rate)
+        """The learning rate of the last step made; before the first one, that of the first."""
+        return float(self._schedule(max(self.step - 1, 0)))
 
     def _run_replicas(self, batch):
         results = self.strategy.run(self._replica_step, args=(batch,))
