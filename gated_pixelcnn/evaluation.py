@@ -72,7 +72,7 @@ def evaluate(model, images, condition=None, batch_size=64):
     return _evaluate_batches(model, batches, batch_size)
 
 
-def score(model, split, batch_size=64, num_images=None):
+def score(model, split, batch_size=64, num_images=None, label_map=None):
     """Evaluates a model on a data split, as `evaluate` does; its labels are the condition.
 
     Args:
@@ -80,6 +80,7 @@ def score(model, split, batch_size=64, num_images=None):
       split: a split of `data.load`.
       batch_size: number of images in one forward pass, at least 1.
       num_images: evaluate the first images only; None for all.
+      label_map: the model's label for each label of the split, a list; None if they are the same.
 
     Returns:
       The dict of `evaluate`.
@@ -87,6 +88,7 @@ def score(model, split, batch_size=64, num_images=None):
     Raises:
       ValueError: no images, images that do not fit the model, or no labels for a model that
         needs them.
+      UserError: an image cannot be read.
       FloatingPointError: a log-probability is not finite; the message names the image.
     """
     _check_batch_size(batch_size)
@@ -100,8 +102,13 @@ def score(model, split, batch_size=64, num_images=None):
     num_images = split.num_images if num_images is None else min(num_images, split.num_images)
     batch_size = min(batch_size, max(num_images, 1))
 
+    def condition(labels):
+        if model.condition_kind is None:
+            return None
+        return labels if label_map is None else np.asarray(label_map, labels.dtype)[labels]
+
     batches = (
-        (images, labels if model.condition_kind == "label" else None)
+        (images, condition(labels))
         for images, labels in split_batches(split, batch_size, num_images)
     )
     return _evaluate_batches(model, batches, batch_size)

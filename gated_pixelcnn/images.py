@@ -4,6 +4,7 @@ TensorFlow is not imported by importing this module.
 """
 
 import contextlib
+import errno
 import math
 import os
 import zipfile
@@ -96,6 +97,19 @@ def growing(images, levels, known=None, max_frames=120):
 # Files to write.
 
 
+def check_writable(path):
+    """Finds out, before the work is done, that a file could not be written in the end.
+
+    Args:
+      path: the file; its directory is made if it is missing, what is there stays as it is.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    with _clear_write_errors(path), _temporary_beside(path) as temporary:
+        open(temporary, "wb").close()
+
+
 @contextlib.contextmanager
 def written_aside(path):
     """Opens a file for writing under a temporary name; only when all is well it gets its name.
@@ -109,19 +123,33 @@ def written_aside(path):
     Raises:
       UserError: the file cannot be written; what was there before is still there.
     """
-    directory, name = os.path.split(os.path.abspath(path))
-    temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
+    with _clear_write_errors(path), _temporary_beside(path) as temporary:
+        with open(temporary, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def _clear_write_errors(path):
     try:
-        os.makedirs(directory, exist_ok=True)
-        try:
-            with open(temporary, "wb") as file:
-                yield file
-            os.replace(temporary, path)
-        finally:
-            with contextlib.suppress(OSError):
-                os.remove(temporary)
+        yield
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror or error})") from error
+
+
+@contextlib.contextmanager
+def _temporary_beside(path):
+    """Gives the name of a temporary file in the directory of `path`; deletes it in the end."""
+    directory, name = os.path.split(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    os.makedirs(directory, exist_ok=True)
+    temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+    finally:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
 
 
 def save_png(path, image):
@@ -253,7 +281,7 @@ def _open(path, image_shape):
     if picture.size != (width, height):
         raise UserError(
             f"{path} is {picture.width}x{picture.height} pixels (width x height), but the model's "
-            f"images are {width}x{height}"
+            f"images are {width}x{height}: resize it to that size"
         )
     return picture
 
@@ -298,10 +326,11 @@ def _read_npz(path, image_shape, levels):
             f"{key} of {path} has the shape {list(images.shape)}, but the model's images are "
             f"[N, {', '.join(map(str, image_shape))}]"
         )
-    if images.dtype.kind not in "biu" or images.min() < 0 or images.max() > 255:
+    if images.dtype.kind not in "biu":
+        raise UserError(f"{key} of {path} must be integers 0…255, but is {images.dtype}")
+    if images.min() < 0 or images.max() > 255:
         raise UserError(
-            f"{key} of {path} must be integers 0…255, but is {images.dtype} from {images.min()} "
-            f"to {images.max()}"
+            f"{key} of {path} must be integers 0…255, but is from {images.min()} to {images.max()}"
         )
     # Values below levels have been quantised before.
     highest = int(images.max())

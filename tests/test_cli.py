@@ -149,6 +149,73 @@ def test_other_images_that_fit_can_be_evaluated(run, monkeypatch, capsys, tmp_pa
         call(evaluate, monkeypatch, f"--workdir={run}", f"--source={source}")
 
 
+def test_labels_of_other_images_are_found_by_name(run, monkeypatch, capsys, tmp_path):
+    test = load(DataConfig(source="embedded:digits8", levels=16)).test
+
+    def bits(names, labels):
+        arrays = {"x_train": test.images, "x_test": test.images}
+        arrays |= {"y_train": labels, "y_test": labels, "class_names": np.array(names)}
+        np.savez(tmp_path / "a.npz", **arrays)
+        source = f"--source=npz:{tmp_path / 'a.npz'}"
+        call(evaluate, monkeypatch, f"--workdir={run}", "--json", "--nobaselines", source)
+        return json.loads(capsys.readouterr().out)["bits_per_dim"]
+
+    in_order = bits([str(label) for label in range(10)], test.labels)
+    assert bits([str(9 - label) for label in range(10)], 9 - test.labels) == in_order
+    with pytest.raises(UserError, match=r"not trained on the class 'Bag' of npz.*\(1 of its 10"):
+        bits([*"012345678", "Bag"], test.labels)
+
+
+def test_classes_are_mapped_by_name_and_numbers_are_labels_where_the_model_has_words():
+    words, numbers = ["Shirt", "Bag", "Coat"], ["0", "1", "2"]
+    assert evaluate.map_labels(["coat", "Shirt"], words, "a") == [2, 0]
+    assert evaluate.map_labels(["0", "1"], words, "a") == [0, 1]
+    assert evaluate.map_labels(["0", "1"], numbers, "a") == [0, 1]
+    assert evaluate.map_labels(["2", "1"], numbers, "a") == [2, 1]
+    assert evaluate.map_labels(["a", "a"], ["a", "a"], "a") == [0, 1]
+    for names, known in [
+        (["Bags"], words),
+        (["Shirt"], numbers),
+        (["0", "1"], ["1", "3"]),
+        (["a"], ["a", "A"]),
+    ]:
+        with pytest.raises(UserError, match=f"not trained on the class '{names[0]}' of a "):
+            evaluate.map_labels(names, known, "a")
+
+
+def test_missing_split_names_those_that_exist(run, monkeypatch, tmp_path):
+    pixels = np.arange(8 * 64, dtype=np.uint8).reshape(8, 8, 8) % 16
+    np.savez(tmp_path / "a.npz", x_train=pixels, y_train=np.arange(8))  # too few for validation
+    with pytest.raises(UserError, match="has no test images; choose --split=train$"):
+        source = f"--source=npz:{tmp_path / 'a.npz'}"
+        call(evaluate, monkeypatch, f"--workdir={run}", source)
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("csv", []),
+        ("output", ["--label=1"]),
+        ("npz", ["--label=1", "--output={tmp}/a.png"]),
+        ("gif", ["--label=1", "--output={tmp}/a.png"]),
+    ],
+)
+def test_file_that_cannot_be_written_is_found_before_the_work(
+    run, monkeypatch, tmp_path, name, arguments
+):
+    def work(*args, **kwargs):
+        pytest.fail("the work was begun")
+
+    monkeypatch.setattr(evaluation, "score", work)
+    monkeypatch.setattr(sample, "draw", work)
+    path = f"/dev/null/a.{name.replace('output', 'png')}"
+    arguments = [argument.format(tmp=tmp_path) for argument in arguments]
+    with pytest.raises(UserError, match=f"cannot write {path}"):
+        script = evaluate if name == "csv" else sample
+        call(script, monkeypatch, f"--workdir={run}", f"--{name}={path}", *arguments)
+    assert not list(tmp_path.iterdir())
+
+
 def test_value_that_is_not_finite_is_reported(run, monkeypatch):
     def broken(*args, **kwargs):
         raise FloatingPointError("the log-probability of image 3 is nan")
@@ -167,6 +234,7 @@ def test_value_that_is_not_finite_is_reported(run, monkeypatch):
         (["--source=embedded:tiles32"], "32x32x3 with 16 levels, but .* 8x8x1 with 16 levels"),
         (["--source=npz:absent.npz"], "absent.npz"),
         (["--csv=/dev/null/a.csv"], "cannot write /dev/null/a.csv"),
+        (["--csv=/"], "cannot write / "),
         (["--workdir="], "--workdir is missing"),
         (["--workdir=absent"], "absent is not the work directory of a run"),
         (["runs/a"], "unexpected argument 'runs/a'"),
@@ -291,8 +359,11 @@ def test_label_for_a_model_that_takes_none_is_an_error(model, message):
         (["--label=1", "--num=0"], "--num must be at least 1, got 0"),
         (["--label=1", "--batch_size=0"], "--batch_size must be at least 1"),
         (["--label=1", "--seed=-1"], "--seed must be at least 0"),
-        (["--label=1", "--temperature=0"], "--temperature must be above 0, got 0.0"),
-        (["--label=1", "--temperature=nan"], "--temperature must be above 0, got nan"),
+        (["--label=1", f"--seed={2**63}"], "--seed must be .* at most 2.63 - 1, got 92233"),
+        (["--label=1", "--temperature=0"], "--temperature must be above 0 .*, got 0.0"),
+        (["--label=1", "--temperature=nan"], "--temperature must be above 0 .*, got nan"),
+        (["--label=1", "--temperature=1e-60"], "--temperature must be .*1e-06 to .*, got 1e-60"),
+        (["--label=1", "--temperature=1e60"], r"--temperature must be .* to 1e\+06.*, got 1e\+60"),
         (["--label=1", "--given=a.png"], "--given needs either --keep_rows or --mask"),
         (["--label=1", "--given=a.png", "--keep_rows=1", "--mask=b.png"], "needs either"),
         (["--label=1", "--given=absent.png", "--keep_rows=1"], "there is no file absent.png"),

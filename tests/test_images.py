@@ -228,6 +228,7 @@ def test_npz_of_black_images_is_read(tmp_path):
         ({"images": random_images(2, (6, 4, 1))}, r"shape \[2, 6, 4, 1\], but .* \[N, 4, 6, 1\]"),
         ({"images": random_images()[:0]}, r"shape \[0, 4, 6, 1\]"),
         ({"images": random_images() / 255}, "must be integers 0…255, but is float64"),
+        ({"images": random_images().astype(str)}, "must be integers 0…255, but is <U3"),
         ({"images": random_images().astype(int) - 1}, "from -1"),
         ({"images": random_images().astype(int) + 1}, "to 256"),
     ],
@@ -266,6 +267,24 @@ def test_damaged_npz_is_one_clear_sentence_or_harmless(tmp_path):
 def test_absent_npz_is_one_clear_sentence(tmp_path):
     with pytest.raises(UserError, match="there is no file"):
         images.read_images(tmp_path / "a.npz", (4, 6, 1), 256)
+
+
+def test_image_of_another_size_is_to_be_resized(tmp_path):
+    save(tmp_path / "a.png", "L", (12, 8))
+    with pytest.raises(UserError, match="is 12x8 pixels .* are 6x4: resize it to that size"):
+        images.read_images(tmp_path / "a.png", (4, 6, 1), 256)
+
+
+def test_looking_whether_a_file_can_be_written_leaves_it_as_it_is(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_text("old")
+    images.check_writable(path)
+    assert path.read_text() == "old"
+    images.check_writable(tmp_path / "new" / "b.png")
+    assert not list((tmp_path / "new").iterdir())
+    for wrong in (tmp_path, path / "c.png"):
+        with pytest.raises(UserError, match=f"cannot write {wrong} "):
+            images.check_writable(wrong)
 
 
 def test_mask_keeps_what_is_white(tmp_path):

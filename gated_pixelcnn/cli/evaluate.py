@@ -4,6 +4,7 @@ python evaluate.py --workdir=runs/a
 python evaluate.py --workdir=runs/a --json > result.json
 """
 
+import collections
 import dataclasses
 import json
 import sys
@@ -11,7 +12,8 @@ import sys
 from absl import flags
 
 from gated_pixelcnn import cli, errors
-from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.errors import UserError, nearest
+from gated_pixelcnn.images import check_writable, written_aside
 
 FLAGS = flags.FLAGS
 SPLITS = ("test", "validation", "train")
@@ -50,12 +52,19 @@ def main(argv):
     images = _load_data(record, model)
     split = getattr(images, FLAGS.split)
     if split is None:
-        raise UserError(f"{images.name} has no {FLAGS.split} images; choose another --split")
+        found = " or ".join(f"--split={name}" for name in SPLITS if getattr(images, name))
+        raise UserError(f"{images.name} has no {FLAGS.split} images; choose {found}")
     if model.condition_kind == "label" and not split.has_labels:
         raise UserError(f"the model is conditioned on the label, but {images.name} has no labels")
+    label_map = None
+    if FLAGS.source and model.condition_kind == "label":
+        known = record["class_names"] or [str(label) for label in range(model.condition_size)]
+        label_map = map_labels(images.class_names, known, images.name)
+    if FLAGS.csv:
+        check_writable(FLAGS.csv)
 
     try:
-        result = evaluation.score(model, split, FLAGS.batch_size, FLAGS.num_images)
+        result = evaluation.score(model, split, FLAGS.batch_size, FLAGS.num_images, label_map)
     except FloatingPointError as error:
         raise UserError(str(error)) from error
     log_probs = result.pop("log_probs")
@@ -96,6 +105,36 @@ def _load_data(record, model):
     return images
 
 
+def map_labels(names, known, source):
+    """Finds the classes of other images among those that the model was trained on.
+
+    Args:
+      names: names of the classes of the images, in the order of their labels. Where they are only
+        "0", "1", … and those of the model are words, they are the model's labels.
+      known: names of the model's classes, in the order of its labels.
+      source: where the images are from, for the message.
+
+    Returns:
+      List of the model's label for each of the images' labels.
+
+    Raises:
+      UserError: the model has no such class, or several.
+    """
+    names, known = list(names), list(known)
+    unnamed = names == [str(label) for label in range(len(names))]
+    if names == known or (unnamed and not any(name.isdecimal() for name in known)):
+        return list(range(len(names)))
+    counts = collections.Counter(name.casefold() for name in known)
+    labels = {name.casefold(): label for label, name in enumerate(known)}
+    unknown = [name for name in names if counts[name.casefold()] != 1]
+    if unknown:
+        raise UserError(
+            f"the model was not trained on the class {unknown[0]!r} of {source} ({len(unknown)} of "
+            f"its {len(names)} classes are unknown){nearest(unknown[0], known)}"
+        )
+    return [labels[name.casefold()] for name in names]
+
+
 def _baselines(images, split):
     from gated_pixelcnn import baselines, evaluation
 
@@ -113,7 +152,6 @@ def _baselines(images, split):
 
 def _write_csv(path, log_probs, image_shape):
     from gated_pixelcnn import evaluation
-    from gated_pixelcnn.images import written_aside
 
     bits = evaluation.bits_per_dim(-log_probs, image_shape)
     with written_aside(path) as file:

@@ -18,6 +18,7 @@ from gated_pixelcnn import images as pictures
 from gated_pixelcnn.errors import UserError, nearest
 
 FLAGS = flags.FLAGS
+TEMPERATURES = (1e-6, 1e6)  # Beyond them float32 is left with 0 or infinity.
 
 
 def define_flags():
@@ -90,19 +91,26 @@ def main(argv):
         labels = np.array(labels, np.int32)[in_turn % len(labels)]
     if given is not None:
         given = given[in_turn % len(given)]
+    output = FLAGS.output or os.path.join(FLAGS.workdir, "samples", "sample.png")
+    for path in filter(None, (output, FLAGS.npz, FLAGS.gif)):
+        pictures.check_writable(path)
 
     start = time.perf_counter()
     images = draw(model, num, labels, given, known)
     seconds = time.perf_counter() - start
     print(f"{num} images in {seconds:.1f} s ({num / seconds:.1f} images/s)")
-    _write(model, images, labels, (given, known), rows)
+    _write(output, model, images, labels, (given, known), rows)
 
 
 def _check_flags():
     cli.check_at_least(1, num=FLAGS.num, batch_size=FLAGS.batch_size)
-    cli.check_at_least(0, seed=FLAGS.seed)
-    if not 0 < FLAGS.temperature < math.inf:
-        raise UserError(f"--temperature must be above 0, got {FLAGS.temperature}")
+    if not 0 <= FLAGS.seed < 2**63:
+        raise UserError(f"--seed must be at least 0 and at most 2^63 - 1, got {FLAGS.seed}")
+    least, most = TEMPERATURES
+    if not least <= FLAGS.temperature <= most:
+        raise UserError(
+            f"--temperature must be above 0 ({least:g} to {most:g}), got {FLAGS.temperature}"
+        )
     if FLAGS.given and (FLAGS.keep_rows is None) == (FLAGS.mask is None):
         raise UserError("--given needs either --keep_rows or --mask: which part of it is kept")
     if not FLAGS.given and (FLAGS.keep_rows is not None or FLAGS.mask):
@@ -216,9 +224,8 @@ def draw(model, num, labels=None, given=None, known=None):
     return np.concatenate([np.asarray(batch) for batch in batches])[:num]
 
 
-def _write(model, images, labels, prompts, rows):
+def _write(output, model, images, labels, prompts, rows):
     """Writes the files that were asked for and prints their names."""
-    output = FLAGS.output or os.path.join(FLAGS.workdir, "samples", "sample.png")
     given, known = prompts
     if given is not None:
         given = np.where(known, pictures.to_bytes(given, model.levels), pictures.UNDRAWN)[:rows]
