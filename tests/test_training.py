@@ -19,7 +19,8 @@ from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training import checkpoints
 from gated_pixelcnn.training import loop as training
 from gated_pixelcnn.training.interrupts import StopRequests
-from gated_pixelcnn.training.state import TrainState
+from gated_pixelcnn.training.monitoring import Monitor
+from gated_pixelcnn.training.state import Diverged, TrainState
 
 ROOT = Path(__file__).parent.parent
 OVERRIDES = [
@@ -118,6 +119,19 @@ def test_reports_are_due_at_their_steps(whole):
     kinds = [(line["step"], sorted(line)[-1]) for line in metrics(whole)]
     training, validation = "train_learning_rate", "validation_bits_per_dim"
     assert kinds == [(3, validation), (4, training), (6, validation), (6, training)]
+
+
+def test_the_reported_learning_rate_is_that_of_the_step(whole):
+    [report] = [line for line in metrics(whole) if line["step"] == 4 and len(line) > 2]
+    assert report["train_learning_rate"] == pytest.approx(0.003)  # the last of 4 of the warm-up
+    [report] = [line for line in metrics(whole) if line["step"] == 6 and len(line) > 2]
+    assert report["train_learning_rate"] == pytest.approx(0.003 * 0.5)  # half of the cosine
+
+
+def test_a_run_begins_with_its_directory_and_the_number_of_parameters(tmp_path, capsys):
+    gpc.train(config("train.steps=1", "train.eval_every=0", "train.samples=0"), tmp_path)
+    parameters = gpc.build_model(config()).count_params()
+    assert capsys.readouterr().err.splitlines()[0] == f"{tmp_path}: {parameters:,} parameters"
 
 
 def test_tensorboard_has_scalars_samples_and_the_configuration(whole):
@@ -321,6 +335,8 @@ def test_an_unwritable_work_directory_is_one_sentence(tmp_path):
         ("{", "is damaged"),
         ("[]", "is damaged"),
         ('{"format": 99}', "has format 99"),
+        ("{}", "is damaged .format is missing"),
+        ('{"format": 1, "config": {}}', "is damaged .seed is missing"),
     ],
 )
 def test_a_directory_that_holds_no_run_cannot_be_loaded(tmp_path, content, message):
@@ -328,6 +344,59 @@ def test_a_directory_that_holds_no_run_cannot_be_loaded(tmp_path, content, messa
         (tmp_path / "config.json").write_text(content)
     with pytest.raises(UserError, match=message):
         gpc.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        (
+            "config",
+            "model",
+            {},
+            "is damaged .data.source is missing|is damaged .model.family is miss",
+        ),
+        ("config", "data", {}, "is damaged .data.source is missing"),
+        ("model", "family", None, "is damaged .model.family is None"),
+        ("model", "family", "other", "is damaged .model.family is 'other'"),
+        ("model", "features", "4", "is damaged .model.features must be of type int"),
+        ("model", "featurs", 4, "is damaged .there is no configuration key 'model.featurs'"),
+        (None, "image_shape", [8, 8], "is damaged .image_shape, levels"),
+        (None, "levels", None, "is damaged .image_shape, levels"),
+        (None, "class_names", 3, "is damaged"),
+    ],
+)
+def test_an_edited_configuration_of_a_run_is_called_damaged(
+    tmp_path, whole, section, key, value, message
+):
+    record = json.loads((whole / "config.json").read_text())
+    part = {None: record, "config": record["config"], "model": record["config"]["model"]}[section]
+    part[key] = value
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=message):
+        gpc.load(tmp_path)
+
+
+def test_a_key_that_is_later_than_the_run_has_its_default(tmp_path, whole):
+    record = json.loads((whole / "config.json").read_text())
+    del record["config"]["model"]["skips"]
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    assert training.RunDirectory(tmp_path).read_config()["config"] == config()
+
+
+def test_the_best_model_of_another_run_is_never_that_of_a_new_one(tmp_path, whole):
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("config.json", "checkpoints/best.npz"):  # killed before the first save
+        (tmp_path / name).write_bytes((whole / name).read_bytes())
+    with pytest.raises(UserError, match="model.features: 4 in the run, 8 now"):
+        gpc.train(config("model.features=8"), tmp_path)
+    gpc.train(config("train.steps=1", "train.eval_every=5", "train.samples=0"), tmp_path)
+    assert not (tmp_path / "checkpoints" / "best.npz").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range_is_one_sentence(tmp_path, seed):
+    with pytest.raises(UserError, match="seed must be between 0 and"):
+        gpc.train(config(f"seed={seed}"), tmp_path)
 
 
 def test_a_run_without_a_checkpoint_cannot_be_loaded(tmp_path, whole):
@@ -342,7 +411,7 @@ def test_a_checkpoint_of_another_model_cannot_be_loaded(tmp_path, whole):
         (tmp_path / name).write_bytes((whole / name).read_bytes())
     path = tmp_path / "config.json"
     path.write_text(path.read_text().replace('"features": 4', '"features": 8'))
-    with pytest.raises(UserError, match="of another model"):
+    with pytest.raises(UserError, match="checkpoints/best.npz is of another model"):
         gpc.load(tmp_path)
 
 
@@ -397,7 +466,97 @@ def test_a_disk_that_fills_up_keeps_the_checkpoint_before_and_the_run_can_go_on(
     assert_same_run(tmp_path, whole)
 
 
+class FullDisk:
+    """A file of a full disk: what was written is noticed when it is flushed or closed."""
+
+    def write(self, text):
+        pass
+
+    def flush(self):
+        raise OSError(28, "No space left on device")
+
+    close = flush
+
+
+def test_a_full_disk_is_one_clear_error_also_where_files_are_closed(tmp_path):
+    with training.RunDirectory(tmp_path) as run:
+        with pytest.raises(UserError, match="No space left .*there is no checkpoint before"):
+            with Monitor(run, 0, 16) as monitor:
+                monitor._metrics.close()
+                monitor._metrics = FullDisk()
+        with pytest.raises(UserError, match="what ends the run"):
+            with Monitor(run, 0, 16) as monitor:
+                monitor._metrics.close()
+                monitor._metrics = FullDisk()
+                raise UserError("what ends the run")
+        checkpoints.write(run.checkpoints / "best.npz", {}, {})
+        with pytest.raises(UserError, match="No space left .*are still there"):
+            with Monitor(run, 0, 16) as monitor:
+                monitor._metrics.close()
+                monitor._metrics = FullDisk()
+                monitor.scalars(1, {"a": 1.0})
+
+
+def test_a_configuration_that_cannot_be_shown_is_one_clear_error(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    with training.RunDirectory(tmp_path) as run, Monitor(run, 0, 16) as monitor:
+        monkeypatch.setattr(tf.summary, "text", full)
+        with pytest.raises(UserError, match="cannot write to the work directory .*No space left"):
+            monitor.config(config())
+
+
+def test_a_full_disk_leaves_no_half_written_configuration(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    (tmp_path / "config.tmp").symlink_to("/dev/full")
+    with pytest.raises(UserError, match="config.json .No space left on device"):
+        training.RunDirectory(tmp_path).write_config({})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_clipping_is_only_to_be_lowered_where_there_is_some(tmp_path, monkeypatch):
+    def diverges(self, batch):
+        raise Diverged("step 1")
+
+    monkeypatch.setattr(TrainState, "make_step", diverges)
+    for clip_norm, advice in ((0.0, "lower train.learning_rate, or"), (1.0, "or train.clip_norm")):
+        with pytest.raises(UserError, match=advice):
+            gpc.train(config(f"train.clip_norm={clip_norm}"), tmp_path)
+
+
+def test_images_that_cannot_be_read_end_a_run_with_its_steps_saved(tmp_path, whole, monkeypatch):
+    batches = training._Loop._batches
+
+    def truncated(self):
+        source = batches(self)
+        yield next(source)
+        raise tf.errors.UnknownError(None, None, "UserError: image file 7.png cannot be read")
+
+    def unreadable(*_):
+        raise UserError("image file 8.png cannot be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Loop, "_batches", truncated)
+        with pytest.raises(UserError, match="^image file 7.png cannot be read; saved at step 1"):
+            gpc.train(config(), tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "score", unreadable)
+        with pytest.raises(UserError, match="^image file 8.png cannot be read; saved at step 3"):
+            gpc.train(config(), tmp_path)
+    gpc.train(config(), tmp_path)
+    assert_same_run(tmp_path, whole)
+
+
 # In processes of their own
+
+
+def test_a_warning_of_a_script_is_one_plain_line():
+    script = "import warnings\nfrom gated_pixelcnn import errors\n"
+    script += "errors.run(lambda argv: warnings.warn('a\\nb'), load_tensorflow=False)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "warning: a b\n")
 
 
 def test_the_script_exits_with_0_after_sigterm_and_130_after_ctrl_c(tmp_path):

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from gated_pixelcnn import data, evaluation
 from gated_pixelcnn.building import build_model
+from gated_pixelcnn.data.split import input_error
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training.checkpoints import Checkpoints
 from gated_pixelcnn.training.config import TrainConfig
@@ -67,6 +68,8 @@ def train(config, workdir, strategy=None):
       KeyboardInterrupt: Ctrl-C; raised after saving.
     """
     settings = TrainConfig(**config.train)
+    if not 0 <= config.seed < 2**32:
+        raise UserError(f"seed must be between 0 and 2**32 - 1, but is {config.seed}")
     if config.model.condition not in (None, "label"):
         raise UserError(
             f"model.condition={config.model.condition} cannot be trained from a data set, which "
@@ -83,10 +86,11 @@ def train(config, workdir, strategy=None):
     )
     with RunDirectory(workdir) as run:
         checkpoints = Checkpoints(run.checkpoints, settings.keep)
-        if checkpoints.steps():
+        if checkpoints.steps() or (checkpoints.any() and run.config.exists()):
             _refuse_differences(run, description)
         checkpoints.remove_unfinished()
         loop = _Loop(config, settings, dataset, state, run, checkpoints)
+        loop.progress.say(f"{run.path}: {model.count_params():,} parameters")
         loop.restore()
         run.write_config(description)
         return loop.run()
@@ -125,12 +129,13 @@ class _Loop:
         }
 
     def restore(self):
-        """Goes back to the latest checkpoint, if there is one."""
+        """Goes back to the latest checkpoint, if there is one; else makes sure of a fresh start."""
         found = self.checkpoints.latest(set_aside=True)
         if found is None:
+            self.checkpoints.remove_best()
             return
-        arrays, self.history = found
-        self.state.restore(arrays, self.checkpoints.directory)
+        arrays, self.history, path = found
+        self.state.restore(arrays, path)
         self.progress.say(f"resuming at step {self.state.step}")
 
     def run(self):
@@ -151,7 +156,11 @@ class _Loop:
             self._do_what_is_due()
             while not self._finished():
                 try:
-                    loss_and_norm = state.make_step(next(batches))
+                    batch = next(batches)
+                except tf.errors.OpError as error:
+                    raise self._unreadable(input_error(error)) from error
+                try:
+                    loss_and_norm = state.make_step(batch)
                 except Diverged as error:
                     raise self._explained(f"{error}; the step was not made") from error
                 self.history["window"].append(loss_and_norm)
@@ -198,6 +207,13 @@ class _Loop:
             return batches
 
         return iter(self.state.strategy.distribute_datasets_from_function(batches_of_worker))
+
+    def _unreadable(self, error):
+        """Saves the steps made; returns the error that ends a run whose images cannot be read."""
+        self._save()
+        step = self.state.step
+        saved = f"saved at step {step}" if step else "no step was made"
+        return UserError(f"{error}; {saved}: the same command goes on from there")
 
     def _finished(self):
         """Why to stop now: "SIGINT", "SIGTERM", "steps", "minutes"; or None."""
@@ -259,7 +275,7 @@ class _Loop:
         if self.dataset.validation is None:
             return
         settings, step, history = self.settings, self.state.step, self.history
-        result = None
+        result = unreadable = None
         with self.state.averaged_weights():
             with self.stop.cut_short():
                 try:
@@ -271,17 +287,22 @@ class _Loop:
                     )
                 except FloatingPointError as error:
                     raise self._explained(f"validation after step {step}: {error}") from error
-            if result is None:
-                return
-            bits = float(result["bits_per_dim"])
-            history.update(evaluated=step, bits_per_dim=bits)
-            best = history["best_bits_per_dim"]
-            is_best = best is None or bits < best
-            if is_best:
-                history.update(best_bits_per_dim=bits, best_step=step)
-                self.checkpoints.save_best(
-                    self.state.model_arrays(), {"step": step, "bits_per_dim": bits}
-                )
+                except UserError as error:
+                    unreadable = error  # saved below, with the weights that are not averaged
+            if result is not None:
+                bits = float(result["bits_per_dim"])
+                best = history["best_bits_per_dim"]
+                is_best = best is None or bits < best
+                history.update(evaluated=step, bits_per_dim=bits)
+                if is_best:
+                    history.update(best_bits_per_dim=bits, best_step=step)
+                    self.checkpoints.save_best(
+                        self.state.model_arrays(), {"step": step, "bits_per_dim": bits}
+                    )
+        if unreadable is not None:
+            raise self._unreadable(unreadable) from unreadable
+        if result is None:
+            return
         self.monitor.scalars(step, {"validation/bits_per_dim": bits})
         mark = "  (best)" if is_best else ""
         took = duration(self.seconds())
@@ -325,7 +346,10 @@ class _Loop:
         """The error that ends a run which diverged."""
         steps = self.checkpoints.steps()
         kept = f"the checkpoint of step {steps[-1]} is kept" if steps else "there is no checkpoint"
+        lower = "train.learning_rate"
+        if self.settings.clip_norm > 0:
+            lower += " or train.clip_norm"
         return Diverged(
-            f"{what}; {kept} in {self.run_directory.path}; lower "
-            "train.learning_rate or train.clip_norm, or lengthen train.warmup_steps"
+            f"{what}; {kept} in {self.run_directory.path}; lower {lower}, or lengthen "
+            "train.warmup_steps"
         )

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from gated_pixelcnn import images
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.training.checkpoints import what_is_left
 
 
 class Monitor:
@@ -28,25 +29,30 @@ class Monitor:
         """
         self._levels = levels
         self._samples = run.samples
-        with _clear_errors(run.path):
+        self._run = run
+        with _clear_errors(run):
             _truncate(run.metrics, step)
             self._metrics = open(run.metrics, "a")  # noqa: SIM115 (closed by __exit__)
             self._tensorboard = tf.summary.create_file_writer(str(run.tensorboard))
-        self._path = run.path
 
     def __enter__(self):
         """Nothing more to open."""
         return self
 
     def __exit__(self, *exception):
-        """Closes the files."""
-        self._metrics.close()
-        self._tensorboard.close()
+        """Closes the files; an error of this does not hide the one that ends the run."""
+        try:
+            with _clear_errors(self._run), contextlib.ExitStack() as files:
+                files.callback(self._tensorboard.close)
+                files.callback(self._metrics.close)
+        except UserError:
+            if exception[0] is None:
+                raise
 
     def config(self, config):
         """Shows the configuration as text."""
         lines = "\n".join("    " + line for line in str(config).splitlines())
-        with self._tensorboard.as_default(step=0):
+        with _clear_errors(self._run), self._tensorboard.as_default(step=0):
             tf.summary.text("config", lines)
 
     def scalars(self, step, values):
@@ -58,7 +64,7 @@ class Monitor:
             file) and numbers.
         """
         line = {"step": step} | {name.replace("/", "_"): value for name, value in values.items()}
-        with _clear_errors(self._path):
+        with _clear_errors(self._run):
             self._metrics.write(json.dumps(line) + "\n")
             self._metrics.flush()
             with self._tensorboard.as_default(step=step):
@@ -69,7 +75,7 @@ class Monitor:
     def samples(self, step, batch):
         """Shows images, uint8 [N, H, W, C], as a grid: TensorBoard and samples/step-*.png."""
         grid = images.grid(np.asarray(batch), self._levels)
-        with _clear_errors(self._path):
+        with _clear_errors(self._run):
             self._samples.mkdir(exist_ok=True)
             images.save_png(self._samples / f"step-{step:09d}.png", grid)
             with self._tensorboard.as_default(step=step):
@@ -78,14 +84,14 @@ class Monitor:
 
 
 @contextlib.contextmanager
-def _clear_errors(path):
+def _clear_errors(run):
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"cannot write to the work directory {path} ({reason}); the checkpoints are still "
-            "there: make room and start the same command again"
+            f"cannot write to the work directory {run.path} ({reason}); "
+            f"{what_is_left(run.checkpoints)}: make room and start the same command again"
         ) from error
 
 
@@ -101,5 +107,10 @@ def _truncate(path, step):
         except (ValueError, KeyError, TypeError):
             continue
     temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept))
-    os.replace(temporary, path)
+    try:
+        temporary.write_text("".join(kept))
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise

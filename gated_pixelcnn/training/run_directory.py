@@ -1,17 +1,19 @@
 """The run directory (`--workdir`): what it holds, who may write to it, and its config.json."""
 
+import contextlib
 import fcntl
 import json
 import os
 from pathlib import Path
 
-import ml_collections
-
-from gated_pixelcnn.configs import flat
+from gated_pixelcnn.configs import complete, flat
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training.config import CHANGEABLE
 
 FORMAT = 1
+# Of every section one key: a configuration without it is not one of ours. Others that are missing
+# are later than the run, and have their defaults.
+_NEEDED = ("seed", "data.source", "model.family", "train.steps")
 _FREE = {f"train.{name}" for name in CHANGEABLE} | {"description", "expected"}
 
 
@@ -68,7 +70,12 @@ class RunDirectory:
             temporary.write_text(json.dumps(record, indent=2) + "\n")
             os.replace(temporary, self.config)
         except OSError as error:
-            raise UserError(f"cannot write {self.config} ({error.strerror})") from error
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise UserError(
+                f"cannot write {self.config} ({error.strerror}); make room and start the same "
+                "command again"
+            ) from error
 
     def read_config(self):
         """Reads config.json.
@@ -83,17 +90,30 @@ class RunDirectory:
             )
         try:
             record = json.loads(self.config.read_text())
-            if record["format"] != FORMAT:
-                raise UserError(
-                    f"{self.config} has format {record['format']}; this version reads {FORMAT}"
-                )
-            record["config"] = ml_collections.ConfigDict(record["config"])
-            record["image_shape"] = tuple(record["image_shape"])
-        except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, UserError):
-                raise
+            if (found := record["format"]) == FORMAT:
+                return _checked(record)
+        except KeyError as error:
+            raise UserError(
+                f"{self.config} is damaged ({error.args[0]} is missing); restore or retrain"
+            ) from error
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"{self.config} is damaged ({error}); restore or retrain") from error
-        return record
+        raise UserError(f"{self.config} has format {found}; this version reads {FORMAT}")
+
+
+def _checked(record):
+    """The record of a run as it was before JSON; raises KeyError, TypeError or ValueError."""
+    keys = flat(record["config"])
+    for key in _NEEDED:
+        keys[key]
+    sizes = (*record["image_shape"], record["levels"], record["condition_size"])
+    if len(sizes) != 5 or not all(type(size) is int and size >= 0 for size in sizes):
+        raise ValueError("image_shape, levels and condition_size are not those of images")
+    return record | {
+        "config": complete(record["config"]),
+        "image_shape": tuple(record["image_shape"]),
+        "class_names": list(record["class_names"]),
+    }
 
 
 def record(config, image_shape, levels, condition_size, class_names=()):
