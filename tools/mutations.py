@@ -1,9 +1,11 @@
-"""Breaks one mask, shift or condition at a time and runs the conformance suite on the broken code.
+"""Breaks one thing at a time and runs the tests that must notice it on the broken code.
 
     python tools/mutations.py [name ...]
 
-Every mutation must make the suite fail; one that survives is a hole in the suite. Each runs on a
-copy of the package in a temporary folder. Prints a row per mutation and survivors/tried.
+Masks, shifts, conditions and caches must make the conformance suite fail. What changes likelihoods
+without breaking a contract (a missing residual, say) must fail against the loops of
+test_reference.py or in test_model.py. One that survives is a hole in the tests. Each runs on a copy
+of the package in a temporary folder. Prints a row per mutation and survivors/tried.
 """
 
 import os
@@ -22,6 +24,18 @@ CONDITION = "layers/condition.py"
 MODEL = "models/gated_pixelcnn.py"
 BASE = "models/base.py"
 SAMPLING = "sampling.py"
+
+CONFORMANCE = ("tests/test_conformance.py",)
+EQUATIONS = ("tests/test_reference.py", "tests/test_model.py")
+# These keep every contract; only the equations tell them apart.
+NOT_CONTRACTS = {
+    "residual missing",
+    "residual doubled",
+    "link after the vertical gate",
+    "tanh and sigmoid exchanged",
+    "temperature ignored",
+    "NaN hidden by a fused ReLU",
+}
 
 # Name → (file, what stands there, what is put in its place).
 MUTATIONS = {
@@ -116,6 +130,11 @@ MUTATIONS = {
         "return model.scale(tf.stack(fresh, axis=-1)) * 0.99",
     ),
     "temperature ignored": (SAMPLING, "values, noise, temperature)", "values, noise, 1.0)"),
+    "NaN hidden by a fused ReLU": (
+        BLOCK,
+        "return tf.maximum(x, tf.zeros((), x.dtype))",
+        "return tf.nn.relu(x)",
+    ),
     "known values drawn all the same": (
         SAMPLING,
         'tf.where(here["known"][:, colour], here["given"][:, colour], drawn)',
@@ -131,8 +150,8 @@ MUTATIONS = {
 }
 
 
-def survives(path, old, new):
-    """Whether the suite passes although the code is broken."""
+def survives(path, old, new, suite):
+    """Whether the suite passes although the code is broken, and what it printed last."""
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder)
         for part in ("gated_pixelcnn", "tests"):
@@ -144,7 +163,7 @@ def survives(path, old, new):
             sys.exit(f"{path} has no {old!r} any more: mend this list")
         source.write_text(text.replace(old, new))
         command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider"]
-        command += ["tests/test_conformance.py"]
+        command += suite
         environment = {**os.environ, "PYTHONPATH": folder, "TF_CPP_MIN_LOG_LEVEL": "3"}
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -158,7 +177,8 @@ def main():
     names = sys.argv[1:] or list(MUTATIONS)
     survivors = []
     for name in names:
-        survived, by = survives(*MUTATIONS[name])
+        suite = EQUATIONS if name in NOT_CONTRACTS else CONFORMANCE
+        survived, by = survives(*MUTATIONS[name], suite)
         survivors += [name] * survived
         print(f"{'SURVIVED' if survived else 'caught  '}  {name}: {by}", flush=True)
     print(f"survived {len(survivors)} / tried {len(names)}")
