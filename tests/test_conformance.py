@@ -292,12 +292,20 @@ def test_the_condition_changes_the_distribution_of_every_value(case):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_logits_are_not_linear_in_the_class_number(family):
-    model = build((family, "gray", "label"), dtype="float64")
-    parameters = model(np.repeat(images_of(model, 1), 3, axis=0), np.arange(3)).numpy()
-    bend = parameters[0] - 2 * parameters[1] + parameters[2]
-    # Smooth activations bend a straight line a little; one-hot classes are unrelated.
-    assert np.abs(bend).max() > 0.3 * np.abs(parameters[2] - parameters[0]).max()
+@pytest.mark.parametrize("condition", ["label", "label-map"])
+def test_each_class_has_weights_of_its_own(family, condition):
+    """A label is never a number: images of class 4 tell nothing of other classes' weights."""
+    classes = 7  # a size that nothing else has
+    model = build((family, "gray", condition), condition_size=classes)
+    with tf.GradientTape() as tape:
+        images = images_of(model, 3)
+        loss = tf.reduce_mean(model.loss_bits_per_dim(images, np.array([4] * 3), training=True))
+    weights = [weight for weight in model.trainable_variables if classes in weight.shape]
+    assert weights
+    for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+        rows = np.moveaxis(gradient.numpy(), tuple(weight.shape).index(classes), 0)
+        touched = np.abs(rows).reshape(classes, -1).max(axis=1) > 0
+        assert np.flatnonzero(touched).tolist() == [4], weight.path
 
 
 @pytest.mark.parametrize("family", FAMILIES)
