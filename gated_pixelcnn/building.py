@@ -7,7 +7,7 @@ from gated_pixelcnn.training.checkpoints import Checkpoints, assign
 from gated_pixelcnn.training.run_directory import RunDirectory
 
 
-def build_model(config, image_shape=None, levels=None, condition_size=None):
+def build_model(config, image_shape=None, levels=None, condition_size=None, dtype="float32"):
     """Builds the model of a configuration, freshly initialised.
 
     What is not given is looked up in the data set of the configuration.
@@ -18,6 +18,7 @@ def build_model(config, image_shape=None, levels=None, condition_size=None):
       levels: Number of values of a colour.
       condition_size: Number of classes, length of the vector or number of maps, for a model with
         a condition.
+      dtype: Keras' dtype policy: float32, mixed_bfloat16 or mixed_float16.
 
     Returns:
       The model, built.
@@ -49,6 +50,7 @@ def build_model(config, image_shape=None, levels=None, condition_size=None):
             image_shape=tuple(image_shape),
             levels=levels,
             condition_size=(condition_size or 0) if kind else 0,
+            dtype=dtype,
             **arguments,
         )
         model.build()

@@ -17,7 +17,13 @@ class UserError(ValueError):
     """A user's mistake: a flag, a file, an image, a label, a configuration, a checkpoint.
 
     Its message is one clear sentence: what was wrong, what was found, what to do.
+
+    Attributes:
+      leave_at_once: Whether a script ends without TensorFlow's farewell, which can take a minute
+        if other workers are gone.
     """
+
+    leave_at_once = False
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
@@ -104,7 +110,10 @@ def run(main: Callable[[list[str]], int | None], load_tensorflow: bool = True) -
     try:
         app.run(main_after_import)
     except UserError as error:
-        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        print("error:", " ".join(str(error).splitlines()), file=sys.stderr, flush=True)
+        if error.leave_at_once:
+            sys.stdout.flush()
+            os._exit(1)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -72,7 +72,7 @@ def evaluate(model, images, condition=None, batch_size=64):
     return _evaluate_batches(model, batches, batch_size)
 
 
-def score(model, split, batch_size=64, num_images=None, label_map=None):
+def score(model, split, batch_size=64, num_images=None, label_map=None, value_log_prob=None):
     """Evaluates a model on a data split, as `evaluate` does; its labels are the condition.
 
     Args:
@@ -81,6 +81,8 @@ def score(model, split, batch_size=64, num_images=None, label_map=None):
       batch_size: number of images in one forward pass, at least 1.
       num_images: evaluate the first images only; None for all.
       label_map: the model's label for each label of the split, a list; None if they are the same.
+      value_log_prob: what computes the nats of a batch, see `DensityModel.value_log_prob`, which
+        it is by default.
 
     Returns:
       The dict of `evaluate`.
@@ -111,7 +113,7 @@ def score(model, split, batch_size=64, num_images=None, label_map=None):
         (images, condition(labels))
         for images, labels in split_batches(split, batch_size, num_images)
     )
-    return _evaluate_batches(model, batches, batch_size)
+    return _evaluate_batches(model, batches, batch_size, value_log_prob)
 
 
 def split_batches(split, batch_size, num_images=None):
@@ -154,13 +156,14 @@ def _check_batch_size(batch_size):
         raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
 
 
-def _evaluate_batches(model, batches, batch_size):
+def _evaluate_batches(model, batches, batch_size, value_log_prob=None):
     """`evaluate` of pairs of images and condition; only the last may be a partial batch."""
+    value_log_prob = value_log_prob or model.value_log_prob
     log_probs = []  # One array [n, C] per batch: nats of every image's colours.
     num_images = warm_images = 0
     start = warm = time.perf_counter()
     for images, condition in batches:
-        nats = _channel_log_probs(model, images, condition, batch_size)
+        nats = _channel_log_probs(value_log_prob, images, condition, batch_size)
         wrong = np.flatnonzero(~np.isfinite(nats.sum(axis=1)))
         if wrong.size:
             raise FloatingPointError(
@@ -195,14 +198,14 @@ def _evaluate_batches(model, batches, batch_size):
     }
 
 
-def _channel_log_probs(model, images, condition, batch_size):
+def _channel_log_probs(value_log_prob, images, condition, batch_size):
     """Nats of every image's colours, float64 [n, C].
 
     A partial batch is filled up with copies of its first image, so that no graph is traced again
     for it, and the copies are dropped.
     """
     size = len(images)
-    values = model.value_log_prob(
+    values = value_log_prob(
         _filled_up(images, batch_size),
         None if condition is None else _filled_up(condition, batch_size),
     )

@@ -184,9 +184,16 @@ def test_the_work_directory_is_named_after_the_preset_unless_given(monkeypatch, 
         (tmp_path / "mine.py").write_text("get_config = dict\n")
         used = []
         monkeypatch.setattr(
-            loop, "train", lambda config, path, used=used: used.append(path) or result
+            loop, "train", lambda config, path, *_, used=used: used.append(path) or result
         )
-        values = types.SimpleNamespace(config=name, workdir=given, list_presets=False)
+        values = types.SimpleNamespace(
+            config=name,
+            workdir=given,
+            list_presets=False,
+            strategy="auto",
+            cpu_devices=None,
+            allow_changes=False,
+        )
         monkeypatch.setattr(script, "FLAGS", values)
         monkeypatch.setattr(sys, "argv", ["train.py"])
         assert script.main(["train.py"]) == 0

@@ -172,7 +172,7 @@ def test_load_gives_the_averaged_weights_of_the_best_validation(whole):
 def test_the_best_model_is_kept_when_the_validation_gets_worse(tmp_path, monkeypatch):
     seen = []
 
-    def score(model, *_):
+    def score(model, *_, **__):
         seen.append([np.array(weight) for weight in model.trainable_weights])
         return {"bits_per_dim": 1.0 + len(seen)}
 
@@ -262,9 +262,9 @@ def test_a_signal_during_the_validation_ends_it_and_the_validation_is_made_up_fo
 ):
     score = evaluation.score
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         signal.raise_signal(signal.SIGTERM)
-        return score(*arguments)
+        return score(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(evaluation, "score", interrupted)
@@ -534,7 +534,7 @@ def test_images_that_cannot_be_read_end_a_run_with_its_steps_saved(tmp_path, who
         yield next(source)
         raise tf.errors.UnknownError(None, None, "UserError: image file 7.png cannot be read")
 
-    def unreadable(*_):
+    def unreadable(*_, **__):
         raise UserError("image file 8.png cannot be read")
 
     with monkeypatch.context() as patch:

@@ -32,6 +32,24 @@ def define_flags(argv):
         None,
         "Directory of the run; an existing run is resumed. By default runs/<name of the preset>.",
     )
+    flags.DEFINE_string(
+        "strategy",
+        "auto",
+        "Where to train: one_device; mirrored (all GPUs of this machine); multi_worker (all "
+        "machines of TF_CONFIG or SLURM); auto: what of these the machine and TF_CONFIG suggest.",
+    )
+    flags.DEFINE_integer(
+        "cpu_devices",
+        None,
+        "Cuts the CPU into so many devices, to try --strategy=mirrored without GPUs.",
+        lower_bound=1,
+    )
+    flags.DEFINE_bool(
+        "allow_changes",
+        False,
+        "Go on with a run though its learning rate, schedule or clipping is now another: for one "
+        "that diverged.",
+    )
     flags.DEFINE_bool("list_presets", False, "Print the presets and exit.")
     for key in _override_keys(argv):
         flags.DEFINE_string(f"config.{key}", None, "A change of the configuration.")
@@ -44,7 +62,7 @@ def _override_keys(argv):
 def main(argv):
     """Prints the presets or trains; returns the exit code."""
     from gated_pixelcnn import configs
-    from gated_pixelcnn.training import loop
+    from gated_pixelcnn.training import loop, strategies
 
     if len(argv) > 1:
         raise UserError(f"unexpected argument {argv[1]!r}; flags start with --")
@@ -56,7 +74,9 @@ def main(argv):
     if FLAGS.workdir == "":
         raise UserError("--workdir is empty: give the directory of the run, such as runs/a")
     workdir = FLAGS.workdir or str(Path("runs") / Path(FLAGS.config).stem)
-    result = loop.train(config, workdir)
+    if FLAGS.cpu_devices:
+        strategies.divide_cpu(FLAGS.cpu_devices)
+    result = loop.train(config, workdir, FLAGS.strategy, FLAGS.allow_changes)
     print(summary(result, workdir))
     return 0
 

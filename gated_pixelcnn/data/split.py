@@ -93,7 +93,9 @@ class Split(abc.ABC):
             examples = tf.data.Dataset.zip(steps, examples).map(
                 flip, num_parallel_calls=tf.data.AUTOTUNE
             )
-        return _finished(examples)
+        # Known to have no end: tf.distribute would ask all workers for it before every step.
+        endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        return _finished(examples.apply(endless))
 
     def eval_batches(self, batch_size: int) -> tf.data.Dataset:
         """Returns all the images once and in order; the last batch may be smaller.

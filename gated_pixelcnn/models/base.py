@@ -33,9 +33,11 @@ class DensityModel(keras.Model):
       condition_kind: None, "label", "vector" or "spatial".
       condition_size: number of classes, length of the vector or number of maps.
       is_lower_bound: whether `log_prob` is a lower bound and not exact.
+      remat: whether the backward pass computes the inside of blocks again, see `rematerialised`.
     """
 
     is_lower_bound = False
+    remat = False
 
     def __init__(
         self,
@@ -157,6 +159,34 @@ class DensityModel(keras.Model):
         return self.likelihood.parameters(
             self.parameter_map(self.scale(images), condition, training=training)
         )
+
+    def rematerialised(self, block):
+        """A block as a family's `parameter_map` should call it.
+
+        Args:
+          block: a layer from tensors, or None in the place of some, to a tuple of the same kind.
+
+        Returns:
+          The block; if `remat`, one of which only inputs and outputs are kept for the backward
+          pass. That computes the inside again, one block at a time (gradient checkpointing).
+        """
+        if not self.remat:
+            return block
+
+        def call(*inputs):
+            present = []  # which of the outputs are not None: TensorFlow wants tensors only
+
+            @tf.recompute_grad
+            def run(*tensors):
+                tensors = iter(tensors)
+                outputs = block(*(x if x is None else next(tensors) for x in inputs))
+                present[:] = [y is not None for y in outputs]
+                return [y for y in outputs if y is not None]
+
+            tensors = iter(run(*(x for x in inputs if x is not None)))
+            return tuple(next(tensors) if there else None for there in present)
+
+        return call
 
     def value_log_prob(self, images, condition=None):
         """Log-probability of every value given those before it.

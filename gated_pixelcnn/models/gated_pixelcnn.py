@@ -107,6 +107,7 @@ class GatedPixelCNN(DensityModel):
         vertical = horizontal = x
         gates = []
         for block in self.blocks:
+            block = self.rematerialised(block)
             vertical, horizontal, gated = block(vertical, horizontal, condition)
             gates.append(gated)
         return self.head(horizontal if self.skips is None else self.skips(gates))

@@ -6,9 +6,12 @@ from gated_pixelcnn.errors import UserError, nearest
 
 OPTIMIZERS = ("adam", "adamax", "rmsprop")
 SCHEDULES = ("constant", "linear", "cosine", "exponential")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+JIT = ("auto", "on", "off")
 
-# What may differ when a run is resumed: how long it goes on and what it reports. (`linear` and
-# `cosine` end at `steps`, so another `steps` also means another curve from there on.)
+# What may differ when a run is resumed: how long it goes on, what it reports, and how the same step
+# is computed. (`linear` and `cosine` end at `steps`, so another `steps` also means another curve
+# from there on.)
 CHANGEABLE = (
     "steps",
     "minutes",
@@ -18,6 +21,18 @@ CHANGEABLE = (
     "keep",
     "sample_every",
     "samples",
+    "accumulation",
+    "remat",
+    "jit",
+)
+# What may differ if the user says so (train.py --allow_changes), for a run that diverged.
+CHANGEABLE_ON_REQUEST = (
+    "learning_rate",
+    "warmup_steps",
+    "schedule",
+    "final_fraction",
+    "decay",
+    "clip_norm",
 )
 
 
@@ -56,6 +71,16 @@ class TrainConfig:
       keep: Number of checkpoints that are kept, the latest ones.
       sample_every: Steps between two grids of samples; at the end as for eval_every.
       samples: Number of images in a grid; 0: no grids.
+      accumulation: Gradient accumulation: each replica cuts its share of a batch into so many
+        parts and takes them one after the other, for memory; the update is that of the batch.
+      remat: Rematerialisation: the backward pass computes the inside of every block again instead
+        of keeping it, for memory, at the price of about one more forward pass.
+      precision: float32; mixed_bfloat16 or mixed_float16: the network computes in that type, from
+        weights and to log-probabilities in float32. mixed_float16 scales the loss, and a step
+        whose gradient overflows counts but changes no weight.
+      jit: Whether XLA compiles the forward and backward pass: auto (on a GPU), on or off.
+      deterministic: Whether TensorFlow must use operations that give the same bits every time.
+        A CPU does without; a GPU is slower with them.
     """
 
     steps: int = 100_000
@@ -82,15 +107,28 @@ class TrainConfig:
     keep: int = 3
     sample_every: int = 5000
     samples: int = 16
+    accumulation: int = 1
+    remat: bool = False
+    precision: str = "float32"
+    jit: str = "auto"
+    deterministic: bool = False
 
     def __post_init__(self):
         """Checks the range of every field; raises UserError."""
-        for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        choices_of = {
+            "optimizer": OPTIMIZERS,
+            "schedule": SCHEDULES,
+            "precision": PRECISIONS,
+            "jit": JIT,
+        }
+        for name, choices in choices_of.items():
             value = getattr(self, name)
             if value not in choices:
                 raise UserError(f"train.{name} is {value!r}{nearest(value, choices)}")
         self._require(
-            lambda x: x >= 1, "at least 1", "steps", "batch_size", "log_every", "save_every", "keep"
+            lambda x: x >= 1,
+            "at least 1",
+            *("steps", "batch_size", "log_every", "save_every", "keep", "accumulation"),
         )
         self._require(lambda x: x > 0, "above 0", "learning_rate", "epsilon")
         self._require(
@@ -106,6 +144,11 @@ class TrainConfig:
         )
         self._require(lambda x: 0 <= x <= 1, "between 0 and 1", "final_fraction")
         self._require(lambda x: 0 < x <= 1, "above 0 and at most 1", "decay")
+        if self.jit == "on" and self.deterministic:
+            raise UserError(
+                "train.jit=on and train.deterministic=true exclude each other: TensorFlow would "
+                "turn XLA off without a word; choose one"
+            )
 
     def _require(self, allowed, what, *names):
         for name in names:

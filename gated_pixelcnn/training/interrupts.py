@@ -49,11 +49,16 @@ class StopRequests:
             raise Stopped
 
     @contextlib.contextmanager
-    def cut_short(self):
-        """In this context a signal also ends the body at once: for evaluation and sampling."""
+    def cut_short(self, at_once=True):
+        """A context that Stopped ends without further effect: for evaluation and sampling.
+
+        Args:
+          at_once: Whether a signal raises it, wherever the body may be. (Not where other workers
+            would wait for this one.)
+        """
         try:
             try:
-                self._raise = True
+                self._raise = at_once
                 yield
             finally:
                 self._raise = False

@@ -4,7 +4,9 @@ The batch of a step, its dropout and its learning rate are functions of (seed, s
 that is stopped at any moment and started again goes on exactly as if it had not been stopped.
 """
 
+import contextlib
 import dataclasses
+import json
 import math
 import signal
 import time
@@ -15,15 +17,18 @@ import tensorflow as tf
 
 from gated_pixelcnn import data, evaluation
 from gated_pixelcnn.building import build_model
+from gated_pixelcnn.configs import flat
 from gated_pixelcnn.data.split import input_error
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training.checkpoints import Checkpoints
-from gated_pixelcnn.training.config import TrainConfig
-from gated_pixelcnn.training.interrupts import StopRequests
+from gated_pixelcnn.training.config import CHANGEABLE_ON_REQUEST, TrainConfig
+from gated_pixelcnn.training.interrupts import Stopped, StopRequests
 from gated_pixelcnn.training.monitoring import Monitor
 from gated_pixelcnn.training.progress import Progress, duration
 from gated_pixelcnn.training.run_directory import RunDirectory, differences, record
 from gated_pixelcnn.training.state import Diverged, TrainState
+from gated_pixelcnn.training.strategies import make_strategy
+from gated_pixelcnn.training.workers import LOST, Workers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,16 +52,19 @@ class TrainResult:
     seconds: float
 
 
-def train(config, workdir, strategy=None):
+def train(config, workdir, strategy=None, allow_changes=False):
     """Trains a model, or goes on with a run that was stopped.
 
     Ctrl-C and SIGTERM save a checkpoint and end the training.
 
     Args:
       config: ConfigDict of get_config.
-      workdir: Work directory of the run (see RunDirectory); made if it is not there.
-      strategy: tf.distribute.Strategy; by default the one in whose scope this is called, else one
-        device.
+      workdir: Work directory of the run (see RunDirectory); made if it is not there. Of several
+        workers only the chief uses it.
+      strategy: tf.distribute.Strategy, or the name of one (see make_strategy); by default the one
+        in whose scope this is called, else one device.
+      allow_changes: Whether a run that is resumed may have another learning rate, schedule or
+        clipping than before (config.CHANGEABLE_ON_REQUEST).
 
     Returns:
       TrainResult.
@@ -64,7 +72,8 @@ def train(config, workdir, strategy=None):
     Raises:
       UserError: a mistake in the configuration or the data; a work directory that cannot be
         written to, is in use, or holds a run of another configuration; a disk that is full; a loss
-        or gradient that is not finite. Checkpoints that were there before stay.
+        or gradient that is not finite; another worker that ended or has another configuration.
+        Checkpoints that were there before stay.
       KeyboardInterrupt: Ctrl-C; raised after saving.
     """
     settings = TrainConfig(**config.train)
@@ -75,44 +84,99 @@ def train(config, workdir, strategy=None):
             f"model.condition={config.model.condition} cannot be trained from a data set, which "
             "has labels at most; set model.condition=label or none"
         )
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    if isinstance(strategy, str):
+        strategy = make_strategy(strategy, Progress().say)
     strategy = strategy or tf.distribute.get_strategy()
-    dataset = data.load(data.DataConfig(**config.data))
-    with strategy.scope():
-        keras.utils.set_random_seed(config.seed)
-        model = build_model(config, dataset.image_shape, dataset.levels, dataset.num_classes)
-        state = TrainState(model, settings, config.seed, strategy)
-    description = record(
-        config, dataset.image_shape, dataset.levels, model.condition_size, dataset.class_names
-    )
-    with RunDirectory(workdir) as run:
-        checkpoints = Checkpoints(run.checkpoints, settings.keep)
-        if checkpoints.steps() or (checkpoints.any() and run.config.exists()):
-            _refuse_differences(run, description)
-        checkpoints.remove_unfinished()
-        loop = _Loop(config, settings, dataset, state, run, checkpoints)
-        loop.progress.say(f"{run.path}: {model.count_params():,} parameters")
+    workers = Workers(strategy)
+    with workers.lost_is_an_error(), contextlib.ExitStack() as stack:
+        _check_division(settings, strategy)
+        workers.must_agree("configurations", _comparable(config))
+        dataset = data.load(data.DataConfig(**config.data))
+        description = record(
+            config,
+            dataset.image_shape,
+            dataset.levels,
+            dataset.num_classes if config.model.condition == "label" else 0,
+            dataset.class_names,
+        )
+        workers.must_agree("data", _facts(dataset))
+        with strategy.scope():
+            keras.utils.set_random_seed(config.seed)
+            model = build_model(
+                config,
+                dataset.image_shape,
+                dataset.levels,
+                dataset.num_classes,
+                dtype=settings.precision,
+            )
+            state = TrainState(model, settings, config.seed, strategy)
+        run = checkpoints = None
+        if workers.is_chief:
+            run = stack.enter_context(RunDirectory(workdir))
+            checkpoints = Checkpoints(run.checkpoints, settings.keep)
+            if checkpoints.steps() or (checkpoints.any() and run.config.exists()):
+                _refuse_differences(run, description, allow_changes)
+            checkpoints.remove_unfinished()
+        loop = _Loop(config, settings, dataset, state, workers, run, checkpoints)
+        if workers.is_chief:
+            loop.progress.say(f"{run.path}: {model.count_params():,} parameters")
         loop.restore()
-        run.write_config(description)
+        if workers.is_chief:
+            run.write_config(description)
         return loop.run()
 
 
-def _refuse_differences(run, description):
-    different = differences(run.read_config(), description)
-    if different:
+def _check_division(settings, strategy):
+    """Whether the batch can be cut into equal parts."""
+    replicas, parts = strategy.num_replicas_in_sync, settings.accumulation
+    if settings.batch_size % (replicas * parts):
+        each = f" of {parts} parts (train.accumulation)" if parts > 1 else ""
         raise UserError(
-            f"the work directory {run.path} holds a run of another configuration "
-            f"({'; '.join(different)}); choose another --workdir or the run's own configuration"
+            f"train.batch_size={settings.batch_size}, the images of one step over all replicas, "
+            f"cannot be divided by {replicas} replicas{each}; choose a multiple of "
+            f"{replicas * parts}"
         )
 
 
-class _Loop:
-    """Steps, and what is due between them: reports, validation, samples, checkpoints."""
+def _comparable(config):
+    return {key: str(value) for key, value in flat(config.to_dict()).items()}
 
-    def __init__(self, config, settings, dataset, state, run, checkpoints):
+
+def _facts(dataset):
+    """What must be the same for all workers, by name."""
+    splits = {"training": dataset.train, "validation": dataset.validation}
+    facts = {f"{name} images": s.num_images for name, s in splits.items() if s is not None}
+    return {key: str(value) for key, value in (facts | vars(dataset.info)).items()}
+
+
+def _refuse_differences(run, description, allow_changes):
+    different = differences(run.read_config(), description, allow_changes)
+    if not different:
+        return
+    hint = ""
+    on_request = [f"train.{name}" for name in CHANGEABLE_ON_REQUEST]
+    if all(text.split(":")[0] in on_request for text in different):
+        hint = ", or give --allow_changes to go on with the new one"
+    raise UserError(
+        f"the work directory {run.path} holds a run of another configuration "
+        f"({'; '.join(different)}); choose another --workdir or the run's own configuration{hint}"
+    )
+
+
+class _Loop:
+    """Steps, and what is due between them: reports, validation, samples, checkpoints.
+
+    Every worker goes through the same steps; the chief alone writes and reports.
+    """
+
+    def __init__(self, config, settings, dataset, state, workers, run, checkpoints):
         self.config = config
         self.settings = settings
         self.dataset = dataset
         self.state = state
+        self.workers = workers
         self.run_directory = run
         self.checkpoints = checkpoints
         self.progress = Progress()
@@ -130,65 +194,79 @@ class _Loop:
 
     def restore(self):
         """Goes back to the latest checkpoint, if there is one; else makes sure of a fresh start."""
-        found = self.checkpoints.latest(set_aside=True)
-        if found is None:
-            self.checkpoints.remove_best()
-            return
-        arrays, self.history, path = found
-        self.state.restore(arrays, path)
-        self.progress.say(f"resuming at step {self.state.step}")
+        if self.workers.is_chief:
+            found = self.checkpoints.latest(set_aside=True)
+            if found is None:
+                self.checkpoints.remove_best()
+            else:
+                arrays, self.history, path = found
+                self.state.restore(arrays, path)
+                self.progress.say(f"resuming at step {self.state.step}")
+        if self.workers.count > 1:
+            self.history = json.loads(self.workers.texts(json.dumps(self.history))[0])
+            self.state.take_from_chief(self.workers)
 
     def run(self):
         """Trains to the end, or until something stops it."""
         state = self.state
         resumed_seconds, self.started = self.history["seconds"], time.monotonic()
         self.seconds = lambda: resumed_seconds + time.monotonic() - self.started
-        with (
-            Monitor(self.run_directory, state.step, self.dataset.levels) as self.monitor,
-            StopRequests() as self.stop,
-        ):
-            if state.step == 0:
-                self.monitor.config(self.config)
+        with contextlib.ExitStack() as stack:
+            if self.workers.is_chief:
+                self.monitor = stack.enter_context(
+                    Monitor(self.run_directory, state.step, self.dataset.levels)
+                )
+                if state.step == 0:
+                    self.monitor.config(self.config)
+            self.stop = stack.enter_context(StopRequests())
             self.first_step = state.step
             self.saved = state.step
-            batches = self._batches()
             self.clock = None
-            self._do_what_is_due()
-            while not self._finished():
-                try:
-                    batch = next(batches)
-                except tf.errors.OpError as error:
-                    raise self._unreadable(input_error(error)) from error
-                try:
-                    loss_and_norm = state.make_step(batch)
-                except Diverged as error:
-                    raise self._explained(f"{error}; the step was not made") from error
-                self.history["window"].append(loss_and_norm)
-                if self.clock is None:  # the first step traces the graph
-                    self._restart_clock()
-                self._do_what_is_due()
-            if self.stop.signal is None:
-                self._do_what_is_due(last=True)
-            self._save()
-        if self.stop.signal == signal.SIGINT:
-            self.progress.say(f"interrupted; saved at step {state.step}")
+            try:
+                stopped_by = self._steps()
+            except LOST:
+                # No step is half made: the weights change after all that comes from the others.
+                if self.workers.count > 1:
+                    self._save()
+                raise
+        if stopped_by == "SIGINT":
+            if self.workers.is_chief:
+                self.progress.say(f"interrupted; saved at step {state.step}")
             raise KeyboardInterrupt
         return TrainResult(
             state.step,
-            self._finished(),
+            stopped_by,
             *(self.history[k] for k in ("bits_per_dim", "best_bits_per_dim", "best_step")),
             self.seconds(),
         )
+
+    def _steps(self):
+        """Makes steps and what is due between them; returns why it stopped."""
+        batches = self._batches()
+        self._do_what_is_due()
+        while (stopped_by := self._finished()) is None:
+            try:
+                batch = next(batches)
+            except tf.errors.OpError as error:
+                raise self._unreadable(input_error(error)) from error
+            try:
+                loss_and_norm = self.state.make_step(batch)
+            except Diverged as error:
+                raise self._explained(f"{error}; the step was not made") from error
+            self.history["window"].append(loss_and_norm)
+            if self.clock is None:  # the first step traces the graph
+                self._restart_clock()
+            self._do_what_is_due()
+        if stopped_by in ("steps", "minutes"):
+            self._do_what_is_due(last=True)
+        self._save()
+        self.workers.wait()  # for the chief to have saved: who leaves first looks lost
+        return stopped_by
 
     def _batches(self):
         """Iterator over distributed batches from the next step on."""
         replicas = self.state.strategy.num_replicas_in_sync
         batch_size = self.settings.batch_size
-        if batch_size % replicas:
-            raise UserError(
-                f"train.batch_size={batch_size} cannot be divided by {replicas} replicas; choose a "
-                f"multiple of {replicas}"
-            )
         labelled = self.state.model.condition_kind == "label"
 
         def batches_of_worker(context):
@@ -216,14 +294,20 @@ class _Loop:
         return UserError(f"{error}; {saved}: the same command goes on from there")
 
     def _finished(self):
-        """Why to stop now: "SIGINT", "SIGTERM", "steps", "minutes"; or None."""
-        if self.stop.signal is not None:
-            return self.stop.signal.name
+        """Why to stop now: "SIGINT", "SIGTERM", "steps", "minutes"; or None. The same on all."""
+        interrupted, terminated, late = self._requests()
+        if interrupted or terminated:
+            return "SIGINT" if interrupted else "SIGTERM"
         if self.state.step >= self.settings.steps:
             return "steps"
-        if self.settings.minutes and self.seconds() >= 60 * self.settings.minutes:
-            return "minutes"
-        return None
+        return "minutes" if late else None
+
+    def _requests(self):
+        """Whether to stop because of SIGINT, SIGTERM or the time, all workers together."""
+        minutes = self.settings.minutes
+        late = bool(minutes) and self.workers.is_chief and self.seconds() >= 60 * minutes
+        came = self.stop.signal
+        return self.workers.any([came == signal.SIGINT, came == signal.SIGTERM, late])
 
     def _do_what_is_due(self, last=False):
         """Reports, evaluates, samples, saves, each if the step is a multiple of its interval.
@@ -237,28 +321,31 @@ class _Loop:
 
         if len(history["window"]) and (last or step % settings.log_every == 0):
             self._report()
-        if due(settings.eval_every, history["evaluated"]) and self.stop.signal is None:
+        if due(settings.eval_every, history["evaluated"]):
             self._evaluate()
-        if due(settings.sample_every, history["sampled"]) and self.stop.signal is None:
+        if due(settings.sample_every, history["sampled"]) and self.workers.is_chief:
             self._sample()
         if step % settings.save_every == 0 and step:
             self._save()
 
     def _report(self):
         window = np.asarray(self.history["window"], np.float64)  # waits for the device
-        loss, norm = (float(value) for value in window.mean(axis=0))
         self.history["window"] = []
-        speed = self.settings.batch_size * self._steps_per_second()
-        self.monitor.scalars(
-            self.state.step,
-            {
+        if self.workers.is_chief:
+            loss, norms = float(window[:, 0].mean()), window[:, 1]
+            finite = norms[np.isfinite(norms)]  # all, but for float16 gradients that overflowed
+            speed = self.settings.batch_size * self._steps_per_second()
+            values = {
                 "train/bits_per_dim": loss,
                 "train/learning_rate": self.state.learning_rate,
-                "train/gradient_norm": norm,
+                "train/gradient_norm": float(finite.mean()) if finite.size else None,
                 "train/images_per_second": speed,
-            },
-        )
-        self._show(loss, speed)
+                "train/loss_scale": self.state.loss_scale,
+            }
+            self.monitor.scalars(
+                self.state.step, {name: x for name, x in values.items() if x is not None}
+            )
+            self._show(loss, speed)
         self._restart_clock()
 
     def _show(self, loss, speed):
@@ -277,13 +364,14 @@ class _Loop:
         settings, step, history = self.settings, self.state.step, self.history
         result = unreadable = None
         with self.state.averaged_weights():
-            with self.stop.cut_short():
+            with self.stop.cut_short(at_once=self.workers.count == 1):
                 try:
                     result = evaluation.score(
                         self.state.model,
                         self.dataset.validation,
                         settings.eval_batch_size or settings.batch_size,
                         settings.eval_images or None,
+                        value_log_prob=self._value_log_prob,
                     )
                 except FloatingPointError as error:
                     raise self._explained(f"validation after step {step}: {error}") from error
@@ -296,6 +384,7 @@ class _Loop:
                 history.update(evaluated=step, bits_per_dim=bits)
                 if is_best:
                     history.update(best_bits_per_dim=bits, best_step=step)
+                if is_best and self.workers.is_chief:
                     self.checkpoints.save_best(
                         self.state.model_arrays(), {"step": step, "bits_per_dim": bits}
                     )
@@ -303,16 +392,24 @@ class _Loop:
             raise self._unreadable(unreadable) from unreadable
         if result is None:
             return
-        self.monitor.scalars(step, {"validation/bits_per_dim": bits})
-        mark = "  (best)" if is_best else ""
-        took = duration(self.seconds())
-        self.progress.say(f"step {step}, {took}: validation {bits:.4f} bits/dim{mark}")
+        if self.workers.is_chief:
+            self.monitor.scalars(step, {"validation/bits_per_dim": bits})
+            mark = "  (best)" if is_best else ""
+            took = duration(self.seconds())
+            self.progress.say(f"step {step}, {took}: validation {bits:.4f} bits/dim{mark}")
         self._restart_clock()
+
+    def _value_log_prob(self, images, condition):
+        """Of a batch of validation images, by all replicas, unless it is time to stop."""
+        interrupted, terminated, _ = self._requests()
+        if interrupted or terminated:
+            raise Stopped
+        return self.state.value_log_prob(images, condition)
 
     def _sample(self):
         """A grid of samples of the averaged weights, always with the same seed."""
         model, num = self.state.model, self.settings.samples
-        if not num or model.condition_kind not in (None, "label"):
+        if not num or self.stop.signal is not None or model.condition_kind not in (None, "label"):
             return
         labels = None
         if model.condition_kind == "label":
@@ -325,7 +422,7 @@ class _Loop:
 
     def _save(self):
         """Writes a checkpoint, unless this step has one."""
-        if self.state.step == self.saved:
+        if self.state.step == self.saved or not self.workers.is_chief:
             return
         self.history["seconds"] = self.seconds()
         self.history["window"] = np.asarray(self.history["window"], np.float64).tolist()
@@ -344,12 +441,16 @@ class _Loop:
 
     def _explained(self, what):
         """The error that ends a run which diverged."""
+        if not self.workers.is_chief:
+            return Diverged(what)
         steps = self.checkpoints.steps()
-        kept = f"the checkpoint of step {steps[-1]} is kept" if steps else "there is no checkpoint"
         lower = "train.learning_rate"
         if self.settings.clip_norm > 0:
             lower += " or train.clip_norm"
-        return Diverged(
-            f"{what}; {kept} in {self.run_directory.path}; lower {lower}, or lengthen "
-            "train.warmup_steps"
-        )
+        if steps:
+            kept = f"the checkpoint of step {steps[-1]} is kept"
+            hint = f"give --allow_changes and a lower {lower} to go on from there"
+        else:
+            kept = "there is no checkpoint"
+            hint = f"lower {lower}, or lengthen train.warmup_steps"
+        return Diverged(f"{what}; {kept} in {self.run_directory.path}; {hint}")

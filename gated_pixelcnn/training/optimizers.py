@@ -65,18 +65,43 @@ def make_schedule(train):
     )
 
 
+class _Reduced:
+    """For an optimizer whose gradients are the sums over all replicas already.
+
+    Keras would add them up once more: a second time over the wire, and n times too large.
+    """
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return grads_and_vars
+
+
+class Adam(_Reduced, keras.optimizers.Adam):
+    """keras.optimizers.Adam for reduced gradients."""
+
+
+class Adamax(_Reduced, keras.optimizers.Adamax):
+    """keras.optimizers.Adamax for reduced gradients."""
+
+
+class RMSprop(_Reduced, keras.optimizers.RMSprop):
+    """keras.optimizers.RMSprop for reduced gradients."""
+
+
 def make_optimizer(train):
     """Makes the Keras optimizer of a TrainConfig; its `iterations` are the step.
 
-    Clipping is not the optimizer's: under a strategy it would clip every replica by itself.
+    It takes gradients that are added up over all replicas. Clipping is not the optimizer's: under
+    a strategy it would clip every replica by itself.
     """
     schedule = make_schedule(train)
     if train.optimizer == "rmsprop":
-        return keras.optimizers.RMSprop(
-            schedule, rho=train.rho, momentum=train.momentum, epsilon=train.epsilon
-        )
-    kind = {"adam": keras.optimizers.Adam, "adamax": keras.optimizers.Adamax}[train.optimizer]
-    return kind(schedule, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=train.epsilon)
+        optimizer = RMSprop(schedule, rho=train.rho, momentum=train.momentum, epsilon=train.epsilon)
+    else:
+        kind = {"adam": Adam, "adamax": Adamax}[train.optimizer]
+        optimizer = kind(schedule, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=train.epsilon)
+    if train.precision == "mixed_float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
 
 
 def clip_scale(norm, clip_norm):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gated_pixelcnn.configs import complete, flat
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training.config import CHANGEABLE
+from gated_pixelcnn.training.config import CHANGEABLE, CHANGEABLE_ON_REQUEST
 
 FORMAT = 1
 # Of every section one key: a configuration without it is not one of ours. Others that are missing
@@ -136,12 +136,13 @@ def record(config, image_shape, levels, condition_size, class_names=()):
     }
 
 
-def differences(old, new):
+def differences(old, new, allow_changes=False):
     """Lists what would make a resumed run another one.
 
     Args:
       old: `record` of the run that is there.
       new: `record` of the run that is asked for.
+      allow_changes: Leaves out what may be changed on request.
 
     Returns:
       List of texts such as "model.features: 32 in the run, 64 now"; empty if none.
@@ -150,10 +151,11 @@ def differences(old, new):
     before = flat(old["config"]) | {part: list(flat_value(old[part])) for part in parts}
     now = flat(new["config"]) | {part: list(flat_value(new[part])) for part in parts}
     missing = "(not set)"
+    free = _FREE | ({f"train.{key}" for key in CHANGEABLE_ON_REQUEST} if allow_changes else set())
     return [
         f"{key}: {before.get(key, missing)} in the run, {now.get(key, missing)} now"
         for key in sorted(before.keys() | now.keys())
-        if key not in _FREE and before.get(key, missing) != now.get(key, missing)
+        if key not in free and before.get(key, missing) != now.get(key, missing)
     ]
 
 

@@ -1,6 +1,7 @@
 """One training step, and everything that it changes: weights, optimizer, averages, step."""
 
 import contextlib
+import functools
 
 import keras
 import numpy as np
@@ -42,6 +43,7 @@ class TrainState:
           strategy: tf.distribute.Strategy.
         """
         self.model = model
+        model.remat = train.remat
         self.strategy = strategy
         self.step = 0
         self.optimizer = make_optimizer(train)
@@ -51,9 +53,15 @@ class TrainState:
         self._weights = [variable.value for variable in model.trainable_variables]
         self.average = MovingAverage(self._weights, train.ema_decay) if train.ema_decay else None
         self._batch_size = train.batch_size
+        self._parts = train.accumulation
         self._clip_norm = train.clip_norm
         self._seed = seed
         self._dropout_states = [v for v in model.variables if v.name == "seed_generator_state"]
+        self._gradients = self._gradients_of_part
+        if train.jit == "on" or (train.jit == "auto" and tf.config.list_logical_devices("GPU")):
+            self._gradients = tf.function(
+                self._gradients_of_part, jit_compile=True, autograph=False
+            )
         self._run = tf.function(self._run_replicas, autograph=False)
 
     def make_step(self, batch):
@@ -64,7 +72,8 @@ class TrainState:
 
         Returns:
           (loss, norm): bits/dim, the mean over the whole batch, and the global norm of its
-          gradient before clipping. Tensors: the host does not wait for the device.
+          gradient before clipping. Tensors: the host does not wait for the device. In
+          mixed_float16 the norm is not finite if the gradient overflowed; no weight changed then.
 
         Raises:
           Diverged: the loss or the gradient is not finite; no variable was changed.
@@ -85,43 +94,88 @@ class TrainState:
         """The learning rate of the last step made; before the first one, that of the first."""
         return float(self._schedule(max(self.step - 1, 0)))
 
+    @property
+    def loss_scale(self):
+        """What the loss is multiplied by in mixed_float16; None in other precisions."""
+        scale = getattr(self.optimizer, "dynamic_scale", None)
+        return None if scale is None else float(np.asarray(scale))
+
     def _run_replicas(self, batch):
         results = self.strategy.run(self._replica_step, args=(batch,))
         return [self.strategy.experimental_local_results(result)[0] for result in results]
 
     def _replica_step(self, batch):
         """The step of one replica, on its part of the batch; the update is the same on all."""
-        images, condition = batch if len(batch) == 2 else (*batch, None)
-        step = self.optimizer.iterations.value.read_value()  # now: the optimizer adds one
+        iterations = self.optimizer.iterations.value
+        step = iterations.read_value()  # now: the optimizer adds one
         context = tf.distribute.get_replica_context()
-        with self._stateless_dropout(step, context), tf.GradientTape() as tape:
-            bits = self.model.loss_bits_per_dim(images, condition, training=True)
-            # The parts of all replicas add up to the mean over the whole batch.
-            loss = tf.reduce_sum(bits) / self._batch_size
-        gradients = tape.gradient(
-            loss, self._weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
+        scale = self._loss_scale()
+        gradients, loss = self._accumulated(batch, step, context, scale)
         *gradients, loss = context.all_reduce(tf.distribute.ReduceOp.SUM, [*gradients, loss])
-        norm = tf.linalg.global_norm(gradients)
-        finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+        norm = tf.linalg.global_norm(gradients) / scale
+        finite = tf.math.is_finite(loss) & (tf.math.is_finite(norm) | (scale > 1.0))
         with tf.control_dependencies([tf.debugging.Assert(finite, [_NOT_FINITE, loss, norm])]):
-            # The optimizer adds up the gradients of the replicas, which are the same already.
-            scale = clip_scale(norm, self._clip_norm) / context.num_replicas_in_sync
-            gradients = [gradient * scale for gradient in gradients]
+            factor = clip_scale(norm, self._clip_norm)
+            gradients = [gradient * factor for gradient in gradients]
             self.optimizer.apply(gradients, self.model.trainable_variables)
+            iterations.assign(step + 1)  # also after an overflow: the step is the place in the data
             if self.average is not None:
                 self.average.update(step)
         return loss, norm
 
-    def _stateless_dropout(self, step, context):
-        """Makes every random stream of the model a function of (seed, step, replica, stream)."""
+    def _loss_scale(self):
+        """Against the underflow of float16 gradients; the optimizer divides it out."""
+        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        return self.optimizer.scale_loss(1.0) if scaled else tf.constant(1.0)
+
+    def _accumulated(self, batch, step, context, scale):
+        """Gradients and loss of this replica's share of the batch, part after part."""
+        replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
+        stream = tf.cast(step, tf.int64) * context.num_replicas_in_sync + replica
+        if self._parts == 1:
+            return self._gradients(batch, stream, scale)
+        batch = [tf.reshape(x, (self._parts, -1, *x.shape[1:])) for x in batch]
+
+        def add(part, gradients, loss):
+            more, bits = self._gradients(
+                [x[part] for x in batch], stream * self._parts + tf.cast(part, tf.int64), scale
+            )
+            gradients = [a + b for a, b in zip(gradients, more, strict=True)]
+            return part + 1, gradients, loss + bits
+
+        zeros = [tf.zeros(weight.shape, weight.dtype) for weight in self._weights]
+        start = (tf.constant(0), zeros, tf.constant(0.0))
+        return tf.while_loop(lambda part, *_: part < self._parts, add, start)[1:]
+
+    def _gradients_of_part(self, batch, stream, scale):
+        """Forward and backward pass.
+
+        Args:
+          batch: (images, condition) or (images,).
+          stream: number of the random stream for dropout.
+          scale: what the loss is multiplied by before its gradient is taken.
+
+        Returns:
+          The gradient of every weight, and the loss (not scaled). The parts of a batch add up to
+          its mean.
+        """
+        images, condition = batch if len(batch) == 2 else (*batch, None)
+        with self._stateless_dropout(stream), tf.GradientTape() as tape:
+            bits = self.model.loss_bits_per_dim(images, condition, training=True)
+            loss = tf.reduce_sum(bits) / self._batch_size
+            scaled = loss * scale
+        gradients = tape.gradient(
+            scaled, self._weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        return gradients, loss
+
+    def _stateless_dropout(self, stream):
+        """Makes every random state of the model a function of (seed, stream)."""
         if not self._dropout_states:
             return contextlib.nullcontext()
-        replicas = context.num_replicas_in_sync
-        replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
         seeds = tf.random.stateless_uniform(
             (len(self._dropout_states), 2),
-            (tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64) * replicas + replica),
+            (tf.constant(self._seed, tf.int64), stream),
             minval=None,
             maxval=None,
             dtype=tf.uint32,
@@ -146,12 +200,18 @@ class TrainState:
             for weight, value in zip(self._weights, kept, strict=True):
                 weight.assign(value)
 
+    def _sections(self):
+        """The variables of which a checkpoint holds the values, by section."""
+        sections = {"weights": self.model.weights, "optimizer": self.optimizer.variables}
+        if self.average is not None:
+            sections["average"] = self.average.variables
+        return sections
+
     def arrays(self):
         """Everything that a later `restore` needs, by name, as numpy arrays."""
-        result = checkpoints.named("weights", self.model.weights)
-        result |= checkpoints.named("optimizer", self.optimizer.variables)
-        if self.average is not None:
-            result |= checkpoints.named("average", self.average.variables)
+        result = {}
+        for section, variables in self._sections().items():
+            result |= checkpoints.named(section, variables)
         return result
 
     def model_arrays(self):
@@ -160,8 +220,45 @@ class TrainState:
 
     def restore(self, arrays, path):
         """Sets everything to what `arrays` of an earlier run gave; see checkpoints.assign."""
-        checkpoints.assign("weights", self.model.weights, arrays, path)
-        checkpoints.assign("optimizer", self.optimizer.variables, arrays, path)
-        if self.average is not None:
-            checkpoints.assign("average", self.average.variables, arrays, path)
+        for section, variables in self._sections().items():
+            checkpoints.assign(section, variables, arrays, path)
         self.step = int(np.asarray(self.optimizer.iterations))
+
+    def take_from_chief(self, workers):
+        """Gives all workers the chief's values; collective."""
+        for variables in self._sections().values():
+            for variable in variables:
+                variable.assign(workers.from_chief(np.asarray(variable)))
+        self.step = int(np.asarray(self.optimizer.iterations))
+
+    def value_log_prob(self, images, condition=None):
+        """The model's `value_log_prob`, computed by all replicas together; collective.
+
+        Args:
+          images: uint8 [N, H, W, C], the same on all workers.
+          condition: Labels [N], or None.
+
+        Returns:
+          Nats [N, H, W, C].
+        """
+        if self.strategy.num_replicas_in_sync == 1:
+            return self.model.value_log_prob(images, condition)
+        whole = (images,) if condition is None else (images, condition)
+        share = -(-len(images) // self.strategy.num_replicas_in_sync)
+
+        def part(context):
+            # Some images twice where the replicas could not have equal shares otherwise.
+            wanted = (context.replica_id_in_sync_group * share + np.arange(share)) % len(images)
+            return tuple(tf.constant(array[wanted]) for array in whole)
+
+        parts = self.strategy.experimental_distribute_values_from_function(part)
+        return self.strategy.gather(self._score(parts), axis=0)[: len(images)]
+
+    @functools.cached_property
+    def _score(self):
+        def log_prob(batch):
+            return self.model.value_log_prob_of(*batch)
+
+        return tf.function(
+            lambda parts: self.strategy.run(log_prob, args=(parts,)), autograph=False
+        )
