@@ -44,8 +44,15 @@ class Cluster:
             self.start_one(index, [*arguments, *more])
         return self
 
-    def start_one(self, index, arguments, addresses=None):
-        """Starts one worker; addresses: what it takes the cluster to be."""
+    def start_one(self, index, arguments, addresses=None, folder=None):
+        """Starts one worker.
+
+        Args:
+          index: which one.
+          arguments: of train.py.
+          addresses: what it takes the cluster to be, if not what it is.
+          folder: its working directory.
+        """
         config = {
             "cluster": {"worker": addresses or self.addresses},
             "task": {"type": "worker", "index": index},
@@ -56,6 +63,7 @@ class Cluster:
                 env=os.environ | {"TF_CONFIG": json.dumps(config)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                cwd=folder,
             )
         self.processes.append(process)
 

@@ -1,19 +1,28 @@
-"""Compares training on two replicas with training on one; needs a process of its own.
+"""Compares training on two and four replicas with training on one; needs a process of its own.
 
 TensorFlow's devices must be set up before it starts.
 """
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+sys.path.append(str(Path(__file__).parent))
+
+from test_conformance import FAMILIES, VALUES  # noqa: E402
+
 import gated_pixelcnn as gpc
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training import checkpoints
+from gated_pixelcnn.training.config import TrainConfig
+from gated_pixelcnn.training.state import TrainState
+from gated_pixelcnn.training.strategies import divide_cpu, make_strategy
 
 OVERRIDES = [
     "model.features=4",
@@ -27,11 +36,13 @@ OVERRIDES = [
     "train.clip_norm=0.1",
     "train.ema_decay=0.9",
     "train.eval_every=2",
-    "train.eval_images=16",
+    "train.eval_images=19",
+    "train.eval_batch_size=15",
     "train.log_every=1",
     "train.samples=0",
     "data.flips=true",
 ]
+BATCH = 8
 
 
 def run(workdir, strategy, *overrides):
@@ -47,29 +58,97 @@ def run(workdir, strategy, *overrides):
     ]
 
 
-def main():
-    """Fails where the two differ, or prints "equal"."""
-    [cpu] = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    mirrored = tf.distribute.MirroredStrategy(
-        ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.HierarchicalCopyAllReduce()
-    )
+def assert_close(found, wanted):
+    """Whether arrays by name are equal to the precision of sums in another order."""
+    assert found.keys() == wanted.keys()
+    for name in wanted:
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def compare_runs(strategies):
+    """Whole runs: data, learning rate, validation, checkpoints."""
     with tempfile.TemporaryDirectory() as folder:
         one, reports = run(f"{folder}/one", None)
-        two, reports_of_two = run(f"{folder}/two", mirrored)
-        assert one.keys() == two.keys()
-        for name in one:
-            np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
-        np.testing.assert_allclose(reports_of_two, reports, rtol=1e-5)
+        for replicas, strategy in strategies.items():
+            found, reports_found = run(f"{folder}/{replicas}", strategy)
+            assert_close(found, one)
+            np.testing.assert_allclose(reports_found, reports, rtol=1e-5)
 
-        # A run on one device goes on with two replicas, in the same place.
+        # A run on one device goes on with others, in the same place, and with another memory.
         run(f"{folder}/part", None, "train.steps=2")
-        part, _ = run(f"{folder}/part", mirrored)
-        for name in one:
-            np.testing.assert_allclose(part[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
+        part, _ = run(f"{folder}/part", strategies[2], "train.remat=true", "train.accumulation=4")
+        assert_close(part, one)
 
-        with pytest.raises(UserError, match="cannot be divided by 2 replicas"):
-            run(f"{folder}/odd", mirrored, "train.batch_size=15")
+        for strategy, size, message in (
+            (strategies[2], 15, "cannot be divided by 2 replicas; choose a multiple of 2"),
+            (strategies[4], 2, "cannot be divided by 4 replicas; choose a multiple of 4"),
+        ):
+            with pytest.raises(UserError, match=message):
+                run(f"{folder}/odd", strategy, f"train.batch_size={size}")
+
+
+def steps(family, strategy, **settings):
+    """Two steps of a family; returns all arrays, and loss and gradient norm of each step."""
+    shape, levels, likelihood = VALUES[family.values[0]]
+    images = np.random.default_rng(0).integers(0, levels, (BATCH, *shape)).astype(np.uint8)
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        model = family.model(shape, levels, likelihood=likelihood, **family.arguments)
+        model.build()
+        settings = {"batch_size": BATCH, "learning_rate": 1e-4, "clip_norm": 0.1} | settings
+        state = TrainState(model, TrainConfig(**settings), 0, strategy)
+    share = BATCH // strategy.num_replicas_in_sync
+
+    def part(context):
+        first = context.replica_id_in_sync_group * share
+        return (tf.constant(images[first : first + share]),)
+
+    batch = strategy.experimental_distribute_values_from_function(part)
+    reports = [[float(x) for x in state.make_step(batch)] for _ in range(2)]
+    return state.arrays(), reports
+
+
+def compare_families(strategies):
+    """Steps of every family, and of the first one with every way to save memory or time."""
+    one = tf.distribute.get_strategy()
+    options = [{"accumulation": 2, "remat": True}, {"jit": "on"}]
+    for i, family in enumerate(FAMILIES.values()):
+        wanted, reports = steps(family, one)
+        for strategy in strategies.values():
+            for settings in [{}] + (options if i == 0 else []):
+                found, reports_found = steps(family, strategy, **settings)
+                assert_close(found, wanted)
+                np.testing.assert_allclose(reports_found, reports, rtol=1e-4)
+
+
+def compare_overflow(strategy):
+    """A float16 gradient that overflows changes no weight, on no replica, but the step counts."""
+    with strategy.scope():
+        model = next(iter(FAMILIES.values())).model((4, 4, 1), 4, features=4, layers=2)
+        model.build()
+        train = TrainConfig(batch_size=2, precision="mixed_float16")
+        state = TrainState(model, train, 0, strategy)
+        state.optimizer.dynamic_scale.assign(2.0**100)
+    images = tf.zeros((1, 4, 4, 1), tf.uint8)
+    batch = strategy.experimental_distribute_values_from_function(lambda _: (images,))
+    before = state.model_arrays()
+    state.make_step(batch)
+    assert_close(state.model_arrays(), before)
+    assert int(state.optimizer.iterations.numpy()) == 1 and state.loss_scale == 2.0**99
+
+
+def main():
+    """Fails where they differ, or prints "equal"."""
+    divide_cpu(4)
+    reduction = tf.distribute.HierarchicalCopyAllReduce()
+    strategies = {
+        2: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], reduction),
+        4: make_strategy("mirrored"),
+    }
+    assert [s.num_replicas_in_sync for s in strategies.values()] == [2, 4]
+    compare_families(strategies)
+    compare_overflow(strategies[2])
+    compare_runs(strategies)
     print("equal")
 
 

@@ -115,7 +115,8 @@ class TrainState:
         norm = tf.linalg.global_norm(gradients) / scale
         finite = tf.math.is_finite(loss) & (tf.math.is_finite(norm) | (scale > 1.0))
         with tf.control_dependencies([tf.debugging.Assert(finite, [_NOT_FINITE, loss, norm])]):
-            factor = clip_scale(norm, self._clip_norm)
+            # Where only the norm overflowed, the optimizer must see it in the gradient, too.
+            factor = tf.where(tf.math.is_finite(norm), clip_scale(norm, self._clip_norm), np.nan)
             gradients = [gradient * factor for gradient in gradients]
             self.optimizer.apply(gradients, self.model.trainable_variables)
             iterations.assign(step + 1)  # also after an overflow: the step is the place in the data
