@@ -211,6 +211,10 @@ def test_the_work_directory_is_named_after_the_preset_unless_given(monkeypatch, 
         ({"decay": 1.5}, "train.decay must be above 0 and at most 1"),
         ({"final_fraction": -0.1}, "train.final_fraction must be between 0 and 1"),
         ({"warmup_steps": -1}, "train.warmup_steps must be 0 or more"),
+        ({"accumulation": 0}, "train.accumulation must be at least 1, but is 0"),
+        ({"precision": "float16"}, "train.precision is 'float16'; did you mean"),
+        ({"jit": "yes"}, "train.jit is 'yes'; choose from auto, on, off"),
+        ({"jit": "on", "deterministic": True}, "exclude each other"),
     ],
 )
 def test_a_training_value_out_of_its_range_is_one_sentence(changes, message):

@@ -122,6 +122,43 @@ def condition_of(model, num, seed=0):
     }[model.condition_kind]
 
 
+# Training with less memory
+
+
+@every_family_and_values
+def test_rematerialisation_changes_no_gradient_and_computes_blocks_again(case):
+    model = build(case)
+    images = images_of(model, 2)
+    gradients, convolutions = {}, {}
+    for model.remat in (False, True):
+
+        @tf.function(autograph=False)
+        def gradient():
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(model.loss_bits_per_dim(images, None, training=True))
+            weights = [weight.value for weight in model.trainable_variables]
+            return tape.gradient(loss, weights)
+
+        gradients[model.remat] = gradient()
+        operations = gradient.get_concrete_function().graph.get_operations()
+        convolutions[model.remat] = sum(op.type == "Conv2D" for op in operations)
+    for plain, again in zip(gradients[False], gradients[True], strict=True):
+        np.testing.assert_allclose(again, plain, rtol=1e-4, atol=1e-6)
+    assert convolutions[True] > 1.5 * convolutions[False]
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+@every_family_and_values
+def test_half_precision_keeps_weights_and_log_probabilities_in_float32(case, dtype):
+    exact, half = build(case), build(case, dtype)
+    images = images_of(exact, 3)
+    assert all(weight.dtype == "float32" for weight in half.trainable_variables)
+    nats = half.value_log_prob(images)
+    assert nats.dtype == tf.float32
+    np.testing.assert_allclose(nats, exact.value_log_prob(images), rtol=0.03, atol=0.15)
+    assert not np.array_equal(nats, exact.value_log_prob(images))
+
+
 # 1 and 2: causality, no blind spot
 
 

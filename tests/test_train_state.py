@@ -191,6 +191,75 @@ def test_dropout_is_a_function_of_seed_and_step():
     assert float(other.make_step((IMAGES,))[0]) == first[2]
 
 
+# Memory and speed
+
+
+@pytest.mark.parametrize("settings", [{"accumulation": 2}, {"accumulation": 8}, {"jit": "on"}])
+def test_the_way_a_step_is_computed_does_not_change_it(settings):
+    plain, other = make_state(clip_norm=0.1), make_state(clip_norm=0.1, **settings)
+    for _ in range(3):
+        wanted, found = plain.make_step((IMAGES,)), other.make_step((IMAGES,))
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    for name, array in plain.arrays().items():
+        np.testing.assert_allclose(other.arrays()[name], array, rtol=1e-4, atol=1e-7)
+
+
+def test_each_part_of_a_batch_has_dropout_of_its_own():
+    def losses(num, steps, **settings):
+        state = make_state(with_dropout, batch_size=num, learning_rate=1e-30, **settings)
+        batch = (np.repeat(IMAGES[7:], num, axis=0),)
+        return [float(state.make_step(batch)[0]) for _ in range(steps)]
+
+    alone = np.array(losses(1, 6))
+    assert len(set(alone)) > 1
+    # Parts of steps of two take the streams that steps of one take, in turn.
+    np.testing.assert_allclose(losses(2, 3, accumulation=2), alone.reshape(3, 2).mean(axis=1))
+
+
+@pytest.mark.parametrize(("jit", "compiled"), [("on", True), ("off", False), ("auto", False)])
+def test_xla_compiles_the_passes_where_it_is_told_to(jit, compiled):
+    state = make_state(jit=jit)
+    state.make_step((IMAGES,))
+    graph = state._run.get_concrete_function((tf.constant(IMAGES),)).graph
+    functions = graph.as_graph_def().library.function
+    assert any("_XlaMustCompile" in f.attr and f.attr["_XlaMustCompile"].b for f in functions) == (
+        compiled and not tf.config.list_logical_devices("GPU")
+    )
+
+
+def test_a_float16_gradient_that_overflows_skips_the_update_but_not_the_step():
+    state = make_state(precision="mixed_float16")
+    state.optimizer.dynamic_scale.assign(2.0**100)
+    before = values(state.model.trainable_variables)
+    loss, norm = state.make_step((IMAGES,))
+    assert np.isfinite(loss) and not np.isfinite(norm)
+    assert_equal(values(state.model.trainable_variables), before)
+    assert (state.step, int(np.asarray(state.optimizer.iterations))) == (1, 1)
+    assert state.loss_scale == 2.0**99
+
+    state.optimizer.dynamic_scale.assign(2.0**10)
+    _, norm = state.make_step((IMAGES,))
+    assert np.isfinite(norm) and state.step == 2
+    assert not np.array_equal(values(state.model.trainable_variables)[0], before[0])
+
+
+def test_the_loss_scale_leaves_no_trace_in_the_update():
+    plain, scaled = make_state(clip_norm=0.1), make_state(clip_norm=0.1, precision="mixed_float16")
+    for _ in range(2):
+        wanted, found = plain.make_step((IMAGES,)), scaled.make_step((IMAGES,))
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    for a, b in zip(
+        values(plain.model.weights), values(scaled.model.weights), strict=True
+    ):  # (the toy itself computes in float32)
+        np.testing.assert_allclose(b, a, rtol=1e-4)
+
+
+def test_a_loss_that_is_not_finite_is_no_matter_of_the_loss_scale():
+    state = make_state(lambda: Toy(scale=float("nan")), precision="mixed_float16")
+    with pytest.raises(Diverged):
+        state.make_step((IMAGES,))
+
+
 # Everything back
 
 

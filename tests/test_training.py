@@ -435,6 +435,61 @@ def test_a_diverged_run_stops_with_its_step_and_keeps_the_last_checkpoint(tmp_pa
     assert all(np.isfinite(array).all() for array in arrays.values())
 
 
+def test_a_diverged_run_goes_on_with_a_lower_learning_rate_if_that_is_allowed(tmp_path):
+    changes = ["train.steps=8", "train.schedule=constant", "train.warmup_steps=0"]
+    gpc.train(config(*changes, "train.steps=4"), tmp_path)
+    wild = config(*changes, "train.learning_rate=1e30", "train.clip_norm=0")
+    with pytest.raises(UserError, match="learning_rate: .* give --allow_changes to go on"):
+        gpc.train(wild, tmp_path)
+    with pytest.raises(UserError, match="step [67] is not finite.*step 4 is kept.*--allow_changes"):
+        gpc.train(wild, tmp_path, allow_changes=True)
+    assert gpc.load(tmp_path, "latest") is not None
+
+    lower = config(*changes, "train.learning_rate=1e-5")
+    result = gpc.train(lower, tmp_path, allow_changes=True)
+    assert (result.step, result.stopped_by) == (8, "steps")
+    assert metrics(tmp_path)[-2]["train_learning_rate"] == pytest.approx(1e-5)
+
+    # Only how it learns may change, not what.
+    with pytest.raises(UserError, match="train.batch_size: 16 in the run, 8 now"):
+        gpc.train(config(*changes, "train.batch_size=8"), tmp_path, allow_changes=True)
+
+
+def test_how_a_step_is_computed_may_change_on_the_way(tmp_path, whole):
+    gpc.train(config("train.steps=4"), tmp_path)
+    gpc.train(config("train.remat=true", "train.accumulation=2", "train.jit=on"), tmp_path)
+    found, wanted = final_arrays(tmp_path), final_arrays(whole)
+    for name in wanted:
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_run_in_half_precision_is_stopped_resumed_and_loaded(tmp_path, precision):
+    changes = [f"train.precision={precision}"]
+    gpc.train(config(*changes), tmp_path / "whole")
+    gpc.train(config(*changes, "train.steps=4"), tmp_path / "part")
+    gpc.train(config(*changes), tmp_path / "part")
+    found, wanted = final_arrays(tmp_path / "part"), final_arrays(tmp_path / "whole")
+    for name in wanted:
+        np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
+    assert gpc.load(tmp_path / "part").compute_dtype == "float32"
+    reported = [line for line in metrics(tmp_path / "part") if "train_loss_scale" in line]
+    assert bool(reported) == (precision == "mixed_float16")
+
+
+def test_a_batch_that_cannot_be_cut_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="16.*by 1 replicas of 3 parts.*choose a multiple of 3"):
+        gpc.train(config("train.accumulation=3"), tmp_path)
+
+
+def test_determinism_is_asked_of_tensorflow(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: asked.append(True))
+    gpc.train(config("train.deterministic=true", "train.steps=1"), tmp_path / "yes")
+    gpc.train(config("train.steps=1"), tmp_path / "no")
+    assert asked == [True]
+
+
 def test_a_validation_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
     class Poisoned:
         def __init__(self, variable):
