@@ -647,8 +647,8 @@ def try_nan(campaign):
             lower.ends()
             same = campaign.check_result(workdir, expected)
             campaign.say(
-                f"exit 1, {line[7:65]}; with a lower learning rate resumed at step {resumed}, "
-                f"{same} to a run that did not diverge"
+                f"exit 1, {line[7 : line.index(';')]}; with a lower learning rate resumed at step "
+                f"{resumed}, {same} to a run that did not diverge"
             )
 
 
