@@ -20,7 +20,7 @@ _PUBLIC = {
     "get_config": "configs",
     "list_presets": "configs",
     "load": "building",
-    "train": "training.loop",
+    "train": "training.train",
     "GatedPixelCNN": "models.gated_pixelcnn",
     "UserError": "errors",
 }

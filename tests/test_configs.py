@@ -14,7 +14,7 @@ from gated_pixelcnn.cli import train as script
 from gated_pixelcnn.configs import base, flat
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.families import FAMILIES
-from gated_pixelcnn.training import loop
+from gated_pixelcnn.training import train as training
 from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
 EXPECTED = "demo binarized_mnist binarized_mnist_cpu cifar10 digits fashion_mnist imagenet32"
@@ -184,7 +184,7 @@ def test_the_work_directory_is_named_after_the_preset_unless_given(monkeypatch, 
         (tmp_path / "mine.py").write_text("get_config = dict\n")
         used = []
         monkeypatch.setattr(
-            loop, "train", lambda config, path, *_, used=used: used.append(path) or result
+            training, "train", lambda config, path, *_, used=used: used.append(path) or result
         )
         values = types.SimpleNamespace(
             config=name,

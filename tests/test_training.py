@@ -16,10 +16,11 @@ import tensorflow as tf
 import gated_pixelcnn as gpc
 from gated_pixelcnn import data, evaluation
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training import checkpoints
-from gated_pixelcnn.training import loop as training
+from gated_pixelcnn.training import checkpoints, loop
 from gated_pixelcnn.training.interrupts import StopRequests
+from gated_pixelcnn.training.loop import Loop
 from gated_pixelcnn.training.monitoring import Monitor
+from gated_pixelcnn.training.run_directory import RunDirectory
 from gated_pixelcnn.training.state import Diverged, TrainState
 
 ROOT = Path(__file__).parent.parent
@@ -288,7 +289,7 @@ def test_time_is_counted_over_all_parts_of_a_run(tmp_path, monkeypatch):
     limited = config("train.minutes=1.0", "train.eval_every=0", "train.samples=0")
     started, steps = time.monotonic(), steps_made(monkeypatch)
     clock = types.SimpleNamespace(monotonic=lambda: started + 25 * len(steps))
-    monkeypatch.setattr(training, "time", clock)  # every step takes 25 seconds
+    monkeypatch.setattr(loop, "time", clock)  # every step takes 25 seconds
     first = gpc.train(config("train.steps=2", "train.eval_every=0", "train.samples=0"), tmp_path)
     assert (first.step, first.seconds) == (2, 50)
     second = gpc.train(limited, tmp_path)
@@ -317,7 +318,7 @@ def test_a_finished_run_is_left_as_it_is_and_can_be_lengthened(tmp_path):
 
 
 def test_two_runs_in_one_work_directory_are_refused(tmp_path):
-    with training.RunDirectory(tmp_path):
+    with RunDirectory(tmp_path):
         with pytest.raises(UserError, match="another process is training"):
             gpc.train(config(), tmp_path)
 
@@ -380,7 +381,7 @@ def test_a_key_that_is_later_than_the_run_has_its_default(tmp_path, whole):
     record = json.loads((whole / "config.json").read_text())
     del record["config"]["model"]["skips"]
     (tmp_path / "config.json").write_text(json.dumps(record))
-    assert training.RunDirectory(tmp_path).read_config()["config"] == config()
+    assert RunDirectory(tmp_path).read_config()["config"] == config()
 
 
 def test_the_best_model_of_another_run_is_never_that_of_a_new_one(tmp_path, whole):
@@ -428,10 +429,11 @@ def test_a_diverged_run_stops_with_its_step_and_keeps_the_last_checkpoint(tmp_pa
         return make_step(self, batch)
 
     monkeypatch.setattr(TrainState, "make_step", spoiled)
-    with pytest.raises(UserError, match="step 5 is not finite.*checkpoint of step 4 is kept"):
+    with pytest.raises(UserError, match="step 5 is not finite.*checkpoint of step 2 is kept"):
         gpc.train(config(), tmp_path)
     arrays = final_arrays(tmp_path)
-    assert checkpoints.Checkpoints(tmp_path / "checkpoints").steps() == [2, 4]
+    assert checkpoints.Checkpoints(tmp_path / "checkpoints").steps() == [2]
+    assert (tmp_path / "checkpoints" / "step-000000004.diverged").exists()
     assert all(np.isfinite(array).all() for array in arrays.values())
 
 
@@ -464,7 +466,7 @@ def test_how_a_step_is_computed_may_change_on_the_way(tmp_path, whole):
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_a_run_in_half_precision_is_stopped_resumed_and_loaded(tmp_path, precision):
+def test_a_run_in_half_precision_is_stopped_resumed_and_loaded(tmp_path, whole, precision):
     changes = [f"train.precision={precision}"]
     gpc.train(config(*changes), tmp_path / "whole")
     gpc.train(config(*changes, "train.steps=4"), tmp_path / "part")
@@ -472,6 +474,7 @@ def test_a_run_in_half_precision_is_stopped_resumed_and_loaded(tmp_path, precisi
     found, wanted = final_arrays(tmp_path / "part"), final_arrays(tmp_path / "whole")
     for name in wanted:
         np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
+    assert not np.array_equal(found["weights/0000"], final_arrays(whole)["weights/0000"])
     assert gpc.load(tmp_path / "part").compute_dtype == "float32"
     reported = [line for line in metrics(tmp_path / "part") if "train_loss_scale" in line]
     assert bool(reported) == (precision == "mixed_float16")
@@ -534,7 +537,7 @@ class FullDisk:
 
 
 def test_a_full_disk_is_one_clear_error_also_where_files_are_closed(tmp_path):
-    with training.RunDirectory(tmp_path) as run:
+    with RunDirectory(tmp_path) as run:
         with pytest.raises(UserError, match="No space left .*there is no checkpoint before"):
             with Monitor(run, 0, 16) as monitor:
                 monitor._metrics.close()
@@ -556,7 +559,7 @@ def test_a_configuration_that_cannot_be_shown_is_one_clear_error(tmp_path, monke
     def full(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
-    with training.RunDirectory(tmp_path) as run, Monitor(run, 0, 16) as monitor:
+    with RunDirectory(tmp_path) as run, Monitor(run, 0, 16) as monitor:
         monkeypatch.setattr(tf.summary, "text", full)
         with pytest.raises(UserError, match="cannot write to the work directory .*No space left"):
             monitor.config(config())
@@ -567,7 +570,7 @@ def test_a_full_disk_leaves_no_half_written_configuration(tmp_path):
         pytest.skip("this system has no /dev/full")
     (tmp_path / "config.tmp").symlink_to("/dev/full")
     with pytest.raises(UserError, match="config.json .No space left on device"):
-        training.RunDirectory(tmp_path).write_config({})
+        RunDirectory(tmp_path).write_config({})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -582,7 +585,7 @@ def test_clipping_is_only_to_be_lowered_where_there_is_some(tmp_path, monkeypatc
 
 
 def test_images_that_cannot_be_read_end_a_run_with_its_steps_saved(tmp_path, whole, monkeypatch):
-    batches = training._Loop._batches
+    batches = Loop._batches
 
     def truncated(self):
         source = batches(self)
@@ -593,7 +596,7 @@ def test_images_that_cannot_be_read_end_a_run_with_its_steps_saved(tmp_path, who
         raise UserError("image file 8.png cannot be read")
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._Loop, "_batches", truncated)
+        patch.setattr(Loop, "_batches", truncated)
         with pytest.raises(UserError, match="^image file 7.png cannot be read; saved at step 1"):
             gpc.train(config(), tmp_path)
     with monkeypatch.context() as patch:

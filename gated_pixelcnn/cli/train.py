@@ -62,7 +62,7 @@ def _override_keys(argv):
 def main(argv):
     """Prints the presets or trains; returns the exit code."""
     from gated_pixelcnn import configs
-    from gated_pixelcnn.training import loop, strategies
+    from gated_pixelcnn.training import strategies, train
 
     if len(argv) > 1:
         raise UserError(f"unexpected argument {argv[1]!r}; flags start with --")
@@ -76,7 +76,7 @@ def main(argv):
     workdir = FLAGS.workdir or str(Path("runs") / Path(FLAGS.config).stem)
     if FLAGS.cpu_devices:
         strategies.divide_cpu(FLAGS.cpu_devices)
-    result = loop.train(config, workdir, FLAGS.strategy, FLAGS.allow_changes)
+    result = train.train(config, workdir, FLAGS.strategy, FLAGS.allow_changes)
     print(summary(result, workdir))
     return 0
 

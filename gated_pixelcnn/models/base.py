@@ -19,11 +19,12 @@ import tensorflow as tf
 
 from gated_pixelcnn import likelihoods, sampling
 from gated_pixelcnn.layers import Condition
+from gated_pixelcnn.models.inputs import InputChecks
 
 LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
 
 
-class DensityModel(keras.Model):
+class DensityModel(InputChecks, keras.Model):
     """Base class of the families.
 
     Attributes:
@@ -152,8 +153,8 @@ class DensityModel(keras.Model):
           Parameters [N, H, W, C, …], or [N, H, W, …] where a pixel's colours share them. Those at a
           position depend on the values before it only.
         """
-        self._check_kind_of_images(images)
-        self._check_kind_of_condition(condition, images.shape[0])
+        self.check_kind_of_images(images)
+        self.check_kind_of_condition(condition, images.shape[0])
         if condition is not None:
             condition = self.condition_map(condition)
         return self.likelihood.parameters(
@@ -266,23 +267,10 @@ class DensityModel(keras.Model):
             )
         condition = self.check_condition(condition, num)
         if given is not None:
-            given, known = self._check_completion(given, known, num)
+            given, known = self.check_completion(given, known, num)
         noise = sampling.noise(seed, first + tf.range(num), self)
         graph = self._sample_jit_graph if jit else self._sample_graph
         return graph(noise, condition, tf.constant(temperature, tf.float32), given, known)
-
-    def _check_completion(self, given, known, num):
-        """`given` and `known` of `sample` for every image, or the ValueError that says why not."""
-        given, known = self.check_images(given), tf.convert_to_tensor(known)
-        if known.dtype != tf.bool:
-            raise ValueError(f"known must be booleans, got {known.dtype.name}.")
-        whole = [num, *self.image_shape]
-        for name, array in (("given", given), ("known", known)):
-            shape = array.shape.as_list()
-            fits = zip(shape[::-1], whole[::-1], strict=False)
-            if len(shape) > 4 or any(size not in (1, wanted) for size, wanted in fits):
-                raise ValueError(f"{name} must broadcast to shape {whole}, got {shape}.")
-        return tf.broadcast_to(given, whole), tf.broadcast_to(known, whole)
 
     # Graphs, traced once for any batch size.
 
@@ -301,81 +289,6 @@ class DensityModel(keras.Model):
     def value_log_prob_of(self, images, condition=None, training=False):
         """`value_log_prob` without checks, for use inside a graph."""
         return self.likelihood.log_prob(self(images, condition, training=training), images)
-
-    # What a user may have got wrong.
-
-    def check_images(self, images):
-        """Returns images as uint8, or raises the ValueError that says what does not fit."""
-        images = images if tf.is_tensor(images) else np.asarray(images)
-        self._check_kind_of_images(images)
-        if is_known(images) and images.shape[0]:
-            low, high = int(np.min(images)), int(np.max(images))
-            if low < 0 or high >= self.levels:
-                raise ValueError(
-                    f"images must have values 0…{self.levels - 1} for a model of {self.levels} "
-                    f"levels, got {low}…{high}."
-                )
-        return tf.cast(images, tf.uint8)
-
-    def _check_kind_of_images(self, images):
-        """What can be told without looking at values: shape and type."""
-        shape = tuple(images.shape)
-        if len(shape) != 4 or shape[1:] != self.image_shape:
-            raise ValueError(
-                f"images must have the shape [N, {', '.join(map(str, self.image_shape))}] of this "
-                f"model, got {list(shape)}."
-            )
-        dtype = tf.as_dtype(images.dtype)
-        if not (dtype.is_integer or dtype.is_bool):
-            raise ValueError(
-                f"images must be integers 0…{self.levels - 1} (uint8), not {dtype.name}."
-            )
-
-    def check_condition(self, condition, num):
-        """Returns the condition as a tensor, or raises the ValueError that says what is wrong."""
-        if condition is not None and not tf.is_tensor(condition):
-            condition = np.asarray(condition)
-        self._check_kind_of_condition(condition, num)
-        if condition is None:
-            return None
-        if self.condition_kind != "label":
-            condition = tf.cast(condition, tf.float32)
-            if is_known(condition) and not np.isfinite(condition).all():
-                raise ValueError(f"the {self.condition_kind} condition has values not finite.")
-            return condition
-        if is_known(condition) and num:
-            low, high = int(np.min(condition)), int(np.max(condition))
-            if low < 0 or high >= self.condition_size:
-                raise ValueError(
-                    f"labels must be 0…{self.condition_size - 1} for a model of "
-                    f"{self.condition_size} classes, got {low}…{high}."
-                )
-        return tf.cast(condition, tf.int32)
-
-    def _check_kind_of_condition(self, condition, num):
-        """What can be told without looking at values: presence, shape and type."""
-        kind, size = self.condition_kind, self.condition_size
-        if kind is None:
-            if condition is not None:
-                raise ValueError("this model is unconditional: it takes no condition.")
-            return
-        shape = {
-            "label": (num,),
-            "vector": (num, size),
-            "spatial": (num, *self.image_shape[:2], size),
-        }[kind]
-        if condition is None:
-            raise ValueError(
-                f"this model is conditioned on a {kind}: condition is missing "
-                f"(shape {list(shape)})."
-            )
-        if not tf.TensorShape(condition.shape).is_compatible_with(shape):
-            raise ValueError(
-                f"the {kind} condition must have shape {list(shape)}, got {list(condition.shape)}."
-            )
-        dtype = tf.as_dtype(condition.dtype)
-        if kind == "label" and not dtype.is_integer:
-            raise ValueError(f"labels must be integers 0…{size - 1}, not {dtype.name}.")
 
     # Keras.
 
@@ -427,8 +340,3 @@ class DensityModel(keras.Model):
         """See `keras.Model.get_config`."""
         policy = keras.saving.serialize_keras_object(self.dtype_policy)
         return {"name": self.name, "dtype": policy, **self._config}
-
-
-def is_known(array):
-    """Whether an array's values can be looked at: not inside a graph that is being traced."""
-    return not tf.is_symbolic_tensor(array)

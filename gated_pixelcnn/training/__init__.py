@@ -1,7 +1,8 @@
 """Training a model: one loop for one device and for every strategy, and what it needs.
 
-`loop.train` is the way in; `state` is one step, `config` the settings, `optimizers` schedule,
-clipping and averages; `checkpoints` and `run_directory` what is written; `monitoring` and
-`progress` what is shown; `interrupts` how it stops. This file imports nothing: configurations read
-`config` without TensorFlow.
+`train.train` is the way in, `loop` what happens between its start and its end; `state` is one step,
+`config` the settings, `optimizers` schedule, clipping and averages; `strategies` where it runs and
+`workers` what several processes tell each other; `checkpoints` and `run_directory` what is written;
+`monitoring` and `progress` what is shown; `interrupts` how it stops. This file imports nothing:
+configurations read `config` without TensorFlow.
 """

@@ -135,6 +135,10 @@ class Checkpoints:
         """Replaces the best checkpoint."""
         write(self.directory / BEST, arrays, meta)
 
+    def set_aside(self, step, suffix):
+        """Renames the checkpoint of a step, so that it is one no more."""
+        self.path(step).rename(self.path(step).with_suffix(suffix))
+
     def latest(self, set_aside=False):
         """Reads the latest checkpoint that is whole; warns of damaged ones after it.
 
@@ -158,7 +162,7 @@ class Checkpoints:
             for later, error in damaged.items():
                 warnings.warn(f"{error}; using the checkpoint of step {step}", stacklevel=2)
                 if set_aside:
-                    self.path(later).rename(self.path(later).with_suffix(".damaged"))
+                    self.set_aside(later, ".damaged")
             return found
         if damaged:
             raise UserError(

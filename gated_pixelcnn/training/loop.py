@@ -11,24 +11,17 @@ import math
 import signal
 import time
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn import data, evaluation
-from gated_pixelcnn.building import build_model
-from gated_pixelcnn.configs import flat
+from gated_pixelcnn import evaluation
 from gated_pixelcnn.data.split import input_error
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training.checkpoints import Checkpoints
-from gated_pixelcnn.training.config import CHANGEABLE_ON_REQUEST, TrainConfig
 from gated_pixelcnn.training.interrupts import Stopped, StopRequests
 from gated_pixelcnn.training.monitoring import Monitor
 from gated_pixelcnn.training.progress import Progress, duration
-from gated_pixelcnn.training.run_directory import RunDirectory, differences, record
-from gated_pixelcnn.training.state import Diverged, TrainState
-from gated_pixelcnn.training.strategies import make_strategy
-from gated_pixelcnn.training.workers import LOST, Workers
+from gated_pixelcnn.training.state import Diverged
+from gated_pixelcnn.training.workers import LOST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,126 +45,14 @@ class TrainResult:
     seconds: float
 
 
-def train(config, workdir, strategy=None, allow_changes=False):
-    """Trains a model, or goes on with a run that was stopped.
-
-    Ctrl-C and SIGTERM save a checkpoint and end the training.
-
-    Args:
-      config: ConfigDict of get_config.
-      workdir: Work directory of the run (see RunDirectory); made if it is not there. Of several
-        workers only the chief uses it.
-      strategy: tf.distribute.Strategy, or the name of one (see make_strategy); by default the one
-        in whose scope this is called, else one device.
-      allow_changes: Whether a run that is resumed may have another learning rate, schedule or
-        clipping than before (config.CHANGEABLE_ON_REQUEST).
-
-    Returns:
-      TrainResult.
-
-    Raises:
-      UserError: a mistake in the configuration or the data; a work directory that cannot be
-        written to, is in use, or holds a run of another configuration; a disk that is full; a loss
-        or gradient that is not finite; another worker that ended or has another configuration.
-        Checkpoints that were there before stay.
-      KeyboardInterrupt: Ctrl-C; raised after saving.
-    """
-    settings = TrainConfig(**config.train)
-    if not 0 <= config.seed < 2**32:
-        raise UserError(f"seed must be between 0 and 2**32 - 1, but is {config.seed}")
-    if config.model.condition not in (None, "label"):
-        raise UserError(
-            f"model.condition={config.model.condition} cannot be trained from a data set, which "
-            "has labels at most; set model.condition=label or none"
-        )
-    if settings.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    if isinstance(strategy, str):
-        strategy = make_strategy(strategy, Progress().say)
-    strategy = strategy or tf.distribute.get_strategy()
-    workers = Workers(strategy)
-    with workers.lost_is_an_error(), contextlib.ExitStack() as stack:
-        _check_division(settings, strategy)
-        workers.must_agree("configurations", _comparable(config))
-        dataset = data.load(data.DataConfig(**config.data))
-        description = record(
-            config,
-            dataset.image_shape,
-            dataset.levels,
-            dataset.num_classes if config.model.condition == "label" else 0,
-            dataset.class_names,
-        )
-        workers.must_agree("data", _facts(dataset))
-        with strategy.scope():
-            keras.utils.set_random_seed(config.seed)
-            model = build_model(
-                config,
-                dataset.image_shape,
-                dataset.levels,
-                dataset.num_classes,
-                dtype=settings.precision,
-            )
-            state = TrainState(model, settings, config.seed, strategy)
-        run = checkpoints = None
-        if workers.is_chief:
-            run = stack.enter_context(RunDirectory(workdir))
-            checkpoints = Checkpoints(run.checkpoints, settings.keep)
-            if checkpoints.steps() or (checkpoints.any() and run.config.exists()):
-                _refuse_differences(run, description, allow_changes)
-            checkpoints.remove_unfinished()
-        loop = _Loop(config, settings, dataset, state, workers, run, checkpoints)
-        if workers.is_chief:
-            loop.progress.say(f"{run.path}: {model.count_params():,} parameters")
-        loop.restore()
-        if workers.is_chief:
-            run.write_config(description)
-        return loop.run()
-
-
-def _check_division(settings, strategy):
-    """Whether the batch can be cut into equal parts."""
-    replicas, parts = strategy.num_replicas_in_sync, settings.accumulation
-    if settings.batch_size % (replicas * parts):
-        each = f" of {parts} parts (train.accumulation)" if parts > 1 else ""
-        raise UserError(
-            f"train.batch_size={settings.batch_size}, the images of one step over all replicas, "
-            f"cannot be divided by {replicas} replicas{each}; choose a multiple of "
-            f"{replicas * parts}"
-        )
-
-
-def _comparable(config):
-    return {key: str(value) for key, value in flat(config.to_dict()).items()}
-
-
-def _facts(dataset):
-    """What must be the same for all workers, by name."""
-    splits = {"training": dataset.train, "validation": dataset.validation}
-    facts = {f"{name} images": s.num_images for name, s in splits.items() if s is not None}
-    return {key: str(value) for key, value in (facts | vars(dataset.info)).items()}
-
-
-def _refuse_differences(run, description, allow_changes):
-    different = differences(run.read_config(), description, allow_changes)
-    if not different:
-        return
-    hint = ""
-    on_request = [f"train.{name}" for name in CHANGEABLE_ON_REQUEST]
-    if all(text.split(":")[0] in on_request for text in different):
-        hint = ", or give --allow_changes to go on with the new one"
-    raise UserError(
-        f"the work directory {run.path} holds a run of another configuration "
-        f"({'; '.join(different)}); choose another --workdir or the run's own configuration{hint}"
-    )
-
-
-class _Loop:
+class Loop:
     """Steps, and what is due between them: reports, validation, samples, checkpoints.
 
     Every worker goes through the same steps; the chief alone writes and reports.
     """
 
     def __init__(self, config, settings, dataset, state, workers, run, checkpoints):
+        """Keeps what `train` made; run and checkpoints are the chief's, None on other workers."""
         self.config = config
         self.settings = settings
         self.dataset = dataset
@@ -444,6 +325,9 @@ class _Loop:
         if not self.workers.is_chief:
             return Diverged(what)
         steps = self.checkpoints.steps()
+        if len(steps) > 1 and steps[-1] == self.state.step:
+            # Its weights are what cannot be gone on from, whatever the learning rate.
+            self.checkpoints.set_aside(steps.pop(), ".diverged")
         lower = "train.learning_rate"
         if self.settings.clip_norm > 0:
             lower += " or train.clip_norm"
