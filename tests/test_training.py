@@ -308,6 +308,19 @@ def test_another_configuration_is_refused_with_the_differences(tmp_path, whole):
     assert {p: p.read_bytes() for p in whole.rglob("*") if p.is_file()} == before
 
 
+def test_a_run_whose_images_changed_is_refused(tmp_path):
+    random = np.random.default_rng(0)
+
+    def run(count):
+        images = random.integers(0, 16, (count, 8, 8, 1)).astype(np.uint8)
+        np.savez(tmp_path / "data.npz", x_train=images, y_train=np.arange(count) % 10)
+        gpc.train(config(f"data.source=npz:{tmp_path / 'data.npz'}"), tmp_path / "run")
+
+    run(32)
+    with pytest.raises(UserError, match="fingerprint: .*train=32.* in the run, .*train=33.* now"):
+        run(33)
+
+
 def test_a_finished_run_is_left_as_it_is_and_can_be_lengthened(tmp_path):
     gpc.train(config("train.steps=2"), tmp_path)
     first = final_arrays(tmp_path)

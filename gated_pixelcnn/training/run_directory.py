@@ -116,7 +116,7 @@ def _checked(record):
     }
 
 
-def record(config, image_shape, levels, condition_size, class_names=()):
+def record(config, image_shape, levels, condition_size, class_names=(), fingerprint=None):
     """Everything that is needed to rebuild the model of a run, for JSON.
 
     Args:
@@ -125,6 +125,7 @@ def record(config, image_shape, levels, condition_size, class_names=()):
       levels: Number of values of a colour.
       condition_size: Number of classes, length of the vector or number of maps; 0: no condition.
       class_names: Names of the classes, if known.
+      fingerprint: That of the images, see Data.
     """
     return {
         "format": FORMAT,
@@ -133,6 +134,7 @@ def record(config, image_shape, levels, condition_size, class_names=()):
         "levels": int(levels),
         "condition_size": int(condition_size),
         "class_names": [str(name) for name in class_names or ()],
+        "fingerprint": fingerprint,
     }
 
 
@@ -147,7 +149,9 @@ def differences(old, new, allow_changes=False):
     Returns:
       List of texts such as "model.features: 32 in the run, 64 now"; empty if none.
     """
-    parts = ("image_shape", "levels", "condition_size")
+    parts = ["image_shape", "levels", "condition_size"]
+    if old.get("fingerprint") is not None:  # runs of earlier versions have none
+        parts.append("fingerprint")
     before = flat(old["config"]) | {part: list(flat_value(old[part])) for part in parts}
     now = flat(new["config"]) | {part: list(flat_value(new[part])) for part in parts}
     missing = "(not set)"

@@ -67,6 +67,7 @@ def train(config, workdir, strategy=None, allow_changes=False):
             dataset.levels,
             dataset.num_classes if config.model.condition == "label" else 0,
             dataset.class_names,
+            dataset.fingerprint,
         )
         workers.must_agree("data", _facts(dataset))
         with strategy.scope():
@@ -115,6 +116,7 @@ def _facts(dataset):
     """What must be the same for all workers, by name."""
     splits = {"training": dataset.train, "validation": dataset.validation}
     facts = {f"{name} images": s.num_images for name, s in splits.items() if s is not None}
+    facts["fingerprint"] = dataset.fingerprint
     return {key: str(value) for key, value in (facts | vars(dataset.info)).items()}
 
 
