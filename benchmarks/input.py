@@ -9,7 +9,8 @@ models are small, so that they eat fast; the exit code is 1 if a pipeline delive
 TARGET times as much as its model eats.
 
 Before that, one epoch of the largest TFDS set is streamed and the growth of this process' resident
-memory is printed, beside that of loading the set.
+memory is printed, beside that of loading the set and of making its first batch, and the time that
+a fingerprint of as many images takes.
 """
 
 import contextlib
@@ -129,6 +130,7 @@ def memory():
 
 def print_memory(directory, num):
     """Prints how much memory an epoch of the last size takes: streamed, and loaded."""
+    from gated_pixelcnn.data import fingerprint
     from gated_pixelcnn.data.stream import SHUFFLE_BUFFER
 
     name, batch, shape, _ = SIZES[-1]
@@ -150,10 +152,15 @@ def print_memory(directory, num):
     )
     print(f"the shuffle buffer take {encoded * min(1, SHUFFLE_BUFFER / num):.0f} MB")
     before_loading = memory()
-    images = load(source, shape, directory, memory_limit_mb=10**6).images
-    print(
-        f"  loaded, it grew by {memory() - before_loading:.0f} MB more for {len(images):,} images"
-    )
+    split = load(source, shape, directory, memory_limit_mb=10**6)
+    print(f"  loaded, it grew by {memory() - before_loading:.0f} MB more")
+    before_batches, start = memory(), time.perf_counter()
+    next(iter(split.train_batches(batch, seed=0)))
+    seconds = time.perf_counter() - start
+    print(f"  first batch of these: {seconds:.2f} s, {memory() - before_batches:.0f} MB more")
+    start = time.perf_counter()
+    fingerprint.of_arrays("train", split.images, None)
+    print(f"  fingerprint of these: {1000 * (time.perf_counter() - start):.0f} ms")
 
 
 def main(_):

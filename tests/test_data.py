@@ -1,11 +1,17 @@
 """Configuration, levels, embedded data, npz files, and the batches of a split."""
 
+import gc
 import pathlib
+import subprocess
+import sys
+import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
 
 from gated_pixelcnn import data
+from gated_pixelcnn.data import fingerprint
 from gated_pixelcnn.data import images as image_ops
 from gated_pixelcnn.data.split import ArraySplit
 from gated_pixelcnn.errors import UserError
@@ -252,6 +258,56 @@ def test_missing_truncated_damaged_foreign_and_pickled_files_are_refused(tmp_pat
         load(f"npz:{tmp_path / 'b.npy'}")
 
 
+@pytest.mark.parametrize("options", [{}, {"levels": 16}, {"gray": True}, {"image_size": 24}])
+def test_loading_takes_no_second_copy_of_the_images(tmp_path, options):
+    images = bytes_of((4000, 32, 32, 3))
+    source = write_npz(tmp_path / "a.npz", x_train=images)
+    made = np.prod(data.describe(data.DataConfig(source=source, **options)).image_shape) * 4000
+    needed = images.nbytes + (made if made < images.nbytes else 0)
+    size = images.nbytes
+    del images
+    tracemalloc.start()
+    bunch = load(source, **options)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert bunch.train.num_images == 3600
+    assert needed <= peak < needed + size / 4
+
+
+# Fingerprints.
+
+
+def test_fingerprint_tells_changed_images_labels_and_order(tmp_path):
+    images, labels = bytes_of((3000, 20, 20, 1)), np.arange(3000) % 7
+    assert images.size > fingerprint.VALUES
+
+    def fingerprint_of(images, labels, **options):
+        arrays = {"x_train": images, "y_train": labels, "x_test": images[:6], "y_test": [0] * 6}
+        return load(write_npz(tmp_path / "a.npz", **arrays), **options).fingerprint
+
+    whole = fingerprint_of(images, labels)
+    assert whole.startswith("train=3000:")
+    assert " test=6:" in whole
+    assert whole == fingerprint_of(images.astype(int), labels.astype(np.uint8))
+    assert whole == fingerprint_of(images, labels, levels=4, validation=0, image_size=5)
+    changed_image = images.copy()
+    changed_image[1234] = images[1235]
+    others = [
+        fingerprint_of(changed_image, labels),
+        fingerprint_of(images[::-1], labels[::-1]),
+        fingerprint_of(images[:-1], labels[:-1]),
+        fingerprint_of(images.reshape(3000, 40, 10, 1), labels),
+        fingerprint_of(images, np.where(np.arange(3000) == 1234, 6, labels)),
+    ]
+    assert len({whole, *others}) == 1 + len(others)
+
+
+def test_fingerprint_is_the_same_on_every_machine():
+    assert load("embedded:digits8").fingerprint == (
+        "train=1497:7188d3ea5644dc57 test=300:eecd13134a6ce0cd"
+    )
+
+
 # Holding out validation images.
 
 
@@ -348,6 +404,57 @@ def test_evaluation_sees_every_image_once_in_order(numbered, batch_size):
     np.testing.assert_array_equal(np.concatenate([x for x, _ in batches]), numbered.images)
     np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), numbered.labels)
     assert {len(x) for x, _ in batches[:-1]} <= {batch_size}
+
+
+def test_images_and_flips_of_a_seed_stay_what_they_were(numbered):
+    """A run of an earlier version must go on with the same batches."""
+    (images, _), *_ = numbered.train_batches(8, seed=3, start_step=1, flips=True).take(1)
+    assert images[:, 0, 1, 0].numpy().tolist() == [11, 8, 17, 3, 16, 18, 22, 2]
+    flipped = images[:, 0, 0, 0].numpy() == 255
+    assert flipped.tolist() == [True, False, True, True, False, True, False, False]
+
+
+def test_images_in_memory_are_read_where_they_lie():
+    images = np.zeros((40, 2, 2, 1), np.uint8)
+    split = ArraySplit(images).subset(np.arange(30))
+    train = iter(split.train_batches(5, seed=0))
+    next(train)
+    evaluation = iter(split.eval_batches(1))
+    next(evaluation)
+    images[:] = 9
+    for batches in (train, evaluation):
+        *_, (last,) = (next(batches) for _ in range(29))  # more than are prefetched
+        assert np.all(last == 9)
+
+
+def test_batches_need_no_other_reference_to_the_split_and_free_the_images():
+    class Array(np.ndarray):
+        """Unlike its base class, allows weak references."""
+
+    images = np.zeros((20, 2, 2, 1), np.uint8).view(Array)
+    alive = weakref.ref(images)
+    train = iter(ArraySplit(images).train_batches(5, seed=0, flips=True))
+    evaluation = iter(ArraySplit(images).subset(np.arange(20)).eval_batches(1))
+    del images
+    gc.collect()
+    assert [len(next(train)[0]) for _ in range(20)] == [5] * 20
+    assert len(list(evaluation)) == 20
+    del train, evaluation
+    gc.collect()
+    assert alive() is None
+
+
+def test_process_ends_while_batches_are_being_made():
+    program = """
+import numpy as np
+from gated_pixelcnn.data.split import ArraySplit
+
+split = ArraySplit(np.zeros((200, 256, 256, 3), np.uint8))
+iterators = [iter(split.train_batches(64, seed)) for seed in range(4)]
+for batches in iterators:
+    next(batches)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, capture_output=True)
 
 
 def test_batches_without_labels_have_images_only(numbered):

@@ -1,6 +1,7 @@
 """Folders of image files."""
 
 import re
+import tracemalloc
 
 import numpy as np
 import PIL.Image
@@ -134,6 +135,40 @@ def test_classes_that_training_does_not_know_are_refused(tmp_path):
     with pytest.raises(UserError, match="test images .* have classes .*: c$"):
         load(tmp_path)
     assert load(tmp_path, labels=False).test.num_images == 2
+
+
+def test_loading_takes_no_second_copy_of_the_images(tmp_path):
+    for i in range(40):
+        write(tmp_path / f"{i}.png", (200, 200, 3), seed=i)
+    tracemalloc.start()
+    bunch = load(tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert bunch.train.images.nbytes <= peak < 1.5 * bunch.train.images.nbytes
+
+
+def test_fingerprint_tells_added_renamed_and_changed_files_but_not_the_place(tmp_path):
+    root = tmp_path / "here"
+    for name in ("train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/2.png"):
+        write(root / name, (9, 9, 3))
+    whole = load(root).fingerprint
+    assert whole.startswith("train=2:")
+    assert " test=2:" in whole
+    assert load(root, memory_limit_mb=0, image_size=3, levels=4).fingerprint == whole
+    root = root.rename(tmp_path / "there")
+    assert load(root).fingerprint == whole
+
+    found = [whole]
+    (root / "test/b/2.png").rename(root / "test/b/3.png")
+    found.append(load(root).fingerprint)
+    (root / "train/a/1.png").rename(root / "train/b/0.png")
+    write(root / "train/a/1.png", (9, 9, 3))
+    found.append(load(root).fingerprint)
+    (root / "train/b/0.png").rename(root / "train/a/0.png")
+    found.append(load(root).fingerprint)
+    write(root / "train/a/1.png", (9, 9, 3), mode="L")
+    found.append(load(root).fingerprint)
+    assert len(set(found)) == 5
 
 
 def test_big_folder_is_read_from_disk_with_the_same_batches(tmp_path):

@@ -1,5 +1,6 @@
 """TensorFlow Datasets by name: offline, on mocked data and on a real data set built on disk."""
 
+import tracemalloc
 import urllib.request
 
 import numpy as np
@@ -154,6 +155,53 @@ def test_binarized_images_stream_as_they_are(tmp_path):
     assert set(np.unique(images)) == {0, 1}
     with pytest.raises(UserError, match="set data.levels=2"):
         data.load(make_config("binary_shapes", **options))
+
+
+def test_images_that_need_no_preparation_do_not_pass_through_python(tmp_path, monkeypatch):
+    class Unknown(TinyShapes):
+        """Squares that do not tell their size, as those of downsampled_imagenet."""
+
+        name = "unknown_shapes"
+
+        def _info(self):
+            features = tfds.features.FeaturesDict({"image": tfds.features.Image()})
+            return tfds.core.DatasetInfo(builder=self, features=features)
+
+        def _generate_examples(self, start, stop):
+            for key, example in super()._generate_examples(start, stop):
+                yield key, {"image": example["image"][:, :6]}
+
+    def fail(*_):
+        raise AssertionError("nothing to do")
+
+    Unknown(data_dir=str(tmp_path)).download_and_prepare()
+    options = {"data_dir": str(tmp_path), "validation": 0, "image_size": 6}
+    monkeypatch.setattr(source.image_ops, "prepare", fail)
+    memory = data.load(make_config("unknown_shapes", **options)).train
+    stream = data.load(make_config("unknown_shapes", memory_limit_mb=0, **options)).train
+    np.testing.assert_array_equal(stream.take(40)[0], memory.images)
+    with pytest.raises(UserError, match="nothing to do"):
+        data.load(make_config("unknown_shapes", **(options | {"image_size": 5})))
+
+
+def test_loading_takes_no_second_copy_of_the_images(tmp_path, monkeypatch):
+    def make_ready(builder, *_):
+        info = tfds.core.SplitInfo(name="train", shard_lengths=[6000], num_bytes=0)
+        builder.info.set_splits(tfds.core.SplitDict([info]))
+
+    monkeypatch.setattr(source, "_make_ready", make_ready)
+    with tfds.testing.mock_data(num_examples=6000):
+        tracemalloc.start()
+        bunch = data.load(make_config("cifar10", data_dir=str(tmp_path), validation=0))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert bunch.train.images.nbytes <= peak < 1.5 * bunch.train.images.nbytes
+
+
+def test_fingerprint_is_name_version_and_counts(data_dir):
+    for limit in (0, 1000):
+        config = make_config("tiny_shapes", data_dir=data_dir, memory_limit_mb=limit, validation=3)
+        assert data.load(config).fingerprint == "tiny_shapes/1.0.0 train=40 test=6"
 
 
 # The data sets that the presets name, with mocked content.

@@ -46,6 +46,9 @@ class Data:
         from the training images, or (nothing held out) the test images. None if there are none.
       test: The images to evaluate on in the end: the source's own, or the validation images if it
         has none. None if there are neither.
+      fingerprint: Of each split of the source the number of images and a checksum (for TFDS: name
+        and version of the set). It is another one if images came, went, changed or moved, as far
+        as a look at a part of them tells, and the same on every machine; see data/fingerprint.py.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Data:
     train: Split
     validation: Split | None
     test: Split | None
+    fingerprint: str
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -99,6 +103,7 @@ def make_data(
     config: DataConfig,
     splits: dict[str, Split],
     class_names: tuple[str, ...],
+    fingerprint: str,
 ) -> Data:
     """Completes a source's splits by the rules for those that are missing.
 
@@ -106,12 +111,13 @@ def make_data(
       config: The configuration.
       splits: "train" and, if there are any, "validation" and "test".
       class_names: The names of the classes; empty if there are no labels.
+      fingerprint: That of the source.
     """
     validation = splits.get("validation") or splits.get("test")
     test = splits.get("test") or validation
     train = splits["train"]
     info = DataInfo(train.image_shape, config.levels, len(class_names), tuple(class_names))
-    return Data(config.source, info, train, validation, test)
+    return Data(config.source, info, train, validation, test, fingerprint)
 
 
 def hold_out(config: DataConfig, splits: dict[str, IndexedSplit]) -> dict[str, IndexedSplit]:
@@ -137,13 +143,16 @@ def from_arrays(
     config: DataConfig,
     arrays: dict[str, tuple[np.ndarray, np.ndarray | None]],
     class_names: tuple[str, ...],
+    fingerprint: str,
 ) -> Data:
-    """Makes data of images in memory.
+    """Makes data of images in memory, without a second copy of them.
 
     Args:
       config: The configuration; the images are of its size and colours already.
-      arrays: Of each split the images, uint8 [N, H, W, C], and the labels, int [N], or None.
+      arrays: Of each split the images, uint8 [N, H, W, C], and the labels, int [N], or None. The
+        images are overwritten by their levels.
       class_names: The names of the classes; empty if there are no labels.
+      fingerprint: That of the source.
 
     Raises:
       UserError: If the images do not suit the number of levels.
@@ -153,11 +162,12 @@ def from_arrays(
     highest = max(int(images.max()) for images, _ in arrays.values())
     splits = {}
     for name, (images, labels) in arrays.items():
-        images = image_ops.to_levels(images, config.levels, highest, config.source)
+        image_ops.to_levels(images, config.levels, highest, config.source, in_place=True)
         splits[name] = ArraySplit(images, labels if config.labels else None)
     if np.ptp(splits["train"].images) == 0:
         raise UserError(
             f"all training images of {config.source} are blank at data.levels={config.levels} "
             f"(their highest value is {highest} of 255)"
         )
-    return make_data(config, hold_out(config, splits), class_names if config.labels else ())
+    names = class_names if config.labels else ()
+    return make_data(config, hold_out(config, splits), names, fingerprint)

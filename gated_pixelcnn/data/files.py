@@ -1,7 +1,6 @@
 """A split of image files that are too big to be held in memory."""
 
 import numpy as np
-import tensorflow as tf
 
 from gated_pixelcnn.data import images as image_ops
 from gated_pixelcnn.data.image_file import READ_ERRORS, read_image, why_unreadable
@@ -22,7 +21,7 @@ class FileSplit(IndexedSplit):
           config: The DataConfig.
         """
         self._paths = np.array([str(path) for path in paths])
-        self._labels = labels
+        self.labels = labels
         self._config = config
         self.num_images = len(paths)
         self.image_shape = image_shape
@@ -30,26 +29,19 @@ class FileSplit(IndexedSplit):
 
     def subset(self, indices):
         """Returns the split of the images of these numbers, in this order."""
-        labels = None if self._labels is None else self._labels[indices]
+        labels = None if self.labels is None else self.labels[indices]
         return FileSplit(self._paths[indices], labels, self.image_shape, self._config)
 
     def _read(self, indices):
-        images = np.stack([self._read_one(path) for path in self._paths[indices]])
-        return image_ops.levels_table(self._config.levels)[images]
+        images = np.empty((len(indices), *self.image_shape), np.uint8)
+        for i, path in enumerate(self._paths[indices]):
+            images[i] = self._read_one(path)
+        return image_ops.to_levels(images, self._config.levels, 255, "", in_place=True)
 
     def _read_one(self, path):
         try:
-            image = read_image(path, self.image_shape[-1], self._config.image_size)
+            return read_image(path, self.image_shape, self._config.image_size)
         except READ_ERRORS as error:
             why = " ".join(why_unreadable(path, error).splitlines())
-        else:
-            if image.shape == tuple(self.image_shape):
-                return image
-            why = f"its shape is {image.shape}, but was {tuple(self.image_shape)}"
         # Inside of a graph: `input_error` makes the sentence of what TensorFlow makes of it.
         raise UserError(f"image file {path} cannot be read ({why}); remove or replace it")
-
-    def _fetch(self, indices):
-        images = tf.numpy_function(self._read, [indices], tf.uint8)
-        images = tf.ensure_shape(images, (*indices.shape, *self.image_shape))
-        return (images, tf.gather(self._labels, indices)) if self.has_labels else (images,)

@@ -13,24 +13,28 @@ READ_ERRORS = (OSError, ValueError, SyntaxError, EOFError, PIL.Image.Decompressi
 ORIENTATION = 0x0112  # EXIF tag; from 5 on, height and width are exchanged
 
 
-def read_image(path, channels: int, image_size: int) -> np.ndarray:
+def read_image(path, shape: tuple[int, int, int], image_size: int) -> np.ndarray:
     """Reads one image file.
 
     Args:
       path: The file.
-      channels: 1 (gray) or 3.
+      shape: (H, W, C) that it must have in the end; C is 1 (gray) or 3.
       image_size: Side of the square to bring it to, or 0.
 
     Returns:
-      uint8 [H, W, channels].
+      uint8 [H, W, C].
 
     Raises:
-      READ_ERRORS: If it is not a whole image file.
+      READ_ERRORS: If it is not a whole image file, or has another shape.
     """
+    mode = "L" if shape[-1] == 1 else "RGB"
     with PIL.Image.open(path) as image:
         turned = PIL.ImageOps.exif_transpose(image) if _has_orientation(image) else image
-        array = np.asarray(turned.convert("L" if channels == 1 else "RGB"))
-    return image_ops.to_square(array.reshape(*array.shape[:2], channels), image_size)
+        array = np.asarray(turned if turned.mode == mode else turned.convert(mode))
+    image = image_ops.to_square(array.reshape(*array.shape[:2], shape[-1]), image_size)
+    if image.shape != tuple(shape):
+        raise UserError(f"its shape is {image.shape}, but was {tuple(shape)}")
+    return image
 
 
 def why_unreadable(path, error) -> str:

@@ -57,8 +57,9 @@ def to_gray(images: np.ndarray) -> np.ndarray:
         raise UserError(
             f"data.gray=True needs images of 1 or 3 colours, but these have {images.shape[-1]}"
         )
-    luma = images.astype(np.uint32) @ np.array([19595, 38470, 7471], np.uint32)
-    return ((luma + 32768) >> 16).astype(np.uint8)[..., None]
+    red, green, blue = (images[..., i].astype(np.uint32) for i in range(3))
+    luma = 19595 * red + 38470 * green + 7471 * blue + 32768
+    return (luma >> 16).astype(np.uint8)[..., None]
 
 
 def prepare(image: np.ndarray, image_size: int, gray: bool) -> np.ndarray:
@@ -73,15 +74,29 @@ def prepared_shape(shape, image_size: int, gray: bool) -> tuple[int, int, int]:
     return (image_size or height, image_size or width, 1 if gray else channels)
 
 
-def to_levels(images: np.ndarray, levels: int, highest: int, source: str) -> np.ndarray:
+def prepare_all(images: np.ndarray, image_size: int, gray: bool) -> np.ndarray:
+    """The same as `prepare` of each image of [N, H, W, C]; no copy if there is nothing to do."""
+    shape = prepared_shape(images.shape[1:], image_size, gray)
+    if shape == images.shape[1:]:
+        return images
+    prepared = np.empty((len(images), *shape), np.uint8)
+    for i, image in enumerate(images):
+        prepared[i] = prepare(image, image_size, gray)
+    return prepared
+
+
+def to_levels(
+    images: np.ndarray, levels: int, highest: int, source: str, in_place: bool = False
+) -> np.ndarray:
     """Quantises bytes to levels: floor(x * levels / 256).
 
     Args:
-      images: uint8, any shape.
+      images: uint8, of one axis or more.
       levels: 2..256.
       highest: The highest value of the whole data set. If it is below `levels`, the images have
         been quantised before and are taken as they are.
       source: Their name, for the error.
+      in_place: Whether the images are overwritten.
 
     Returns:
       uint8 of the same shape, values 0..levels-1.
@@ -94,7 +109,14 @@ def to_levels(images: np.ndarray, levels: int, highest: int, source: str) -> np.
             f"the images of {source} have no value above {highest}: they are binarized; set "
             f"data.levels=2 (it is {levels})"
         )
-    return images if highest < levels else levels_table(levels)[images]
+    if highest < levels:
+        return images
+    table = levels_table(levels)
+    quantized = images if in_place else np.empty_like(images)
+    for start in range(0, len(images), 256):  # parts that fit into a cache
+        part = slice(start, start + 256)
+        quantized[part] = table[images[part]]
+    return quantized
 
 
 def levels_table(levels: int) -> np.ndarray:

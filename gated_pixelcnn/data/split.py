@@ -6,10 +6,12 @@ step number, and shard i of n is a slice of it, so that n replicas together see 
 
 import abc
 import re
+import weakref
 
 import numpy as np
 import tensorflow as tf
 
+from gated_pixelcnn.data.python_calls import numpy_function
 from gated_pixelcnn.errors import UserError
 
 
@@ -133,15 +135,29 @@ class Split(abc.ABC):
 
 
 class IndexedSplit(Split):
-    """A split whose images can be had by their numbers, in any order."""
+    """A split whose images can be had by their numbers, in any order.
+
+    Attributes:
+      labels: int32 [N], or None.
+    """
+
+    labels: np.ndarray | None
 
     @abc.abstractmethod
     def subset(self, indices: np.ndarray) -> "IndexedSplit":
         """Returns the split of the images of these numbers, in this order."""
 
     @abc.abstractmethod
+    def _read(self, indices):
+        """Returns the images of these numbers, int64 [B], as uint8 [B, H, W, C]."""
+
     def _fetch(self, indices):
-        """Maps int64 [B] to (images, labels) or (images,), in a graph."""
+        # TensorFlow keeps for good what it calls: by a weak reference, the images can be freed.
+        # The dataset, which maps this method, holds the split.
+        read = weakref.WeakMethod(self._read)
+        images = numpy_function(lambda numbers: read()(numbers), [indices], tf.uint8)
+        images = tf.ensure_shape(images, (*indices.shape, *self.image_shape))
+        return (images, tf.gather(self.labels, indices)) if self.has_labels else (images,)
 
     def _train_examples(self, batch_size, seed, start_step, shard):
         steps_per_epoch = self.num_images // batch_size
@@ -171,44 +187,47 @@ class IndexedSplit(Split):
 
 
 class ArraySplit(IndexedSplit):
-    """Images in memory.
+    """Images in memory. They are not copied: nobody may change them while batches are made.
 
     Attributes:
-      images: uint8 [N, H, W, C], values 0..levels-1.
       labels: int32 [N], or None.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray | None = None):
-        """Keeps the arrays; see the attributes."""
-        self.images = images
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None = None,
+        numbers: np.ndarray | None = None,
+    ):
+        """Keeps the arrays.
+
+        Args:
+          images: uint8 [M, H, W, C], values 0..levels-1.
+          labels: int [N], or None.
+          numbers: int64 [N], which of `images` make up the split; None: all of them.
+        """
+        self._stored = images
+        self._numbers = numbers
         self.labels = None if labels is None else labels.astype(np.int32)
-        self.num_images = len(images)
+        self.num_images = len(images if numbers is None else numbers)
         self.image_shape = tuple(images.shape[1:])
         self.has_labels = labels is not None
-        self._tensors = None
+
+    @property
+    def images(self) -> np.ndarray:
+        """The images, uint8 [N, H, W, C]; of a subset, a copy."""
+        return self._stored if self._numbers is None else self._stored[self._numbers]
 
     def subset(self, indices):
         """Returns the split of the images of these numbers, in this order."""
         labels = None if self.labels is None else self.labels[indices]
-        return ArraySplit(self.images[indices], labels)
+        return ArraySplit(self._stored, labels, self._stored_numbers(indices))
 
-    def _fetch(self, indices):
-        return tuple(tf.gather(tensor, indices) for tensor in self._tensors)
+    def _read(self, indices):
+        return self._stored[self._stored_numbers(indices)]
 
-    def _train_examples(self, *args):
-        self._make_tensors()
-        return super()._train_examples(*args)
-
-    def _eval_examples(self, *args):
-        self._make_tensors()
-        return super()._eval_examples(*args)
-
-    def _make_tensors(self):
-        # Once and outside of any graph: a dataset then refers to them instead of copying them.
-        if self._tensors is None:
-            with tf.init_scope(), tf.device("CPU:0"):
-                arrays = [self.images] + ([self.labels] if self.has_labels else [])
-                self._tensors = [tf.constant(array) for array in arrays]
+    def _stored_numbers(self, indices):
+        return indices if self._numbers is None else self._numbers[indices]
 
 
 def _random_flips(images, seed, step, batch_size, shard):
@@ -217,8 +236,11 @@ def _random_flips(images, seed, step, batch_size, shard):
     bits = tf.random.stateless_uniform(
         (batch_size,), (seed, -1 - step), None, None, tf.uint32, alg="philox"
     )
-    mirrored = (bits >= 2**31)[shard, None, None, None]
-    return tf.where(mirrored, images[:, :, ::-1], images)
+    mirrored = tf.cast(bits[shard] >= 2**31, tf.int32)
+    # Both versions and a choice of rows: ten times as fast as images[:, :, ::-1] in a tf.where.
+    both = tf.concat([images, tf.reverse(images, [2])], 0)
+    share = shard.stop - shard.start
+    return tf.gather(both, tf.range(share) + share * mirrored)
 
 
 def _finished(dataset):

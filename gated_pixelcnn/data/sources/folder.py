@@ -8,11 +8,12 @@ single sub-folder) have none. If the directory has a sub-folder `train`, it and 
 import collections
 import concurrent.futures
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
 
-from gated_pixelcnn.data import dataset
+from gated_pixelcnn.data import dataset, fingerprint
 from gated_pixelcnn.data.image_file import READ_ERRORS, inspect, read_image, why_unreadable
 from gated_pixelcnn.errors import UserError
 
@@ -44,8 +45,13 @@ def load(directory, config):
     listings = _listings(directory)
     names = _class_names(listings, directory, config)
     paths = [path for listing in listings.values() for path in listing.paths]
-    shape = _common_shape(_inspect_all(paths, directory), paths, directory, config)
+    headers, sizes = _inspect_all(paths, directory)
+    shape = _common_shape(headers, paths, directory, config)
     labels = {split: _labels(listing, names) for split, listing in listings.items()}
+    prints = " ".join(
+        fingerprint.of_files(split, pathlib.Path(directory), listing.paths, sizes)
+        for split, listing in listings.items()
+    )
 
     if len(paths) * np.prod(shape) > config.memory_limit_mb * 10**6:
         from gated_pixelcnn.data.files import FileSplit
@@ -54,18 +60,19 @@ def load(directory, config):
             split: FileSplit(listing.paths, labels[split], shape, config)
             for split, listing in listings.items()
         }
-        return dataset.make_data(config, dataset.hold_out(config, splits), names)
+        return dataset.make_data(config, dataset.hold_out(config, splits), names, prints)
+
+    arrays, places = {}, {}
+    for split, listing in listings.items():
+        images = np.empty((len(listing.paths), *shape), np.uint8)
+        arrays[split] = images, labels[split]
+        places |= dict(zip(listing.paths, images, strict=True))
 
     def read(path):
-        return read_image(path, shape[-1], config.image_size)
+        places[path][...] = read_image(path, shape, config.image_size)
 
-    images = _all(read, paths, directory, "cannot be read")
-    arrays, start = {}, 0
-    for split, listing in listings.items():
-        end = start + len(listing.paths)
-        arrays[split] = np.stack(images[start:end]), labels[split]
-        start = end
-    return dataset.from_arrays(config, arrays, names)
+    _all(read, paths, directory)
+    return dataset.from_arrays(config, arrays, names, prints)
 
 
 def describe(directory, config):
@@ -73,7 +80,8 @@ def describe(directory, config):
     listings = _listings(directory)
     names = _class_names(listings, directory, config)
     first = listings["train"].paths[:1]
-    shape = _common_shape(_inspect_all(first, directory), first, directory, config)
+    headers, _ = _inspect_all(first, directory)
+    shape = _common_shape(headers, first, directory, config)
     return dataset.DataInfo(shape, config.levels, len(names), names)
 
 
@@ -157,7 +165,10 @@ def _labels(listing, names):
 
 
 def _inspect_all(paths, directory):
-    return _all(inspect, paths, directory, "cannot be read")
+    """Returns the header of each file, and a dict of the files' sizes in bytes."""
+    found = _all(lambda path: (inspect(path), os.path.getsize(path)), paths, directory)
+    headers, sizes = zip(*found, strict=True)
+    return headers, dict(zip(paths, sizes, strict=True))
 
 
 def _common_shape(headers, paths, directory, config):
@@ -199,7 +210,7 @@ def _common_shape(headers, paths, directory, config):
     return (*next(iter(sizes)), 1 if gray else 3)
 
 
-def _all(function, paths, directory, problem):
+def _all(function, paths, directory):
     """Applies a function to every file, in parallel; all failures make one UserError."""
 
     def attempt(path):
@@ -211,7 +222,7 @@ def _all(function, paths, directory, problem):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         outcomes = list(pool.map(attempt, paths))
     bad = {path: why for path, (_, why) in zip(paths, outcomes, strict=True) if why}
-    _raise_if_any(bad, paths, directory, problem, "remove or replace them")
+    _raise_if_any(bad, paths, directory, "cannot be read", "remove or replace them")
     return [result for result, _ in outcomes]
 
 

@@ -13,7 +13,7 @@ import zlib
 
 import numpy as np
 
-from gated_pixelcnn.data import dataset
+from gated_pixelcnn.data import dataset, fingerprint
 from gated_pixelcnn.data import images as image_ops
 from gated_pixelcnn.errors import UserError, nearest
 
@@ -24,20 +24,15 @@ MAX_CLASSES = 65_536
 
 def load(path, config):
     """Loads an npz file; see data.load."""
-    arrays = {}
+    arrays, prints = {}, []
     with _opened(path) as archive:
         names = _class_names(archive, path, config)
         for split, suffix in SPLITS.items():
-            key = f"x_{suffix}"
-            if key in archive:
-                images = _as_images(_read(archive, key, path), f"{key} of {path}")
-                labels = _labels(archive, suffix, path, config)
-                if labels is not None and len(labels) != len(images):
-                    raise UserError(
-                        f"{path} has {len(images)} images in {key} but {len(labels)} labels in "
-                        f"y_{suffix}"
-                    )
-                arrays[split] = _prepared(images, config), labels
+            if f"x_{suffix}" in archive:
+                images, labels = _read_split(archive, suffix, path, config)
+                prints.append(fingerprint.of_arrays(split, images, labels))
+                images = image_ops.prepare_all(images, config.image_size, config.gray)
+                arrays[split] = images, labels
     shapes = {images.shape[1:] for images, _ in arrays.values()}
     if len(shapes) > 1:
         raise UserError(
@@ -45,7 +40,7 @@ def load(path, config):
             f"{', '.join(map(str, sorted(shapes)))}; set data.image_size and data.gray, or make "
             f"them equal"
         )
-    return dataset.from_arrays(config, arrays, names)
+    return dataset.from_arrays(config, arrays, names, " ".join(prints))
 
 
 def describe(path, config):
@@ -108,6 +103,18 @@ def _readable(what):
         ) from error
 
 
+def _read_split(archive, suffix, path, config):
+    """Returns the images of a split as they are stored, and its labels or None."""
+    key = f"x_{suffix}"
+    images = _as_images(_read(archive, key, path), f"{key} of {path}")
+    labels = _labels(archive, suffix, path, config)
+    if labels is not None and len(labels) != len(images):
+        raise UserError(
+            f"{path} has {len(images)} images in {key} but {len(labels)} labels in y_{suffix}"
+        )
+    return images, labels
+
+
 def _read(archive, key, path):
     with _readable(f"{key} of {path}"):
         return archive[key]
@@ -148,15 +155,8 @@ def _as_images(array, what):
         raise UserError(
             f"{what} has values {array.min()}..{array.max()}; images must be within 0..255"
         )
-    array = array.astype(np.uint8, copy=False)
+    array = np.ascontiguousarray(array, np.uint8)
     return array if array.ndim == 4 else array[..., None]
-
-
-def _prepared(images, config):
-    """The same as image_ops.prepare of each image, without a loop if the size fits."""
-    if config.image_size:
-        images = np.stack([image_ops.to_square(image, config.image_size) for image in images])
-    return image_ops.to_gray(images) if config.gray else images
 
 
 def _labels(archive, suffix, path, config):

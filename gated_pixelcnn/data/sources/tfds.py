@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from gated_pixelcnn.data import dataset
+from gated_pixelcnn.data import dataset, fingerprint
 from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data.python_calls import numpy_function
 from gated_pixelcnn.data.split import input_error
 from gated_pixelcnn.data.stream import StreamSplit
 from gated_pixelcnn.errors import UserError, nearest
@@ -48,14 +49,15 @@ def load(name, config):
     features = _features(builder, config)
     splits = _splits(builder, name)
     shape = _shape(builder, features, config)
-    count = sum(builder.info.splits[split].num_examples for split in splits.values())
-    if count * np.prod(shape) > config.memory_limit_mb * 10**6:
+    counts = {key: builder.info.splits[split].num_examples for key, split in splits.items()}
+    version = fingerprint.of_version(builder.info.full_name, counts)
+    if sum(counts.values()) * np.prod(shape) > config.memory_limit_mb * 10**6:
         opened = _open_all(builder, splits, features, shape, config)
-        return dataset.make_data(config, opened, features.class_names)
+        return dataset.make_data(config, opened, features.class_names, version)
     arrays = {
         key: _read_all(builder, split, features, shape, config) for key, split in splits.items()
     }
-    return dataset.from_arrays(config, arrays, features.class_names)
+    return dataset.from_arrays(config, arrays, features.class_names, version)
 
 
 def describe(name, config):
@@ -189,8 +191,12 @@ def _decoder(builder, features, shape, config):
 
     def decode(encoded, *label):
         image = feature.decode_example(encoded)
-        if features.shape != shape:
-            image = tf.numpy_function(prepare, [image], tf.uint8)
+        if features.shape != shape:  # another one, or not known
+            image = tf.cond(
+                tf.reduce_all(tf.shape(image) == shape),
+                lambda: image,
+                lambda: numpy_function(prepare, [image], tf.uint8),
+            )
         return tf.ensure_shape(image, shape), *(tf.cast(part, tf.int32) for part in label)
 
     return decode
@@ -215,15 +221,23 @@ def _read_all(builder, split, features, shape, config):
     """Reads a split into arrays (images, labels or None)."""
     decode = _decoder(builder, features, shape, config)
     examples = _encoded(builder, split, features).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    count = builder.info.splits[split].num_examples
+    images = np.empty((count, *shape), np.uint8)
+    labels = np.empty(count, np.int32) if features.label else None
+    start = 0
     try:
-        parts = list(examples.batch(1024).as_numpy_iterator())
+        for batch, *label in examples.batch(1024).as_numpy_iterator():
+            part = slice(start, start + len(batch))
+            images[part] = batch
+            if label:
+                labels[part] = label[0]
+            start += len(batch)
     except tf.errors.OpError as error:
         ours = re.search(r"UserError: (.*)", error.message)
         problem = ours.group(1) if ours else f"its images cannot be read as {shape}: set "
         problem += "" if ours else f"data.image_size if their sizes differ ({_first_line(error)})"
         raise UserError(f"TFDS data set {builder.name!r}, split {split}: {problem}") from error
-    images, *labels = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return images, labels[0] if labels else None
+    return images, labels
 
 
 def _open_all(builder, splits, features, shape, config):
@@ -250,7 +264,7 @@ def _open_all(builder, splits, features, shape, config):
     # As for arrays: images whose values are all below `levels` are taken as they are.
     image_ops.to_levels(np.zeros(1, np.uint8), config.levels, highest, config.source)
     as_it_is = highest < config.levels
-    table = np.arange(256, dtype=np.uint8) if as_it_is else image_ops.levels_table(config.levels)
+    table = image_ops.levels_table(config.levels)
 
     def decode_to_levels(*encoded):
         image, *label = decode(*encoded)
@@ -259,7 +273,7 @@ def _open_all(builder, splits, features, shape, config):
     return {
         key: StreamSplit(
             _encoded(builder, split, features),
-            decode_to_levels,
+            decode if as_it_is else decode_to_levels,
             sizes[key],
             shape,
             features.label is not None,

@@ -1,0 +1,58 @@
+"""Fingerprints of the images of a source: cheap, the same on every machine and in every process.
+
+That of a split is its number of images, for people, and a checksum: `train=3600:0123456789abcdef`.
+The images count as they are stored: what the configuration makes of them is no part of it.
+"""
+
+import hashlib
+import pathlib
+
+import numpy as np
+
+VALUES = 2**20  # looked at in an array of images
+
+
+def of_arrays(split: str, images: np.ndarray, labels: np.ndarray | None) -> str:
+    """Returns the fingerprint of images in memory: shape, labels, and a spread of the values.
+
+    Args:
+      split: Name of the split.
+      images: uint8 [N, H, W, C], in one piece. All the values count, or, if there are many more
+        than VALUES, every k-th.
+      labels: int [N], or None.
+    """
+    step = max(1, images.size // VALUES) | 1  # odd: in turn all the places of a 2^n x 2^n image
+    checksum = _checksum(f"{images.shape} {labels is not None}")
+    checksum.update(images.reshape(-1)[::step].tobytes())
+    if labels is not None:
+        checksum.update(labels.astype("<i4").tobytes())
+    return f"{split}={len(images)}:{checksum.hexdigest()}"
+
+
+def of_files(
+    split: str, root: pathlib.Path, paths: list[pathlib.Path], sizes: dict[pathlib.Path, int]
+) -> str:
+    """Returns the fingerprint of image files: their names and their sizes.
+
+    Args:
+      split: Name of the split.
+      root: The directory that their names begin from; where it lies does not count.
+      paths: The files, in any order.
+      sizes: The bytes of each file.
+    """
+    lines = sorted(f"{path.relative_to(root).as_posix()}\0{sizes[path]}\n" for path in paths)
+    return f"{split}={len(paths)}:{_checksum(''.join(lines)).hexdigest()}"
+
+
+def of_version(name: str, counts: dict[str, int]) -> str:
+    """Returns the fingerprint of a published data set.
+
+    Args:
+      name: Its name with the version.
+      counts: The number of images of each split.
+    """
+    return " ".join([name, *(f"{split}={count}" for split, count in counts.items())])
+
+
+def _checksum(text):
+    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8)
