@@ -46,6 +46,12 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     return f"; choose from {', '.join(candidates[:20])}{more}"
 
 
+def first_line(error: BaseException) -> str:
+    """Returns the kind of an error and the last of its lines that tells something, cut."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+    return f"{type(error).__name__}: {lines[0].strip()[:200]}"
+
+
 @contextlib.contextmanager
 def _held_stderr() -> Iterator[None]:
     """Holds back what is written to file descriptor 2; shows it only if the body fails."""

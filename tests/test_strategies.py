@@ -1,6 +1,7 @@
 """Strategies by name, and what the environment may have wrong: no cluster is started here."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -76,6 +77,8 @@ def test_auto_follows_a_tf_config_of_several_workers(monkeypatch, config, expect
         (json.dumps({"cluster": {"worker": WORKERS}}), "does not say which worker this process is"),
         (tf_config(task={"type": "worker"}), "does not say which worker this process is"),
         (tf_config(task={"type": "chief", "index": 0}), "is a 'chief', but its cluster has worker"),
+        (tf_config(task={"type": ["worker"], "index": 0}), "but its cluster has worker only"),
+        (tf_config(task={"type": "worker", "index": "²"}), "worker ², whose address is missing"),
         (tf_config(task={"type": "worker", "index": 2}), "worker 2, whose address is missing"),
         (tf_config(task={"type": "worker", "index": -1}), "worker -1, whose address is missing"),
     ],
@@ -99,6 +102,29 @@ def test_a_port_in_use_is_told_before_the_others_are_waited_for(monkeypatch):
         monkeypatch.setenv("TF_CONFIG", tf_config({"worker": [own, "localhost:1"]}))
         with pytest.raises(UserError, match=f"this worker cannot listen at {own}"):
             strategies.make_strategy("multi_worker")
+
+
+def test_a_worker_alone_says_whom_it_waits_for_and_gives_up(tmp_path):
+    with socket.socket() as free:
+        free.bind(("", 0))
+        own = f"localhost:{free.getsockname()[1]}"
+    program = (
+        "import functools\n"
+        "from gated_pixelcnn.training import strategies\n"
+        "strategies.SECONDS_OF_PATIENCE = 3\n"
+        "strategies.make_strategy('multi_worker', functools.partial(print, flush=True))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=os.environ | {"TF_CONFIG": tf_config({"worker": [own, "localhost:1"]})},
+        cwd=ROOT,
+    )
+    assert result.returncode == 1
+    assert f"worker 0 at {own} waits for localhost:1, for 0.05 minutes at most" in result.stdout
+    assert "Timeout" in result.stderr
 
 
 def set_slurm(monkeypatch, **changes):

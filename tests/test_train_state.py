@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training.config import TrainConfig
 from gated_pixelcnn.training.optimizers import MovingAverage, Schedule, clip_scale
 from gated_pixelcnn.training.state import Diverged, TrainState
@@ -214,6 +215,11 @@ def test_each_part_of_a_batch_has_dropout_of_its_own():
     assert len(set(alone)) > 1
     # Parts of steps of two take the streams that steps of one take, in turn.
     np.testing.assert_allclose(losses(2, 3, accumulation=2), alone.reshape(3, 2).mean(axis=1))
+
+
+def test_rematerialisation_and_dropout_exclude_each_other():
+    with pytest.raises(UserError, match="train.remat=true cannot be had with dropout"):
+        make_state(with_dropout, remat=True)
 
 
 @pytest.mark.parametrize(("jit", "compiled"), [("on", True), ("off", False), ("auto", False)])

@@ -470,6 +470,18 @@ def test_a_diverged_run_goes_on_with_a_lower_learning_rate_if_that_is_allowed(tm
         gpc.train(config(*changes, "train.batch_size=8"), tmp_path, allow_changes=True)
 
 
+def test_the_best_checkpoint_of_a_branch_that_was_left_keeps_its_own_figure(tmp_path):
+    changes = ["train.schedule=constant", "train.eval_every=1", "train.keep=9"]
+    gpc.train(config(*changes), tmp_path)
+    best = checkpoints.Checkpoints(tmp_path / "checkpoints").best().meta
+    for step in (4, 6):
+        (tmp_path / "checkpoints" / f"step-{step:09d}.npz").unlink()
+    worse = config(*changes, "train.learning_rate=1e-30")
+    result = gpc.train(worse, tmp_path, allow_changes=True)
+    assert best["step"] > 2
+    assert (result.best_step, result.best_bits_per_dim) == (best["step"], best["bits_per_dim"])
+
+
 def test_how_a_step_is_computed_may_change_on_the_way(tmp_path, whole):
     gpc.train(config("train.steps=4"), tmp_path)
     gpc.train(config("train.remat=true", "train.accumulation=2", "train.jit=on"), tmp_path)

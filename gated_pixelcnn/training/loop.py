@@ -82,10 +82,20 @@ class Loop:
             else:
                 arrays, self.history, path = found
                 self.state.restore(arrays, path)
+                self._believe_best()
                 self.progress.say(f"resuming at step {self.state.step}")
         if self.workers.count > 1:
             self.history = json.loads(self.workers.texts(json.dumps(self.history))[0])
             self.state.take_from_chief(self.workers)
+
+    def _believe_best(self):
+        """Takes the best validation from the file that holds its weights.
+
+        It may be later than the checkpoint, or damaged.
+        """
+        best = self.checkpoints.best()
+        meta = best.meta if best else {"step": None, "bits_per_dim": None}
+        self.history.update(best_step=meta["step"], best_bits_per_dim=meta["bits_per_dim"])
 
     def run(self):
         """Trains to the end, or until something stops it."""
@@ -245,7 +255,9 @@ class Loop:
         settings, step, history = self.settings, self.state.step, self.history
         result = unreadable = None
         with self.state.averaged_weights():
-            with self.stop.cut_short(at_once=self.workers.count == 1):
+            # Elsewhere others would wait: workers, or the threads of replicas.
+            alone = self.state.strategy.num_replicas_in_sync == 1
+            with self.stop.cut_short(at_once=alone):
                 try:
                     result = evaluation.score(
                         self.state.model,

@@ -57,6 +57,11 @@ class TrainState:
         self._clip_norm = train.clip_norm
         self._seed = seed
         self._dropout_states = [v for v in model.variables if v.name == "seed_generator_state"]
+        if train.remat and self._dropout_states:
+            raise UserError(
+                "train.remat=true cannot be had with dropout: what is computed again would drop "
+                "other features; set one of them to false or 0"
+            )
         self._gradients = self._gradients_of_part
         if train.jit == "on" or (train.jit == "auto" and tf.config.list_logical_devices("GPU")):
             self._gradients = tf.function(

@@ -6,16 +6,19 @@ they would trip over.
 """
 
 import contextlib
+import faulthandler
 import json
 import os
 import signal
 import socket
+import sys
 
 import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError, nearest
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
+SECONDS_OF_PATIENCE = 900  # machines may start one after the other
 _ROLES = ("chief", "worker")  # tasks that train; others (ps, evaluator) have no part in this
 _SLURM = (
     "SLURM_PROCID",
@@ -76,9 +79,14 @@ def _multi_worker(say):
     own = spec[resolver.task_type][resolver.task_id]
     count = _number_of_tasks(spec)
     _check_port(own)
-    if say is not None and count > 1:
-        others = [address for role in sorted(spec) for address in spec[role] if address != own]
-        say(f"{resolver.task_type} {resolver.task_id} at {own} waits for {', '.join(others)}")
+    others = [address for role in sorted(spec) for address in spec[role] if address != own]
+    if others and say is not None:
+        say(
+            f"{resolver.task_type} {resolver.task_id} at {own} waits for {', '.join(others)}, "
+            f"for {SECONDS_OF_PATIENCE / 60:g} minutes at most"
+        )
+    # TensorFlow would wait for an hour, and not let any of Python's threads or signals in.
+    faulthandler.dump_traceback_later(SECONDS_OF_PATIENCE, exit=True, file=sys.__stderr__)
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
@@ -87,6 +95,8 @@ def _multi_worker(say):
             f"{resolver.task_type} {resolver.task_id} at {own} could not join the {count} workers "
             f"({first_line}); check that all have the same cluster and start all of them again"
         ) from error
+    finally:
+        faulthandler.cancel_dump_traceback_later()
     # While it connects, TensorFlow takes SIGTERM over and would swallow it.
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
@@ -141,7 +151,7 @@ def _check_addresses(role, addresses):
         )
     for address in addresses:
         host, _, port = str(address).rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 2**16:
+        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
             raise UserError(f"TF_CONFIG has the address {address!r}; addresses look like host:2222")
 
 
@@ -154,13 +164,13 @@ def _check_task(task, cluster):
             'TF_CONFIG does not say which worker this process is: "task": {"type": "worker", '
             '"index": 0} is missing, or a part of it'
         )
-    if not cluster.get(role):
+    if not isinstance(role, str) or not cluster.get(role):
         raise UserError(
             f"TF_CONFIG says that this process is a {role!r}, but its cluster has "
             f"{', '.join(sorted(cluster))} only"
         )
     count = len(cluster[role])
-    if not str(index).isdigit() or int(index) >= count:
+    if not str(index).isdecimal() or int(index) >= count:
         raise UserError(
             f"TF_CONFIG says that this process is {role} {index}, whose address is missing: there "
             f"are {count}, counted from 0"

@@ -11,7 +11,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.errors import UserError, first_line
 
 # What TensorFlow raises in the midst of an exchange if another worker is gone.
 LOST = (
@@ -117,8 +117,9 @@ class Workers:
                 raise
             raise LostWorker(
                 f"worker {self.index} has lost another one of the {self.count} workers, which "
-                "ended or was killed; see what that one wrote last, and start all of them again: "
-                "the run goes on from its last checkpoint"
+                "ended, was killed or takes the cluster to be another one; see what each of them "
+                "wrote last, and start all of them again: the run goes on from its last checkpoint "
+                f"({first_line(error)})"
             ) from error
 
     def _sum(self, array):
