@@ -1,5 +1,6 @@
 """Runs of the training loop: what they leave, how they stop and how they go on."""
 
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ import gated_pixelcnn as gpc
 from gated_pixelcnn import data, evaluation
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training import checkpoints, loop
-from gated_pixelcnn.training.interrupts import StopRequests
+from gated_pixelcnn.training.interrupts import Stopped, StopRequests
 from gated_pixelcnn.training.loop import Loop
 from gated_pixelcnn.training.monitoring import Monitor
 from gated_pixelcnn.training.run_directory import RunDirectory
@@ -271,6 +272,27 @@ def test_a_signal_during_the_validation_ends_it_and_the_validation_is_made_up_fo
         patch.setattr(evaluation, "score", interrupted)
         assert gpc.train(config(), tmp_path).step == 3
     assert metrics(tmp_path) == []
+    gpc.train(config(), tmp_path)
+    assert_same_run(tmp_path, whole)
+
+
+def test_a_validation_that_was_made_up_for_is_reported_once(tmp_path, whole, monkeypatch):
+    def stopped(*_, **__):
+        signal.raise_signal(signal.SIGTERM)
+        raise Stopped
+
+    def killed(self):
+        raise SystemExit  # after the validation, before the next checkpoint
+
+    for target, name, value, error in (
+        (evaluation, "score", stopped, None),
+        (Loop, "_sample", killed, SystemExit),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(target, name, value)
+            with pytest.raises(error) if error else contextlib.nullcontext():
+                gpc.train(config(), tmp_path)
+    assert [line["step"] for line in metrics(tmp_path)] == [3]
     gpc.train(config(), tmp_path)
     assert_same_run(tmp_path, whole)
 

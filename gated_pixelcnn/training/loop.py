@@ -105,7 +105,12 @@ class Loop:
         with contextlib.ExitStack() as stack:
             if self.workers.is_chief:
                 self.monitor = stack.enter_context(
-                    Monitor(self.run_directory, state.step, self.dataset.levels)
+                    Monitor(
+                        self.run_directory,
+                        state.step,
+                        self.dataset.levels,
+                        self.history["evaluated"],
+                    )
                 )
                 if state.step == 0:
                     self.monitor.config(self.config)

@@ -18,7 +18,7 @@ class Monitor:
     A line of metrics.jsonl is one report: {"step": 100, "train_bits_per_dim": ...}.
     """
 
-    def __init__(self, run, step, levels):
+    def __init__(self, run, step, levels, evaluated=0):
         """Opens the files.
 
         Args:
@@ -26,12 +26,14 @@ class Monitor:
           step: The step at which training starts or resumes: what a run that was stopped reported
             after it will be reported again, and is removed from metrics.jsonl.
           levels: Number of values of a colour, for the grids.
+          evaluated: The step of the last validation that the run knows of: one that it made up for
+            and was stopped before it saved will be reported again, too.
         """
         self._levels = levels
         self._samples = run.samples
         self._run = run
         with _clear_errors(run):
-            _truncate(run.metrics, step)
+            _truncate(run.metrics, step, evaluated)
             self._metrics = open(run.metrics, "a")  # noqa: SIM115 (closed by __exit__)
             self._tensorboard = tf.summary.create_file_writer(str(run.tensorboard))
 
@@ -95,14 +97,16 @@ def _clear_errors(run):
         ) from error
 
 
-def _truncate(path, step):
-    """Drops the reports after a step, and a line that was only half written."""
+def _truncate(path, step, evaluated):
+    """Drops what was reported after these steps, and a line that was only half written."""
     if not path.exists():
         return
     kept = []
     for line in path.read_text().splitlines(keepends=True):
         try:
-            if json.loads(line)["step"] <= step and line.endswith("\n"):
+            report = json.loads(line)
+            last = evaluated if "validation_bits_per_dim" in report else step
+            if report["step"] <= last and line.endswith("\n"):
                 kept.append(line)
         except (ValueError, KeyError, TypeError):
             continue
