@@ -1,6 +1,8 @@
-"""From a configuration, or from the work directory of a run, to a model."""
+"""From a configuration, or from what was saved, to a model."""
 
-from gated_pixelcnn import data
+from pathlib import Path
+
+from gated_pixelcnn import data, keras_file, limits
 from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.training.checkpoints import Checkpoints, assign
@@ -59,22 +61,39 @@ def build_model(config, image_shape=None, levels=None, condition_size=None, dtyp
     return model
 
 
-def load(workdir, checkpoint="best"):
-    """Loads the model of a run.
+def load(path, checkpoint="best"):
+    """Loads a model: that of a run, or one that was saved by `model.save("model.keras")`.
+
+    Nothing that is in the files is run, so they may come from anyone, see docs/security.md.
 
     Args:
-      workdir: The work directory that was given to train.
-      checkpoint: "best" (by the validation bits/dim; the latest one if there was no validation)
-        or "latest".
+      path: The work directory that was given to train, or a `.keras` file.
+      checkpoint: Of a run, "best" (by the validation bits/dim; the latest one if there was no
+        validation) or "latest".
 
     Returns:
-      The model with its averaged (EMA) weights.
+      The model; that of a run with its averaged (EMA) weights.
 
     Raises:
-      UserError: the directory holds no run, no checkpoint, or none that is whole.
+      UserError: the directory holds no run, no checkpoint, or none that is whole; the file is
+        missing, damaged, or not one of our models.
     """
     if checkpoint not in ("best", "latest"):
         raise UserError(f"checkpoint must be 'best' or 'latest', but is {checkpoint!r}")
+    if Path(path).suffix == ".keras" and not Path(path).is_dir():
+        return _load_keras_file(path)
+    return _load_run(path, checkpoint)
+
+
+def _load_keras_file(path):
+    with keras_file.opened(path) as stored:
+        with limits.within(path, stored.array_sizes, stored.arguments["config"]):
+            model = build_model(**stored.arguments)
+        keras_file.load_weights(model, stored.weights, path)
+    return model
+
+
+def _load_run(workdir, checkpoint):
     run = RunDirectory(workdir)
     record = run.read_config()
     checkpoints = Checkpoints(run.checkpoints)
@@ -84,9 +103,10 @@ def load(workdir, checkpoint="best"):
             f"{run.path} has no checkpoint yet; wait for the first one, or train longer"
         )
     arrays, _, path = found
-    model = build_model(
-        record["config"], record["image_shape"], record["levels"], record["condition_size"]
-    )
+    with limits.within(path, [array.size for array in arrays.values()], record["config"]):
+        model = build_model(
+            record["config"], record["image_shape"], record["levels"], record["condition_size"]
+        )
     assign("weights", model.weights, arrays, path)
     if any(name.startswith("average/") for name in arrays):
         assign("average", model.trainable_weights, arrays, path)

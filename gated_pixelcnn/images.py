@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from gated_pixelcnn.data import images as data_images
+from gated_pixelcnn.data.image_file import FORMATS
 from gated_pixelcnn.errors import UserError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -269,7 +270,7 @@ def read_mask(path, image_shape):
 def _open(path, image_shape):
     """Decodes an image file and checks its size."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
             picture.load()
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
@@ -312,10 +313,13 @@ def _read_npz(path, image_shape, levels):
             if key is None:
                 found = ", ".join(archive) or "nothing"
                 raise UserError(f"{path} has no array images or x_test, only {found}")
-            images = archive[key]
+            images = np.asarray(archive[key])  # of a stray file in the archive: its bytes
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        *(OSError, EOFError, ValueError, RuntimeError, MemoryError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} cannot be read as an npz file ({error})") from error

@@ -10,6 +10,8 @@ from gated_pixelcnn.data import images as image_ops
 from gated_pixelcnn.errors import UserError
 
 READ_ERRORS = (OSError, ValueError, SyntaxError, EOFError, PIL.Image.DecompressionBombError)
+# PIL knows more: of those EPS is a program, which it has Ghostscript run.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 ORIENTATION = 0x0112  # EXIF tag; from 5 on, height and width are exchanged
 
 
@@ -28,7 +30,7 @@ def read_image(path, shape: tuple[int, int, int], image_size: int) -> np.ndarray
       READ_ERRORS: If it is not a whole image file, or has another shape.
     """
     mode = "L" if shape[-1] == 1 else "RGB"
-    with PIL.Image.open(path) as image:
+    with PIL.Image.open(path, formats=FORMATS) as image:
         turned = PIL.ImageOps.exif_transpose(image) if _has_orientation(image) else image
         array = np.asarray(turned if turned.mode == mode else turned.convert(mode))
     image = image_ops.to_square(array.reshape(*array.shape[:2], shape[-1]), image_size)
@@ -60,7 +62,7 @@ def inspect(path):
     Raises:
       READ_ERRORS: If it is not an image file.
     """
-    with PIL.Image.open(path) as image:
+    with PIL.Image.open(path, formats=FORMATS) as image:
         width, height = image.size
         turned = _has_orientation(image) and image.getexif().get(ORIENTATION, 1) >= 5
         return image.mode, (width, height) if turned else (height, width)

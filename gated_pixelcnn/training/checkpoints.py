@@ -96,8 +96,11 @@ def read(path):
         names, meta = json.loads(arrays.pop(_META).tobytes())
         if sorted(arrays) != names:
             raise ValueError("arrays are missing")
+        if not all(array.dtype.kind in "biuf" for array in arrays.values()):
+            raise ValueError("it has entries that are not arrays of numbers")
     except (
-        *(OSError, ValueError, KeyError, EOFError, RuntimeError),
+        *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError),
+        *(TypeError, AttributeError),  # entries that are not what `write` writes
         *(zipfile.BadZipFile, zlib.error),
     ) as error:
         raise DamagedCheckpoint(f"{path} is damaged ({error})") from error

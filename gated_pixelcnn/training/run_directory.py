@@ -96,7 +96,7 @@ class RunDirectory:
             raise UserError(
                 f"{self.config} is damaged ({error.args[0]} is missing); restore or retrain"
             ) from error
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{self.config} is damaged ({error}); restore or retrain") from error
         raise UserError(f"{self.config} has format {found}; this version reads {FORMAT}")
 
@@ -106,14 +106,22 @@ def _checked(record):
     keys = flat(record["config"])
     for key in _NEEDED:
         keys[key]
-    sizes = (*record["image_shape"], record["levels"], record["condition_size"])
+    names = record["class_names"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("class_names are not a list of names")
+    shape, _, _ = checked_sizes(record)
+    return record | {"config": complete(record["config"]), "image_shape": shape}
+
+
+def checked_sizes(record):
+    """Returns (image_shape, levels, condition_size); raises KeyError, TypeError or ValueError."""
+    shape, levels, condition_size = (
+        record[key] for key in ("image_shape", "levels", "condition_size")
+    )
+    sizes = (*shape, levels, condition_size)
     if len(sizes) != 5 or not all(type(size) is int and size >= 0 for size in sizes):
         raise ValueError("image_shape, levels and condition_size are not those of images")
-    return record | {
-        "config": complete(record["config"]),
-        "image_shape": tuple(record["image_shape"]),
-        "class_names": list(record["class_names"]),
-    }
+    return tuple(shape), levels, condition_size
 
 
 def record(config, image_shape, levels, condition_size, class_names=(), fingerprint=None):

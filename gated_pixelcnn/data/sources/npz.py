@@ -89,6 +89,7 @@ def _readable(what):
         ValueError,
         NotImplementedError,
         RuntimeError,
+        MemoryError,
         zipfile.BadZipFile,
         zlib.error,
         pickle.UnpicklingError,
@@ -117,7 +118,7 @@ def _read_split(archive, suffix, path, config):
 
 def _read(archive, key, path):
     with _readable(f"{key} of {path}"):
-        return archive[key]
+        return np.asarray(archive[key])  # of a stray file in the archive: its bytes
 
 
 def _header(archive, key, path):

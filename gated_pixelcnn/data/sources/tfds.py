@@ -75,6 +75,11 @@ def describe(name, config):
 
 
 def _builder(name, config):
+    if re.match(r"[^/:]+:[^/\d*]", name):  # a namespace; after the name comes a version
+        raise UserError(
+            f"TFDS data set {name!r} is of a community, whose code would be run; give its images "
+            "as folder: or npz: instead"
+        )
     try:
         return tfds.builder(name, data_dir=config.data_dir or None)
     except tfds.core.DatasetNotFoundError as error:
