@@ -21,6 +21,7 @@ setup(
     install_requires=[
         "tensorflow>=2.19,<3",
         "keras>=3.8,<4",
+        "h5py>=3.11",
         "tensorflow-probability[tf]>=0.25",
         "tensorflow-datasets>=4.9.8",
         "tensorboard>=2.19",  # TensorFlow does not always bring it
