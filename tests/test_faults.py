@@ -11,7 +11,8 @@ from gated_pixelcnn.training import checkpoints
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
-import faults  # noqa: E402
+from fault_trials.comparing import differences  # noqa: E402
+from fault_trials.processes import Lost, check_error  # noqa: E402
 
 WEIGHTS = np.float32([0.0, 1.0, np.nan])
 META = {"seconds": 1.5, "evaluated": 4, "window": [[1.0, 2.0]]}
@@ -57,13 +58,13 @@ def flipped(array):
     ],
 )
 def test_a_changed_bit_is_a_difference(tmp_path, expected, change, names):
-    assert faults.differences(write_run(tmp_path / "run", **change), expected) == names
+    assert differences(write_run(tmp_path / "run", **change), expected) == names
 
 
 def test_what_the_clock_says_is_no_difference(tmp_path, expected):
     report = REPORT | {"train_images_per_second": 5.0}
     run = write_run(tmp_path / "run", meta=META | {"seconds": 7.0}, report=report)
-    assert faults.differences(run, expected) == []
+    assert differences(run, expected) == []
 
 
 def test_only_numbers_that_are_rounded_have_a_tolerance(tmp_path, expected):
@@ -71,16 +72,16 @@ def test_only_numbers_that_are_rounded_have_a_tolerance(tmp_path, expected):
     report = REPORT | {"train_bits_per_dim": 2.000001}
     run = write_run(tmp_path / "close", **close, report=report)
     # NaN is never close to anything: a run that ends with one is not as expected.
-    assert faults.differences(run, expected, 1e-5) == [
+    assert differences(run, expected, 1e-5) == [
         "best.npz: weights/0000",
         "last checkpoint: weights/0000",
     ]
     finite = np.float32([0.0, 1.0])
     expected = write_run(tmp_path / "finite", finite, finite)
     run = write_run(tmp_path / "run", finite + np.float32(1e-6), finite, report=report)
-    assert faults.differences(run, expected, 1e-5) == []
+    assert differences(run, expected, 1e-5) == []
     far = write_run(tmp_path / "far", finite, finite, report=REPORT | {"step": 5})
-    assert faults.differences(far, expected, 1e-5) == ["metrics.jsonl"]
+    assert differences(far, expected, 1e-5) == ["metrics.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,6 @@ def test_only_numbers_that_are_rounded_have_a_tolerance(tmp_path, expected):
     ["", "error: a\nerror: b\n", "Traceback (most recent call last):\nerror: a\n", "error: b\n"],
 )
 def test_anything_but_one_line_of_error_with_its_text_is_not_survived(output):
-    assert faults.check_error("2 parameters\nerror: a\n", "a") == "error: a"
-    with pytest.raises(faults.Lost):
-        faults.check_error(output, "a")
+    assert check_error("2 parameters\nerror: a\n", "a") == "error: a"
+    with pytest.raises(Lost):
+        check_error(output, "a")
