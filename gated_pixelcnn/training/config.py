@@ -1,6 +1,7 @@
 """The configuration of the training: `config.train`."""
 
 import dataclasses
+import re
 
 from gated_pixelcnn.errors import UserError, nearest
 
@@ -9,22 +10,21 @@ SCHEDULES = ("constant", "linear", "cosine", "exponential")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 JIT = ("auto", "on", "off")
 
-# What may differ when a run is resumed: how long it goes on, what it reports, and how the same step
-# is computed. (`linear` and `cosine` end at `steps`, so another `steps` also means another curve
-# from there on.)
-CHANGEABLE = (
-    "steps",
-    "minutes",
+# What a run reports and keeps; the weights of a step are the same whatever these are.
+REPORTING = (
     "log_every",
     "eval_every",
     "save_every",
     "keep",
     "sample_every",
     "samples",
-    "accumulation",
-    "remat",
-    "jit",
+    "histogram_every",
+    "profile_steps",
 )
+# What may differ when a run is resumed: how long it goes on, what it reports, and how the same step
+# is computed. (`linear` and `cosine` end at `steps`, so another `steps` also means another curve
+# from there on.)
+CHANGEABLE = ("steps", "minutes", *REPORTING, "accumulation", "remat", "jit")
 # What may differ if the user says so (train.py --allow_changes), for a run that diverged.
 CHANGEABLE_ON_REQUEST = (
     "learning_rate",
@@ -62,7 +62,8 @@ class TrainConfig:
         larger; 0: no clipping.
       ema_decay: Decay of the moving average of the weights, with which images are evaluated and
         sampled; at step t it is min(ema_decay, (1 + t) / (10 + t)). 0: no average.
-      log_every: Steps between two reports of bits/dim, learning rate, gradient norm and images/s.
+      log_every: Steps between two reports of bits/dim, learning rate, gradient norm and images/s;
+        one more at the end if half as many steps were made since.
       eval_every: Steps between two validations; the best one is kept. There is one more at the
         end, unless the run is shorter than this. 0: only at the end.
       eval_images: The first so many validation images are used; 0: all of them.
@@ -71,6 +72,9 @@ class TrainConfig:
       keep: Number of checkpoints that are kept, the latest ones.
       sample_every: Steps between two grids of samples; at the end as for eval_every.
       samples: Number of images in a grid; 0: no grids.
+      histogram_every: Steps between two histograms of all weights; at the end as for eval_every.
+        0: none.
+      profile_steps: The first and the last step that are profiled, such as "10,20"; "": none.
       accumulation: Gradient accumulation: each replica cuts its share of a batch into so many
         parts and takes them one after the other, for memory; the update is that of the batch.
       remat: Rematerialisation: the backward pass computes the inside of every block again instead
@@ -107,6 +111,8 @@ class TrainConfig:
     keep: int = 3
     sample_every: int = 5000
     samples: int = 16
+    histogram_every: int = 0
+    profile_steps: str = ""
     accumulation: int = 1
     remat: bool = False
     precision: str = "float32"
@@ -135,7 +141,7 @@ class TrainConfig:
             lambda x: x >= 0,
             "0 or more",
             *("minutes", "warmup_steps", "clip_norm", "eval_every", "eval_images"),
-            *("eval_batch_size", "sample_every", "samples"),
+            *("eval_batch_size", "sample_every", "samples", "histogram_every"),
         )
         self._require(
             lambda x: 0 <= x < 1,
@@ -144,11 +150,25 @@ class TrainConfig:
         )
         self._require(lambda x: 0 <= x <= 1, "between 0 and 1", "final_fraction")
         self._require(lambda x: 0 < x <= 1, "above 0 and at most 1", "decay")
+        self.profiled()
         if self.jit == "on" and self.deterministic:
             raise UserError(
                 "train.jit=on and train.deterministic=true exclude each other: TensorFlow would "
                 "turn XLA off without a word; choose one"
             )
+
+    def profiled(self):
+        """The steps of `profile_steps`, counted from 1, as a range; raises UserError."""
+        if not self.profile_steps:
+            return range(0)
+        found = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", self.profile_steps, re.ASCII)
+        first, last = map(int, found.groups()) if found else (0, 0)
+        if not 1 <= first <= last:
+            raise UserError(
+                "train.profile_steps must be a first and a last step, such as 10,20, but is "
+                f"{self.profile_steps!r}"
+            )
+        return range(first, last + 1)
 
     def _require(self, allowed, what, *names):
         for name in names:

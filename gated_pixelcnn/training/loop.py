@@ -19,6 +19,7 @@ from gated_pixelcnn.data.split import input_error
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training.interrupts import Stopped, StopRequests
 from gated_pixelcnn.training.monitoring import Monitor
+from gated_pixelcnn.training.profiling import Profiler
 from gated_pixelcnn.training.progress import Progress, duration
 from gated_pixelcnn.training.state import Diverged
 from gated_pixelcnn.training.workers import LOST
@@ -112,11 +113,13 @@ class Loop:
                         self.history["evaluated"],
                     )
                 )
-                if state.step == 0:
-                    self.monitor.config(self.config)
+                self.monitor.config(state.step, self.config)
+            self.profiler = stack.enter_context(
+                Profiler(self.run_directory, self.settings.profiled())
+            )
             self.stop = stack.enter_context(StopRequests())
             self.first_step = state.step
-            self.saved = state.step
+            self.saved = self.histograms = state.step  # the last steps with these
             self.clock = None
             try:
                 stopped_by = self._steps()
@@ -141,14 +144,9 @@ class Loop:
         batches = self._batches()
         self._do_what_is_due()
         while (stopped_by := self._finished()) is None:
-            try:
-                batch = next(batches)
-            except tf.errors.OpError as error:
-                raise self._unreadable(input_error(error)) from error
-            try:
-                loss_and_norm = self.state.make_step(batch)
-            except Diverged as error:
-                raise self._explained(f"{error}; the step was not made") from error
+            loss_and_norm = self.profiler.step(
+                self.state.step + 1, lambda: self._make_step(batches)
+            )
             self.history["window"].append(loss_and_norm)
             if self.clock is None:  # the first step traces the graph
                 self._restart_clock()
@@ -158,6 +156,17 @@ class Loop:
         self._save()
         self.workers.wait()  # for the chief to have saved: who leaves first looks lost
         return stopped_by
+
+    def _make_step(self, batches):
+        """Makes one step; returns loss and norm."""
+        try:
+            batch = next(batches)
+        except tf.errors.OpError as error:
+            raise self._unreadable(input_error(error)) from error
+        try:
+            return self.state.make_step(batch)
+        except Diverged as error:
+            raise self._explained(f"{error}; the step was not made") from error
 
     def _batches(self):
         """Iterator over distributed batches from the next step on."""
@@ -215,8 +224,14 @@ class Loop:
         def due(every, done):
             return step > done and (step >= every if last else every and step % every == 0)
 
-        if len(history["window"]) and (last or step % settings.log_every == 0):
+        # At the end the mean of a few steps would be noise, and the number that tables show.
+        window, enough = len(history["window"]), min(step, settings.log_every) / 2
+        if window and (step % settings.log_every == 0 or last and window >= enough):
             self._report()
+        if settings.histogram_every and due(settings.histogram_every, self.histograms):
+            if self.workers.is_chief:
+                self.monitor.histograms(step, self.state.model.trainable_variables)
+            self.histograms = step
         if due(settings.eval_every, history["evaluated"]):
             self._evaluate()
         if due(settings.sample_every, history["sampled"]) and self.workers.is_chief:
@@ -232,11 +247,11 @@ class Loop:
             finite = norms[np.isfinite(norms)]  # all, but for float16 gradients that overflowed
             speed = self.settings.batch_size * self._steps_per_second()
             values = {
-                "train/bits_per_dim": loss,
-                "train/learning_rate": self.state.learning_rate,
-                "train/gradient_norm": float(finite.mean()) if finite.size else None,
-                "train/images_per_second": speed,
-                "train/loss_scale": self.state.loss_scale,
+                "train_bits_per_dim": loss,
+                "train_learning_rate": self.state.learning_rate,
+                "train_gradient_norm": float(finite.mean()) if finite.size else None,
+                "train_images_per_second": speed,
+                "train_loss_scale": self.state.loss_scale,
             }
             self.monitor.scalars(
                 self.state.step, {name: x for name, x in values.items() if x is not None}
@@ -291,7 +306,7 @@ class Loop:
         if result is None:
             return
         if self.workers.is_chief:
-            self.monitor.scalars(step, {"validation/bits_per_dim": bits})
+            self.monitor.scalars(step, {"validation_bits_per_dim": bits})
             mark = "  (best)" if is_best else ""
             took = duration(self.seconds())
             self.progress.say(f"step {step}, {took}: validation {bits:.4f} bits/dim{mark}")
@@ -309,12 +324,14 @@ class Loop:
         model, num = self.state.model, self.settings.samples
         if not num or self.stop.signal is not None or model.condition_kind not in (None, "label"):
             return
-        labels = None
+        labels = columns = None
         if model.condition_kind == "label":
             labels = np.arange(num) % model.condition_size
+            if num % model.condition_size == 0:
+                columns = model.condition_size  # one for each class
         with self.state.averaged_weights(), self.stop.cut_short():
             batch = model.sample(num, condition=labels, seed=self.config.seed)
-            self.monitor.samples(self.state.step, batch)
+            self.monitor.samples(self.state.step, batch, columns)
             self.history["sampled"] = self.state.step
         self._restart_clock()
 

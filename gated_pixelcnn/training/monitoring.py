@@ -6,10 +6,46 @@ import os
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams_plugin
 
 from gated_pixelcnn import images
+from gated_pixelcnn.configs import complete, flat
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training.checkpoints import what_is_left
+from gated_pixelcnn.training.config import REPORTING
+
+# What a run reports: the name in metrics.jsonl, the tag in TensorBoard (which sorts by tag) and
+# what it is.
+SCALARS = {
+    "train_bits_per_dim": (
+        "bits_per_dim/train",
+        "Mean over the batches since the last report, of the weights of each step, with dropout.",
+    ),
+    "validation_bits_per_dim": (
+        "bits_per_dim/validation",
+        "Of the averaged weights (train.ema_decay) on the validation images.",
+    ),
+    "train_learning_rate": ("optimizer/learning_rate", "Of the last step."),
+    "train_gradient_norm": (
+        "optimizer/gradient_norm",
+        "Mean since the last report of the norm of the gradient of all weights, before clipping.",
+    ),
+    "train_loss_scale": (
+        "optimizer/loss_scale",
+        "What the loss is multiplied by against the underflow of float16 gradients.",
+    ),
+    "train_images_per_second": (
+        "speed/images_per_second",
+        "Training speed since the last report, over all replicas, without validation and samples.",
+    ),
+}
+# The keys that neither change what is learnt nor how fast: no columns in the table of runs.
+_NOT_HPARAMS = {
+    "description",
+    "expected",
+    *(f"data.{key}" for key in ("data_dir", "download", "memory_limit_mb")),
+    *(f"train.{key}" for key in REPORTING),
+}
 
 
 class Monitor:
@@ -32,7 +68,7 @@ class Monitor:
         self._levels = levels
         self._samples = run.samples
         self._run = run
-        with _clear_errors(run):
+        with clear_errors(run):
             _truncate(run.metrics, step, evaluated)
             self._metrics = open(run.metrics, "a")  # noqa: SIM115 (closed by __exit__)
             self._tensorboard = tf.summary.create_file_writer(str(run.tensorboard))
@@ -44,49 +80,79 @@ class Monitor:
     def __exit__(self, *exception):
         """Closes the files; an error of this does not hide the one that ends the run."""
         try:
-            with _clear_errors(self._run), contextlib.ExitStack() as files:
+            with clear_errors(self._run), contextlib.ExitStack() as files:
                 files.callback(self._tensorboard.close)
                 files.callback(self._metrics.close)
         except UserError:
             if exception[0] is None:
                 raise
 
-    def config(self, config):
-        """Shows the configuration as text."""
-        lines = "\n".join("    " + line for line in str(config).splitlines())
-        with _clear_errors(self._run), self._tensorboard.as_default(step=0):
-            tf.summary.text("config", lines)
+    def config(self, step, config):
+        """Shows the configuration: as text, and in the table that compares runs (HParams).
+
+        It takes the place of the configuration with which the run was started before: the table
+        has the first one that it finds.
+
+        Args:
+          step: Steps made before.
+          config: ConfigDict.
+        """
+        hparams = {
+            key: "none" if value is None else value
+            for key, value in flat(config).items()
+            if key not in _NOT_HPARAMS
+        }
+        directory, suffix = self._run.tensorboard, ".config"
+        with clear_errors(self._run):
+            before = list(directory.glob(f"*{suffix}"))
+            file = tf.summary.create_file_writer(str(directory), filename_suffix=suffix)
+            with contextlib.closing(file), file.as_default(step=step):
+                tf.summary.text("config", _table(config))
+                # By default runs with the same values would share a row.
+                hparams_plugin.hparams(hparams, trial_id=str(self._run.path))
+            for path in before:
+                path.unlink()
 
     def scalars(self, step, values):
         """Reports numbers.
 
         Args:
           step: Steps made.
-          values: Dict of names ("train/bits_per_dim" in TensorBoard is "train_bits_per_dim" in the
-            file) and numbers.
+          values: Dict of names of SCALARS and numbers.
         """
-        line = {"step": step} | {name.replace("/", "_"): value for name, value in values.items()}
-        with _clear_errors(self._run):
-            self._metrics.write(json.dumps(line) + "\n")
+        with clear_errors(self._run):
+            self._metrics.write(json.dumps({"step": step} | values) + "\n")
             self._metrics.flush()
             with self._tensorboard.as_default(step=step):
                 for name, value in values.items():
-                    tf.summary.scalar(name, value)
+                    tag, description = SCALARS[name]
+                    tf.summary.scalar(tag, value, description=description)
             self._tensorboard.flush()
 
-    def samples(self, step, batch):
+    def samples(self, step, batch, columns=None):
         """Shows images, uint8 [N, H, W, C], as a grid: TensorBoard and samples/step-*.png."""
-        grid = images.grid(np.asarray(batch), self._levels)
-        with _clear_errors(self._run):
+        grid = images.grid(np.asarray(batch), self._levels, columns)
+        with clear_errors(self._run):
             self._samples.mkdir(exist_ok=True)
             images.save_png(self._samples / f"step-{step:09d}.png", grid)
             with self._tensorboard.as_default(step=step):
                 tf.summary.image("samples", grid[np.newaxis])
             self._tensorboard.flush()
 
+    def histograms(self, step, variables):
+        """Shows how the values of each Keras variable are distributed."""
+        with clear_errors(self._run):
+            with self._tensorboard.as_default(step=step):
+                for variable in variables:
+                    # Without the model's name, which counts the models of the process.
+                    _, _, path = variable.path.partition("/")
+                    tf.summary.histogram(f"weights/{path}", np.asarray(variable))
+            self._tensorboard.flush()
+
 
 @contextlib.contextmanager
-def _clear_errors(run):
+def clear_errors(run):
+    """Whatever cannot be written in this context becomes a UserError."""
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
@@ -95,6 +161,24 @@ def _clear_errors(run):
             f"cannot write to the work directory {run.path} ({reason}); "
             f"{what_is_left(run.checkpoints)}: make room and start the same command again"
         ) from error
+
+
+def _table(config):
+    """The configuration in Markdown; what is not the default comes first."""
+    defaults = flat(complete({"model": {"family": config.model.family}}))
+    changed, unchanged = [], []
+    for key, value in flat(config).items():
+        if value == defaults[key]:
+            unchanged.append(f"| {key} | {_code(value)} | |")
+        else:
+            changed.append(f"| **{key}** | {_code(value)} | {_code(defaults[key])} |")
+    return "\n".join(["| key | value | default |", "|---|---|---|", *changed, *unchanged])
+
+
+def _code(value):
+    """A value as it is written on the command line."""
+    text = str(value).lower() if value is None or isinstance(value, bool) else str(value)
+    return f"`{text}`" if text else ""
 
 
 def _truncate(path, step, evaluated):
