@@ -21,7 +21,7 @@ class IncrementalView(Protocol):
         """Takes the last finished row, scaled [N, W, C] (zeros before row 0), into the state.
 
         Returns:
-          The new state, and a nest of tensors [W, N, …] that `pixel` reads.
+          The new state, and a nest of tensors [W, …, N, features] that `pixel` reads.
         """
 
     def first_pixels(self, num):
@@ -136,13 +136,14 @@ def run(model, condition, inputs, choose, jit=False):
     if model.condition_map is not None:
         condition = model.condition_map(condition)
     view = model.incremental(num, condition)
-    parts = parts_of(batch) if jit else [num]
+    parts = parts_of(num, jit)
     together = model.likelihood.colours_share_parameters
 
     def run_row(index, state, finished, image):
         state, row = view.row(state, finished, index)
-        here = (row, tf.nest.map_structure(lambda x: x[index], inputs))
-        values = tf.concat([run_pixels(*part) for part in split(here, parts)], axis=0)
+        here = tf.nest.map_structure(lambda x: x[index], inputs)
+        pairs = zip(split(row, parts, -2), split(here, parts, 1), strict=True)
+        values = tf.concat([run_pixels(*pair) for pair in pairs], axis=0)
         return index + 1, state, model.scale(values), image.write(index, values)
 
     @tf.function(jit_compile=True, autograph=False) if jit else lambda f: f
@@ -176,23 +177,33 @@ def run(model, condition, inputs, choose, jit=False):
     return tf.cast(tf.transpose(image.stack(), [1, 0, 2, 3]), tf.uint8)
 
 
-def parts_of(batch, smallest=8):
+def parts_of(num, jit):
     """Sizes of the parts of a batch whose pixels run side by side.
 
-    XLA runs the small products of one pixel on one processor. Parts of fewer than `smallest` images
-    were slower than no parts. A GPU takes the whole batch at once.
+    The products of one pixel are too small for several processors: it is parts of the batch that
+    keep them busy. A GPU takes the whole batch at once.
+
+    Args:
+      num: number of images, a scalar tensor where it is not known.
+      jit: whether XLA compiles the loop over pixels.
+
+    Returns:
+      List of sizes; they add up to `num`.
     """
-    if batch is None or tf.config.list_physical_devices("GPU"):
-        return [batch]
-    parts = max(1, min(os.cpu_count(), batch // smallest))
-    return [batch // parts + (i < batch % parts) for i in range(parts)]
+    if tf.config.list_physical_devices("GPU") or (jit and tf.is_tensor(num)):
+        return [num]
+    if not jit:
+        # Two, whatever this machine: an exported graph runs elsewhere. One of them may be empty.
+        return [num - num // 2, num // 2]
+    parts = max(1, min(os.cpu_count(), num // 8))  # fewer images in a part were slower
+    return [num // parts + (i < num % parts) for i in range(parts)]
 
 
-def split(nest, parts):
-    """Splits every tensor [W, N, …] of a nest into parts of the batch, given by their sizes."""
+def split(nest, parts, axis):
+    """Splits every tensor of a nest into parts of the batch, given by their sizes."""
     if len(parts) == 1:
         return [nest]
-    flat = [tf.split(x, parts, axis=1) for x in tf.nest.flatten(nest)]
+    flat = [tf.split(x, parts, axis) for x in tf.nest.flatten(nest)]
     return [tf.nest.pack_sequence_as(nest, part) for part in zip(*flat, strict=True)]
 
 

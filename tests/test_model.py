@@ -102,15 +102,21 @@ def test_low_temperature_draws_the_likeliest_values():
     np.testing.assert_array_equal(images, tf.argmax(model(images), axis=-1))
 
 
-def test_parts_that_run_side_by_side_draw_what_the_whole_batch_draws(monkeypatch):
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
+def test_parts_that_run_side_by_side_draw_what_the_whole_batch_draws(monkeypatch, jit):
     monkeypatch.setattr(sampling.os, "cpu_count", lambda: 3)
-    assert sampling.parts_of(26) == [9, 9, 8]
-    assert sampling.parts_of(15) == [15]
+    assert sampling.parts_of(26, jit=True) == [9, 9, 8]
+    assert sampling.parts_of(15, jit=True) == [15]
+    assert sampling.parts_of(3, jit=False) == [2, 1]
     model = GatedPixelCNN((3, 4, 3), 4, features=6, layers=2)
     model.build()
     randomise(model)
-    whole = model.sample(26, seed=5, jit=False)
-    np.testing.assert_array_equal(model.sample(26, seed=5, jit=True), whole)
+    parts = model.sample(26, seed=5, jit=jit)
+    monkeypatch.setattr(sampling, "parts_of", lambda num, jit: [num])
+    whole = tf.function(sampling.sample, autograph=False)(
+        model, sampling.noise(5, tf.range(26), model)
+    )
+    np.testing.assert_array_equal(parts, whole)
 
 
 def test_keras_fit_learns_and_evaluate_gives_bits_per_dim():

@@ -1,4 +1,4 @@
-"""The contract of every density model of the family (DensityModel) and what they share.
+"""The base class of every density model of the family (DensityModel): what they share.
 
 A density model is a Keras model over integer images x [N, H, W, C] with values 0…levels−1, which
 factorises p(x | condition) over values in the order (row, column, colour). A family gives
@@ -6,7 +6,7 @@ factorises p(x | condition) over values in the order (row, column, colour). A fa
 - `parameter_map`: the parameters of the likelihood at all positions in one parallel pass;
 - `incremental`: the same network as an `IncrementalView`, one row and one pixel at a time.
 
-Everything else (log-probabilities, sampling, completion, Keras' fit) is here, once.
+Everything else is here or in `contract`, once.
 """
 
 import abc
@@ -14,17 +14,14 @@ import functools
 import math
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn import likelihoods, sampling
 from gated_pixelcnn.layers import Condition
-from gated_pixelcnn.models.inputs import InputChecks
-
-LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
+from gated_pixelcnn.models.contract import DensityContract
 
 
-class DensityModel(InputChecks, keras.Model):
+class DensityModel(DensityContract, keras.Model):
     """Base class of the families.
 
     Attributes:
@@ -129,7 +126,7 @@ class DensityModel(InputChecks, keras.Model):
           The view.
         """
 
-    # The contract.
+    # What the package computes with.
 
     @property
     def colours(self):
@@ -189,90 +186,17 @@ class DensityModel(InputChecks, keras.Model):
 
         return call
 
-    def value_log_prob(self, images, condition=None):
-        """Log-probability of every value given those before it.
+    # What the contract is computed with: graphs, traced once for any batch size.
 
-        Args:
-          images: integers 0…levels−1 [N, H, W, C].
-          condition: what the model is conditioned on, or None.
-
-        Returns:
-          Nats [N, H, W, C], at most 0; their sum over an image is `log_prob`.
-
-        Raises:
-          ValueError: images or a condition that do not fit the model.
-        """
-        images = self.check_images(images)
-        condition = self.check_condition(condition, images.shape[0])
+    def _value_log_prob(self, images, condition):
+        """See `DensityContract`."""
         return self._value_log_prob_graph(images, condition)
 
-    def log_prob(self, images, condition=None):
-        """Log-probability of images, exact unless `is_lower_bound`.
-
-        Args:
-          images: integers 0…levels−1 [N, H, W, C].
-          condition: what the model is conditioned on, or None.
-
-        Returns:
-          Nats [N].
-
-        Raises:
-          ValueError: images or a condition that do not fit the model.
-        """
-        return tf.reduce_sum(self.value_log_prob(images, condition), axis=[1, 2, 3])
-
-    def sample(
-        self,
-        num=None,
-        condition=None,
-        seed=0,
-        temperature=1.0,
-        given=None,
-        known=None,
-        first=0,
-        jit=True,
-    ):
-        """Draws images, or completes given ones, at about the cost of one forward pass.
-
-        Args:
-          num: number of images; may be left out where `condition` or `given` tells it.
-          condition: what the model is conditioned on, one for every image, or None.
-          seed: integer; the same seed gives the same images.
-          temperature: at least 1e-6; below 1 draws likelier values, 1 is the model itself.
-          given: integers [N, H, W, C] or [1, H, W, C] of which some values are kept.
-          known: booleans that broadcast to [N, H, W, C]; True keeps the value of `given`.
-          first: index of the first image: image i draws from the random stream (seed, first + i),
-            so a large batch may be cut anywhere.
-          jit: whether XLA compiles the loop over a row's pixels: faster, after some seconds of
-            compilation for every number of images.
-
-        Returns:
-          uint8 [N, H, W, C].
-
-        Raises:
-          ValueError: arguments that do not fit the model or each other.
-        """
-        if (given is None) != (known is None):
-            raise ValueError("given and known go together: the images and which values to keep.")
-        sizes = [np.shape(a)[0] for a in (condition, given) if np.ndim(a) > 0]
-        if num is None and not sizes:
-            raise ValueError("num, the number of images to sample, is missing.")
-        num = max(sizes) if num is None else num
-        if num != int(num) or num < 1:
-            raise ValueError(f"num must be an integer of at least 1, got {num}.")
-        num = int(num)
-        if not temperature >= LEAST_TEMPERATURE:
-            raise ValueError(
-                f"temperature must be at least {LEAST_TEMPERATURE}, got {temperature}."
-            )
-        condition = self.check_condition(condition, num)
-        if given is not None:
-            given, known = self.check_completion(given, known, num)
+    def _sample(self, num, condition, seed, temperature, given, known, first, jit):
+        """See `DensityContract`."""
         noise = sampling.noise(seed, first + tf.range(num), self)
         graph = self._sample_jit_graph if jit else self._sample_graph
-        return graph(noise, condition, tf.constant(temperature, tf.float32), given, known)
-
-    # Graphs, traced once for any batch size.
+        return graph(noise, condition, temperature, given, known)
 
     @functools.cached_property
     def _value_log_prob_graph(self):

@@ -159,7 +159,7 @@ class GatedPixelCNNView:
           index: of the row to come.
 
         Returns:
-          New caches, and the links [W, N, colours, blocks, 2p / colours].
+          New caches, and the links [W, colours, blocks, N, 2p / colours].
         """
         x = finished[:, tf.newaxis]
         kept, links = [], []
@@ -171,7 +171,7 @@ class GatedPixelCNNView:
             x, link = block.vertical(block.column_conv.pad_sides(window), here)
             links.append(link[:, 0])
         links = tf.stack([self._of_colour(links, colour) for colour in self.colours])
-        return kept, tf.transpose(links, [3, 2, 0, 1, 4])
+        return kept, tf.transpose(links, [3, 0, 1, 2, 4])
 
     def _of_colour(self, links, colour):
         """The links' columns of one colour: L × [N, W, 2p] → [L, N, W, 2p / colours]."""
@@ -183,9 +183,18 @@ class GatedPixelCNNView:
         return tf.gather(links, wanted, axis=-1)
 
     def first_pixels(self, num):
-        """Caches before pixel 0 of a row: every block's last inputs, zeros [N, inputs]."""
-        convs = [block.row_conv for block in self.model.blocks]
-        return [[tf.zeros((num, c.kernel.shape[2]), self.dtype)] * c.pixels_before for c in convs]
+        """Caches before pixel 0 of a row, zeros.
+
+        Blocks come first: cutting a tensor along its first axis copies nothing.
+
+        Returns:
+          The first block's last inputs [N, pixels·C] and, for each pixel that the later blocks look
+          back, the oldest first, the inputs of all these blocks [blocks, N, p].
+        """
+        first, *later = [block.row_conv for block in self.model.blocks]
+        window = tf.zeros((num, first.pixels_before * first.kernel.shape[2]), self.dtype)
+        shape = (len(later), num, self.model.features)
+        return window, [tf.zeros(shape, self.dtype)] * (later[0].pixels_before if later else 0)
 
     def pixel(self, caches, links, index, draw):
         """Advances the horizontal stack by one pixel.
@@ -200,19 +209,22 @@ class GatedPixelCNNView:
         Returns:
           New caches.
         """
-        links = tf.unstack(links[index], axis=1)  # per colour [N, L, 2p / colours]
+        first, later = caches
+        later_before = [tf.unstack(pixel) for pixel in later]
+        links = tf.unstack(links[index])  # per colour [blocks, N, 2p / colours]
         inputs = [[] for _ in self.model.blocks]  # of this pixel, colour by colour
         gates = [[] for _ in self.model.blocks]
         features, hidden = [], []
-        nothing = tf.zeros((tf.shape(links[0])[0], 0), self.dtype)  # what a 1×1 kernel sees of R
+        nothing = tf.zeros((tf.shape(links[0])[1], 0), self.dtype)  # what a 1×1 kernel sees of R
         for colour in self.colours:
             x = None
             for i, (step, link) in enumerate(
-                zip(self.steps[colour], tf.unstack(links[colour], axis=1), strict=True)
+                zip(self.steps[colour], tf.unstack(links[colour]), strict=True)
             ):
                 if i > 0:
                     inputs[i].append(x)
-                window = concat([*caches[i], *inputs[i]] or [nothing])
+                before = [pixel[i - 1] for pixel in later_before] if i else [first]
+                window = concat([*before, *inputs[i]] or [nothing])
                 x, gated = step(window, link, x, gates[i])
                 gates[i].append(gated)
             if self.model.skips is not None:
@@ -221,10 +233,11 @@ class GatedPixelCNNView:
             y, h = self.heads[colour](concat(features), hidden)
             hidden.append(h)
             inputs[0].append(draw(colour, y))
-        return [
-            [*cache, concat(new)][1:] if cache else cache
-            for cache, new in zip(caches, inputs, strict=True)
-        ]
+        drawn, *inputs = inputs
+        first = tf.concat([first, *drawn], axis=-1)[:, self.model.image_shape[-1] :]
+        if later:
+            later = [*later, tf.stack([concat(block) for block in inputs])][1:]
+        return first, later
 
 
 def is_map(projected):

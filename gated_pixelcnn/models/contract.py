@@ -1,0 +1,115 @@
+"""What can be asked of a density model, whether it is a Keras model or an exported SavedModel.
+
+The arguments are checked here, once; what is computed comes from the class that is derived.
+"""
+
+import abc
+
+import numpy as np
+import tensorflow as tf
+
+from gated_pixelcnn.models.inputs import InputChecks
+
+LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
+
+
+class DensityContract(InputChecks):
+    """Log-probabilities and samples of images.
+
+    Attributes:
+      image_shape: (H, W, C).
+      levels: number of values that a colour of a pixel can take.
+      condition_kind: None, "label", "vector" or "spatial".
+      condition_size: number of classes, length of the vector or number of maps.
+      is_lower_bound: whether `log_prob` is a lower bound and not exact.
+    """
+
+    @abc.abstractmethod
+    def _value_log_prob(self, images, condition):
+        """`value_log_prob` of arguments that were checked."""
+
+    @abc.abstractmethod
+    def _sample(self, num, condition, seed, temperature, given, known, first, jit):
+        """`sample` with arguments that were checked, `given` and `known` of the whole batch."""
+
+    def value_log_prob(self, images, condition=None):
+        """Log-probability of every value given those before it.
+
+        Args:
+          images: integers 0…levels−1 [N, H, W, C].
+          condition: what the model is conditioned on, or None.
+
+        Returns:
+          Nats [N, H, W, C], at most 0; their sum over an image is `log_prob`.
+
+        Raises:
+          ValueError: images or a condition that do not fit the model.
+        """
+        images = self.check_images(images)
+        condition = self.check_condition(condition, images.shape[0])
+        return self._value_log_prob(images, condition)
+
+    def log_prob(self, images, condition=None):
+        """Log-probability of images, exact unless `is_lower_bound`.
+
+        Args:
+          images: integers 0…levels−1 [N, H, W, C].
+          condition: what the model is conditioned on, or None.
+
+        Returns:
+          Nats [N].
+
+        Raises:
+          ValueError: images or a condition that do not fit the model.
+        """
+        return tf.reduce_sum(self.value_log_prob(images, condition), axis=[1, 2, 3])
+
+    def sample(
+        self,
+        num=None,
+        condition=None,
+        seed=0,
+        temperature=1.0,
+        given=None,
+        known=None,
+        first=0,
+        jit=True,
+    ):
+        """Draws images, or completes given ones, at about the cost of one forward pass.
+
+        Args:
+          num: number of images; may be left out where `condition` or `given` tells it.
+          condition: what the model is conditioned on, one for every image, or None.
+          seed: integer; the same seed gives the same images.
+          temperature: at least 1e-6; below 1 draws likelier values, 1 is the model itself.
+          given: integers [N, H, W, C] or [1, H, W, C] of which some values are kept.
+          known: booleans that broadcast to [N, H, W, C]; True keeps the value of `given`.
+          first: index of the first image: image i draws from the random stream (seed, first + i),
+            so a large batch may be cut anywhere.
+          jit: whether XLA compiles the loop over a row's pixels: faster, after some seconds of
+            compilation for every number of images.
+
+        Returns:
+          uint8 [N, H, W, C].
+
+        Raises:
+          ValueError: arguments that do not fit the model or each other.
+        """
+        if (given is None) != (known is None):
+            raise ValueError("given and known go together: the images and which values to keep.")
+        sizes = [np.shape(a)[0] for a in (condition, given) if np.ndim(a) > 0]
+        if num is None and not sizes:
+            raise ValueError("num, the number of images to sample, is missing.")
+        num = max(sizes) if num is None else num
+        if num != int(num) or num < 1:
+            raise ValueError(f"num must be an integer of at least 1, got {num}.")
+        num = int(num)
+        if not temperature >= LEAST_TEMPERATURE:
+            raise ValueError(
+                f"temperature must be at least {LEAST_TEMPERATURE}, got {temperature}."
+            )
+        condition = self.check_condition(condition, num)
+        if given is not None:
+            given, known = self.check_completion(given, known, num)
+        temperature = tf.constant(temperature, tf.float32)
+        return self._sample(num, condition, seed, temperature, given, known, first, jit)
