@@ -34,7 +34,11 @@ setup(
     extras_require={
         "test": test_requirements,
         # scikit-image and scikit-learn hold the pictures from which the embedded data were made.
-        "dev": test_requirements + ["ruff>=0.9", "scikit-image>=0.25", "scikit-learn>=1.5"],
+        # Selenium drives the browser of tools/screenshot_tensorboard.py.
+        "dev": [
+            *test_requirements,
+            *("ruff>=0.9", "scikit-image>=0.25", "scikit-learn>=1.5", "selenium>=4.20"),
+        ],
         "cuda": ["tensorflow[and-cuda]>=2.19,<3"],
     },
     entry_points={
