@@ -46,6 +46,7 @@ setup(
             "gated-pixelcnn-train = gated_pixelcnn.cli.train:run",
             "gated-pixelcnn-sample = gated_pixelcnn.cli.sample:run",
             "gated-pixelcnn-evaluate = gated_pixelcnn.cli.evaluate:run",
+            "gated-pixelcnn-export = gated_pixelcnn.cli.export:run",
         ]
     },
 )

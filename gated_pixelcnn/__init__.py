@@ -17,9 +17,11 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "build_model": "building",
     "evaluate": "evaluation",
+    "export": "exporting",
     "get_config": "configs",
     "list_presets": "configs",
     "load": "building",
+    "load_saved_model": "exporting",
     "train": "training.train",
     "GatedPixelCNN": "models.gated_pixelcnn",
     "UserError": "errors",

@@ -3,26 +3,45 @@
 from gated_pixelcnn.errors import UserError
 
 
-def load_run(workdir):
-    """Loads what a script needs of a trained run.
+def load_model(workdir, saved_model):
+    """Loads what a script needs: of a trained run, or of a SavedModel that export.py wrote.
 
     Args:
-      workdir: the directory that train.py wrote.
+      workdir: the directory that train.py wrote, or None.
+      saved_model: the directory that export.py wrote, or None. One of the two must be given.
 
     Returns:
-      The model with its best averaged weights, and the run's config.json as a dict, see
+      The model (of a run with its best averaged weights), and the run's config.json as a dict, see
       `run_directory`.
 
     Raises:
       UserError: it is not such a directory, or what it holds cannot be used.
     """
+    if workdir and saved_model:
+        raise UserError("give either --workdir or --saved_model, not both")
+    if saved_model:
+        from gated_pixelcnn.exporting import load_saved_model
+
+        model = load_saved_model(saved_model)
+        return model, model.run
     from gated_pixelcnn import building
     from gated_pixelcnn.training.run_directory import RunDirectory
 
-    if not workdir:
-        raise UserError("--workdir is missing: give the directory that train.py wrote")
+    check_workdir(workdir)
     record = RunDirectory(workdir).read_config()
     return building.load(workdir), record
+
+
+def check_workdir(workdir):
+    """Raises a UserError where --workdir is missing."""
+    if not workdir:
+        raise UserError("--workdir is missing: give the directory that train.py wrote")
+
+
+def check_no_arguments(argv):
+    """Raises a UserError for what is left of a command line after its flags."""
+    if argv[1:]:
+        raise UserError(f"unexpected argument {argv[1]!r}; options look like --workdir=runs/a")
 
 
 def check_at_least(least, **values):

@@ -24,6 +24,13 @@ COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
 def define_flags():
     """Defines the script's flags."""
     flags.DEFINE_string("workdir", None, "Directory of the run.", flag_values=FLAGS)
+    flags.DEFINE_string(
+        "saved_model",
+        None,
+        "Instead of a run: the directory that export.py wrote. A SavedModel is a program: take it "
+        "from people you trust only.",
+        flag_values=FLAGS,
+    )
     flags.DEFINE_string("split", "test", f"One of {', '.join(SPLITS)}.", flag_values=FLAGS)
     flags.DEFINE_string(
         "source",
@@ -43,12 +50,11 @@ def main(argv):
     """Runs the script; see the module."""
     from gated_pixelcnn import evaluation
 
-    if argv[1:]:
-        raise UserError(f"unexpected argument {argv[1]!r}; options look like --workdir=runs/a")
+    cli.check_no_arguments(argv)
     if FLAGS.split not in SPLITS:
         raise UserError(f"--split must be one of {', '.join(SPLITS)}, got {FLAGS.split!r}")
     cli.check_at_least(1, num_images=FLAGS.num_images, batch_size=FLAGS.batch_size)
-    model, record = cli.load_run(FLAGS.workdir)
+    model, record = cli.load_model(FLAGS.workdir, FLAGS.saved_model)
     images = _load_data(record, model)
     split = getattr(images, FLAGS.split)
     if split is None:
@@ -69,7 +75,7 @@ def main(argv):
         raise UserError(str(error)) from error
     log_probs = result.pop("log_probs")
     result = {
-        "workdir": FLAGS.workdir,
+        **({"saved_model": str(model.path)} if FLAGS.saved_model else {"workdir": FLAGS.workdir}),
         "source": images.name,
         "split": FLAGS.split,
         "image_shape": list(model.image_shape),

@@ -24,6 +24,13 @@ TEMPERATURES = (1e-6, 1e6)  # Beyond them float32 is left with 0 or infinity.
 def define_flags():
     """Defines the script's flags."""
     flags.DEFINE_string("workdir", None, "Directory of the run.", flag_values=FLAGS)
+    flags.DEFINE_string(
+        "saved_model",
+        None,
+        "Instead of a run: the directory that export.py wrote. A SavedModel is a program: take it "
+        "from people you trust only.",
+        flag_values=FLAGS,
+    )
     flags.DEFINE_integer(
         "num",
         None,
@@ -60,7 +67,8 @@ def define_flags():
     flags.DEFINE_string(
         "output",
         None,
-        "PNG file for a grid of the images. By default samples/sample.png in the run's directory.",
+        "PNG file for a grid of the images. By default samples/sample.png in the run's "
+        "directory, or sample.png with --saved_model.",
         flag_values=FLAGS,
     )
     flags.DEFINE_string(
@@ -77,10 +85,9 @@ def define_flags():
 
 def main(argv):
     """Runs the script; see the module."""
-    if argv[1:]:
-        raise UserError(f"unexpected argument {argv[1]!r}; options look like --workdir=runs/a")
+    cli.check_no_arguments(argv)
     _check_flags()
-    model, record = cli.load_run(FLAGS.workdir)
+    model, record = cli.load_model(FLAGS.workdir, FLAGS.saved_model)
     labels = parse_labels(FLAGS.label, model, record["class_names"])
     given, known = _read_given(model)
     rows, per_row = _rows(labels, given)
@@ -91,7 +98,9 @@ def main(argv):
         labels = np.array(labels, np.int32)[in_turn % len(labels)]
     if given is not None:
         given = given[in_turn % len(given)]
-    output = FLAGS.output or os.path.join(FLAGS.workdir, "samples", "sample.png")
+    output = FLAGS.output or os.path.join(
+        *((FLAGS.workdir, "samples") if FLAGS.workdir else ()), "sample.png"
+    )
     for path in filter(None, (output, FLAGS.npz, FLAGS.gif)):
         pictures.check_writable(path)
 

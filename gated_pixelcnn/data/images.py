@@ -5,6 +5,8 @@ import PIL.Image
 
 from gated_pixelcnn.errors import UserError
 
+LUMA = (19595, 38470, 7471)  # of red, green and blue, in 65536ths: ITU-R 601, as in PIL
+
 
 def to_square(image: np.ndarray, size: int) -> np.ndarray:
     """Cuts the centre square out of an image and averages it down.
@@ -57,9 +59,8 @@ def to_gray(images: np.ndarray) -> np.ndarray:
         raise UserError(
             f"data.gray=True needs images of 1 or 3 colours, but these have {images.shape[-1]}"
         )
-    red, green, blue = (images[..., i].astype(np.uint32) for i in range(3))
-    luma = 19595 * red + 38470 * green + 7471 * blue + 32768
-    return (luma >> 16).astype(np.uint8)[..., None]
+    weighted = (images[..., i].astype(np.uint32) * weight for i, weight in enumerate(LUMA))
+    return (sum(weighted, start=np.uint32(32768)) >> 16).astype(np.uint8)[..., None]
 
 
 def prepare(image: np.ndarray, image_size: int, gray: bool) -> np.ndarray:

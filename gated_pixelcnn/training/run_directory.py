@@ -91,7 +91,7 @@ class RunDirectory:
         try:
             record = json.loads(self.config.read_text())
             if (found := record["format"]) == FORMAT:
-                return _checked(record)
+                return checked_record(record)
         except KeyError as error:
             raise UserError(
                 f"{self.config} is damaged ({error.args[0]} is missing); restore or retrain"
@@ -101,7 +101,7 @@ class RunDirectory:
         raise UserError(f"{self.config} has format {found}; this version reads {FORMAT}")
 
 
-def _checked(record):
+def checked_record(record):
     """The record of a run as it was before JSON; raises KeyError, TypeError or ValueError."""
     keys = flat(record["config"])
     for key in _NEEDED:

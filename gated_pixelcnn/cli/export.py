@@ -1,0 +1,60 @@
+"""Exports a trained model as a SavedModel, for TensorFlow Serving and every other TensorFlow.
+
+python export.py --workdir=runs/a
+python export.py --workdir=runs/a --output=/models/digits
+"""
+
+import sys
+
+from absl import flags
+
+from gated_pixelcnn import cli, errors
+from gated_pixelcnn.errors import UserError
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """Defines the script's flags."""
+    flags.DEFINE_string("workdir", None, "Directory of the run.", flag_values=FLAGS)
+    flags.DEFINE_string(
+        "output",
+        None,
+        "Directory of the versions 1, 2, …, to which one is added. By default export in the run's "
+        "directory.",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_enum(
+        "checkpoint",
+        "best",
+        ["best", "latest"],
+        "Which weights: those of the best validation or the latest ones.",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_integer(
+        "max_images",
+        256,
+        "Images in one request, at most: a request for more is refused before it takes the "
+        "server's memory.",
+        flag_values=FLAGS,
+    )
+
+
+def main(argv):
+    """Runs the script; see the module."""
+    from gated_pixelcnn.exporting import export, load_saved_model
+
+    cli.check_no_arguments(argv)
+    cli.check_at_least(1, max_images=FLAGS.max_images)
+    cli.check_workdir(FLAGS.workdir)
+    path = export(FLAGS.workdir, FLAGS.output, FLAGS.checkpoint, FLAGS.max_images)
+    print(f"SavedModel: {path}")
+    print(f"signatures: {', '.join(load_saved_model(path).signatures)}")
+
+
+def run():
+    """The entry point of export.py and of the console command."""
+    sys.modules["__main__"].__doc__ = __doc__
+    flags.disclaim_key_flags()
+    define_flags()
+    errors.run(main)

@@ -1,0 +1,44 @@
+"""What scripts need to know of a SavedModel beside its signatures: a JSON file in assets.extra."""
+
+import json
+
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.training.run_directory import checked_record
+
+NAME = "gated_pixelcnn.json"
+FORMAT = 1
+
+
+def of(model, record, max_images):
+    """The facts of a model that is exported, for JSON; `record` is its run's config.json."""
+    return {
+        "format": FORMAT,
+        "condition": model.condition_kind,
+        "is_lower_bound": model.is_lower_bound,
+        "max_images": max_images,
+        "run": record | {"config": json.loads(record["config"].to_json_best_effort())},
+    }
+
+
+def read(path):
+    """Reads the facts of a SavedModel.
+
+    Args:
+      path: Its directory (pathlib.Path).
+
+    Returns:
+      What `of` gave, its `run` as RunDirectory.read_config gives it.
+
+    Raises:
+      UserError: it was not exported by this package, or the file is damaged.
+    """
+    file = path / "assets.extra" / NAME
+    if not file.is_file():
+        raise UserError(f"{path} was not written by export.py: it has no assets.extra/{NAME}")
+    try:
+        facts = json.loads(file.read_text())
+        if facts["format"] == FORMAT:
+            return facts | {"run": checked_record(facts["run"])}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UserError(f"{file} is damaged ({error}); export the model again") from error
+    raise UserError(f"{file} has format {facts['format']}; this version reads {FORMAT}")

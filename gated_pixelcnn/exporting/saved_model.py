@@ -1,0 +1,104 @@
+"""An exported SavedModel, used like the model that it was made from."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from gated_pixelcnn.errors import UserError, first_line
+from gated_pixelcnn.exporting import facts
+from gated_pixelcnn.models.contract import DensityContract
+
+
+def load_saved_model(path):
+    """Loads what `export` wrote.
+
+    A SavedModel is a program: load only those of people you trust (docs/security.md).
+
+    Args:
+      path: Directory of a version, or of the versions: then the latest one is taken.
+
+    Returns:
+      SavedModel.
+
+    Raises:
+      UserError: it is not there, not of this package, or damaged.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError(f"there is no directory {path}; export.py prints where it writes")
+    if not (path / "saved_model.pb").exists():
+        versions = [int(p.name) for p in path.iterdir() if p.name.isdecimal()]
+        if not versions:
+            raise UserError(
+                f"{path} holds no SavedModel: neither saved_model.pb nor versions of it"
+            )
+        path = path / str(max(versions))
+    known = facts.read(path)
+    try:
+        return SavedModel(tf.saved_model.load(str(path)), known, path)
+    except Exception as error:  # TensorFlow raises almost anything at a damaged one
+        raise UserError(
+            f"the SavedModel {path} is damaged ({first_line(error)}); export the model again"
+        ) from error
+
+
+class SavedModel(DensityContract):
+    """Log-probabilities and samples by the graphs of an exported model.
+
+    Attributes:
+      path: of the version.
+      max_images: number of images that its graphs take at once; larger batches are cut.
+      run: config.json of the run that it is from.
+    """
+
+    def __init__(self, loaded, known, path):
+        """Args: loaded: by TensorFlow; known: its facts; path: of the version."""
+        self._graphs = loaded
+        self.path = path
+        self.run = known["run"]
+        self.image_shape = self.run["image_shape"]
+        self.levels = self.run["levels"]
+        self.condition_kind = known["condition"]
+        self.condition_size = self.run["condition_size"] if self.condition_kind else 0
+        self.is_lower_bound = known["is_lower_bound"]
+        self.max_images = known["max_images"]
+
+    @property
+    def signatures(self):
+        """Names of the signatures and their functions: what a server offers."""
+        return self._graphs.signatures
+
+    def _value_log_prob(self, images, condition):
+        """See `DensityContract`."""
+        return self._in_parts(
+            len(images),
+            lambda part: self._graphs.values(images=images[part], **self._named(condition, part)),
+        )
+
+    def _sample(self, num, condition, seed, temperature, given, known, first, jit):
+        """See `DensityContract`; `jit` means nothing here."""
+
+        def draw(part):
+            how = {
+                "seed": tf.constant(seed, tf.int64),
+                "temperature": temperature,
+                "first": tf.constant(first + part.start, tf.int32),
+                **self._named(condition, part),
+            }
+            if given is not None:
+                return self._graphs.draw_rest(images=given[part], known=known[part], **how)
+            if condition is None:
+                how["num"] = tf.constant(part.stop - part.start)
+            return self._graphs.draw(**how)
+
+        return self._in_parts(num, draw)
+
+    def _named(self, condition, part):
+        """The part of a condition as the graphs want it."""
+        return {} if condition is None else {self.condition_kind: condition[part]}
+
+    def _in_parts(self, num, function):
+        """Concatenates what a function gives for parts (slices) of at most `max_images`."""
+        starts = range(0, num, self.max_images)
+        parts = [slice(start, min(start + self.max_images, num)) for start in starts]
+        return tf.concat([function(part) for part in parts], axis=0)

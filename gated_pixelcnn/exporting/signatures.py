@@ -1,0 +1,213 @@
+"""The graphs of a SavedModel: what TensorFlow Serving calls "signatures", with all their checks.
+
+A server runs these without Python, so whatever a request may get wrong is checked in the graph:
+it ends in an InvalidArgument error and never in a wrong answer. Only operations that every
+TensorFlow runtime has are used: no Python functions, no XLA.
+"""
+
+import tensorflow as tf
+
+from gated_pixelcnn import sampling
+from gated_pixelcnn.evaluation import bits_per_dim
+from gated_pixelcnn.models.contract import LEAST_TEMPERATURE
+from gated_pixelcnn.exporting.decoding import decode
+
+PNG_OR_JPEG_COLOURS = (1, 3)
+
+
+class Signatures:
+    """A model as SavedModel signatures.
+
+    Attributes:
+      signatures: name → concrete function, see docs/serving.md.
+      values, draw, draw_rest: what they are made of, concrete functions that only Python calls: nats
+        of every value; images from the index `first` on; the rest of given images.
+    """
+
+    def __init__(self, model, max_images):
+        """Traces the graphs.
+
+        Args:
+          model: a density model.
+          max_images: number of images in one request, at most: a request for more is refused
+            before it takes the server's memory.
+        """
+        self._model, self._max_images = model, max_images
+        images = tf.TensorSpec([None, *model.image_shape], tf.uint8)
+        known = tf.TensorSpec([None, *model.image_shape], tf.bool)
+        seed, temperature = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.float32)
+        self._condition = {}
+        if model.condition_kind is not None:
+            self._condition[model.condition_kind] = condition_spec(model)
+        how_many = self._condition or {"num": tf.TensorSpec([], tf.int32)}
+        first = tf.TensorSpec([], tf.int32)
+        how = {"seed": seed, "temperature": temperature}
+        given = {"images": images, "known": known}
+        self.draw = self._traced(self._draw, **how_many, **how, first=first)
+        self.draw_rest = self._traced(
+            self._draw_rest, **given, **self._condition, **how, first=first
+        )
+        self.values = self._traced(self._values, images=images, **self._condition)
+        sample = self._traced(self._sample, **how_many, **how)
+        self.signatures = {
+            "serving_default": sample,
+            "sample": sample,
+            "sample_at_temperature_1": self._traced(self._sample, **how_many, seed=seed),
+            "complete": self._traced(self._complete, **given, **self._condition, **how),
+            "log_prob": self._traced(self._log_prob, images=images, **self._condition),
+            "value_log_prob": self._traced(self._value_log_prob, images=images, **self._condition),
+        }
+        if model.image_shape[-1] in PNG_OR_JPEG_COLOURS:
+            files = tf.TensorSpec([None], tf.string)
+            self.signatures["log_prob_bytes"] = self._traced(
+                self._log_prob_bytes, image_bytes=files, **self._condition
+            )
+
+    def save(self, path):
+        """Writes the SavedModel."""
+        module = tf.Module()
+        module.weights = [weight.value for weight in self._model.weights]
+        module.values, module.draw, module.draw_rest = self.values, self.draw, self.draw_rest
+        # Gradients of our operations could only be kept with the code that defines them.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, str(path), self.signatures, options)
+
+    def _traced(self, function, **specs):
+        """The function as a graph; its arguments are called as in `specs` and checked as such."""
+        named = {name: tf.TensorSpec(s.shape, s.dtype, name) for name, s in specs.items()}
+
+        def checked(**inputs):
+            return function(
+                **{name: of_shape(name, x, specs[name].shape) for name, x in inputs.items()}
+            )
+
+        # One function per signature; autograph would look for source that is not needed.
+        return tf.function(checked, autograph=False).get_concrete_function(**named)
+
+    # Signatures.
+
+    def _sample(self, seed, temperature=None, **how_many):
+        if temperature is None:
+            temperature = tf.ones([])
+        arguments = {**how_many, "seed": seed, "temperature": temperature}
+        return {"images": self.draw(**arguments, first=tf.zeros([], tf.int32))}
+
+    def _complete(self, **arguments):
+        return {"images": self.draw_rest(**arguments, first=tf.zeros([], tf.int32))}
+
+    def _log_prob(self, images, **condition):
+        nats = tf.reduce_sum(self.values(images=images, **condition), axis=[1, 2, 3])
+        return {"log_prob": nats, "bits_per_dim": bits_per_dim(-nats, self._model.image_shape)}
+
+    def _value_log_prob(self, images, **condition):
+        return {"value_log_prob": self.values(images=images, **condition)}
+
+    def _log_prob_bytes(self, image_bytes, **condition):
+        image_bytes = self._checked_batch({"image_bytes": image_bytes})["image_bytes"]
+        images = decode(image_bytes, self._model.image_shape, self._model.levels)
+        return self._log_prob(images, **condition)
+
+    # What they share.
+
+    def _draw(self, seed, temperature, first, num=None, **condition):
+        condition = self._checked_batch(condition)
+        if num is None:
+            (condition,) = condition.values()
+            num = tf.shape(condition)[0]
+        else:
+            condition, num = None, self._checked_num("num", num)
+        temperature = checked_temperature(temperature)
+        noise = sampling.noise(seed, first + tf.range(num), self._model)
+        return sampling.sample(self._model, noise, condition, temperature)
+
+    def _draw_rest(self, images, known, seed, temperature, first, **condition):
+        inputs = self._checked_batch({"images": images, "known": known, **condition})
+        images, known, *condition = inputs.values()
+        temperature = checked_temperature(temperature)
+        noise = sampling.noise(seed, first + tf.range(tf.shape(images)[0]), self._model)
+        condition = condition[0] if condition else None
+        return sampling.sample(self._model, noise, condition, temperature, images, known)
+
+    def _values(self, images, **condition):
+        images, *condition = self._checked_batch({"images": images, **condition}).values()
+        return self._model.value_log_prob_of(images, *condition)
+
+    # Checks.
+
+    def _checked_num(self, name, num):
+        checks = [
+            tf.debugging.assert_greater(num, 0, f"{name} must be at least 1"),
+            tf.debugging.assert_less_equal(
+                num, self._max_images, f"{name} must be at most {self._max_images}"
+            ),
+        ]
+        return after(checks, num)
+
+    def _checked_batch(self, inputs):
+        """Inputs with the images first: as many of each as allowed, with values as allowed."""
+        if not inputs:
+            return {}
+        name, first = next(iter(inputs.items()))
+        num = self._checked_num(f"the number of {name}", tf.shape(first)[0])
+        checked = {}
+        for other, x in inputs.items():
+            message = f"{other} must have one entry for each of {name}"
+            checks = [num, tf.debugging.assert_equal(tf.shape(x)[0], num, message)]
+            checked[other] = after([*checks, *self._value_checks(other, x)], x)
+        return checked
+
+    def _value_checks(self, name, x):
+        if name == "images" and self._model.levels < 256:
+            message = f"images must have values 0…{self._model.levels - 1}"
+            return [tf.debugging.assert_less(tf.cast(x, tf.int32), self._model.levels, message)]
+        if name == "label":
+            message = f"label must be 0…{self._model.condition_size - 1}"
+            return [
+                tf.debugging.assert_non_negative(x, message),
+                tf.debugging.assert_less(x, self._model.condition_size, message),
+            ]
+        if name in ("vector", "spatial"):
+            message = f"{name} must be finite"
+            return [tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(x)), [message])]
+        return []
+
+
+def condition_spec(model):
+    """Shape and type of a batch of a model's conditions."""
+    size = model.condition_size
+    return {
+        "label": tf.TensorSpec([None], tf.int32),
+        "vector": tf.TensorSpec([None, size], tf.float32),
+        "spatial": tf.TensorSpec([None, *model.image_shape[:2], size], tf.float32),
+    }[model.condition_kind]
+
+
+def checked_temperature(temperature):
+    """The temperature, if it is one."""
+    allowed = (temperature >= LEAST_TEMPERATURE) & tf.math.is_finite(temperature)
+    message = f"temperature must be a finite number of at least {LEAST_TEMPERATURE}"
+    return after([tf.debugging.Assert(allowed, [message, temperature])], temperature)
+
+
+def of_shape(name, x, shape):
+    """A tensor that has the shape, checked when the graph runs.
+
+    A server does not check what it feeds, and TensorFlow, which believes that an input has the
+    shape of its signature, would optimise a plain check away: PlaceholderWithDefault makes it
+    forget.
+    """
+    x = tf.raw_ops.PlaceholderWithDefault(input=x, shape=tf.TensorShape(None))
+    wanted = [-1 if size is None else size for size in shape]
+    sizes = ", ".join("N" if size is None else str(size) for size in shape)
+    message = [f"{name} must have the shape [{sizes}] but has", tf.shape(x)]
+    rank = tf.debugging.Assert(tf.equal(tf.rank(x), len(wanted)), message, summarize=9)
+    found = tf.shape(after([rank], x))
+    fits = tf.reduce_all(tf.equal(found, wanted) | tf.equal(wanted, -1))
+    x = after([tf.debugging.Assert(fits, message, summarize=9)], x)
+    return tf.ensure_shape(x, shape)
+
+
+def after(checks, x):
+    """The tensor, once the checks have passed: what is computed from it waits for them."""
+    with tf.control_dependencies([check for check in checks if check is not None]):
+        return tf.identity(x)
