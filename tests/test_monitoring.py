@@ -186,8 +186,14 @@ def test_a_profile_is_where_tensorboard_looks_for_it_and_changes_nothing(tmp_pat
 
 
 def test_only_the_steps_asked_for_are_profiled(tmp_path, recorded):
-    profiled(tmp_path, 4, "2,3")
-    assert recorded == ["start", 2, 3, "stop"]
+    def make_step():
+        recorded.append("made")
+        return tf.zeros(())
+
+    with RunDirectory(tmp_path) as run, Profiler(run, range(2, 4)) as profiler:
+        for step in (1, 2, 3, 4):
+            profiler.step(step, make_step)
+    assert recorded == ["made", "start", 2, "made", 3, "made", "stop", "made"]
 
 
 def test_by_default_nothing_is_profiled(tmp_path, recorded):
