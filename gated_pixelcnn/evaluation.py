@@ -72,7 +72,15 @@ def evaluate(model, images, condition=None, batch_size=64):
     return _evaluate_batches(model, batches, batch_size)
 
 
-def score(model, split, batch_size=64, num_images=None, label_map=None, value_log_prob=None):
+def score(
+    model,
+    split,
+    batch_size=64,
+    num_images=None,
+    label_map=None,
+    value_log_prob=None,
+    wrong_labels=False,
+):
     """Evaluates a model on a data split, as `evaluate` does; its labels are the condition.
 
     Args:
@@ -83,6 +91,9 @@ def score(model, split, batch_size=64, num_images=None, label_map=None, value_lo
       label_map: the model's label for each label of the split, a list; None if they are the same.
       value_log_prob: what computes the nats of a batch, see `DensityModel.value_log_prob`, which
         it is by default.
+      wrong_labels: give every image the label of another class (image i the one that comes
+        1 + i mod (classes − 1) after its own): how much worse that is tells how much the model
+        makes of the label.
 
     Returns:
       The dict of `evaluate`.
@@ -104,16 +115,70 @@ def score(model, split, batch_size=64, num_images=None, label_map=None, value_lo
     num_images = split.num_images if num_images is None else min(num_images, split.num_images)
     batch_size = min(batch_size, max(num_images, 1))
 
-    def condition(labels):
-        if model.condition_kind is None:
-            return None
-        return labels if label_map is None else np.asarray(label_map, labels.dtype)[labels]
+    def batches():
+        start = 0
+        for images, labels in split_batches(split, batch_size, num_images):
+            if model.condition_kind == "label":
+                labels = mapped(labels, label_map)
+                if wrong_labels:
+                    labels = other_labels(labels, start, model.condition_size)
+            yield images, labels if model.condition_kind == "label" else None
+            start += len(images)
 
-    batches = (
-        (images, condition(labels))
-        for images, labels in split_batches(split, batch_size, num_images)
-    )
-    return _evaluate_batches(model, batches, batch_size, value_log_prob)
+    return _evaluate_batches(model, batches(), batch_size, value_log_prob)
+
+
+def classify(model, split, batch_size=64, num_images=None, label_map=None):
+    """Classifies images by Bayes' rule, p(label | x) ∝ p(x | label), all labels equally likely.
+
+    It takes as many forward passes of every image as there are classes.
+
+    Args:
+      model: a density model conditioned on the label.
+      split: a split of `data.load` with labels.
+      batch_size: number of images in one forward pass, at least 1.
+      num_images: classify the first images only; None for all.
+      label_map: see `score`.
+
+    Returns:
+      A dict with
+        accuracy: share of the images whose own label is the likeliest, 0…1,
+        label_log_probs: nats of every image given every label, float64 [N, classes],
+        labels: the model's label of every image [N].
+
+    Raises:
+      ValueError: a model or images without labels.
+    """
+    _check_batch_size(batch_size)
+    if model.condition_kind != "label" or not split.has_labels:
+        raise ValueError("only images with labels can be classified, by a model conditioned on it.")
+    num_images = split.num_images if num_images is None else min(num_images, split.num_images)
+    batch_size = min(batch_size, max(num_images, 1))
+    nats, truth = [], []
+    for images, labels in split_batches(split, batch_size, num_images):
+        given = [np.full(len(images), label, np.int32) for label in range(model.condition_size)]
+        channels = [
+            _channel_log_probs(model.value_log_prob, images, label, batch_size) for label in given
+        ]
+        nats.append(np.sum(channels, axis=2).T)
+        truth.append(mapped(labels, label_map))
+    nats, truth = np.concatenate(nats), np.concatenate(truth)
+    return {
+        "accuracy": float(np.mean(nats.argmax(axis=1) == truth)),
+        "label_log_probs": nats,
+        "labels": truth,
+    }
+
+
+def mapped(labels, label_map):
+    """The model's labels for those of a split; `label_map` as for `score`."""
+    return labels if label_map is None else np.asarray(label_map, labels.dtype)[labels]
+
+
+def other_labels(labels, start, classes):
+    """A wrong label for every image, each as often; `start` is the index of the first image."""
+    steps = 1 + (start + np.arange(len(labels))) % max(classes - 1, 1)
+    return ((labels + steps) % classes).astype(labels.dtype)
 
 
 def split_batches(split, batch_size, num_images=None):

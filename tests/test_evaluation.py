@@ -186,3 +186,38 @@ def test_file_baselines_are_mean_bytes_in_bits_per_dim():
     webp = sum(len(baselines.webp_bytes(image)) for image in images)
     np.testing.assert_allclose(found["png"], png * 8 / images.size, rtol=1e-12)
     np.testing.assert_allclose(found["webp"], webp * 8 / images.size, rtol=1e-12)
+
+
+def labelled_split(images, labels):
+    return ArraySplit(images, labels)
+
+
+@pytest.mark.parametrize("batch_size", [3, 10])
+def test_images_are_classified_by_the_label_that_makes_them_likeliest(batch_size):
+    model, images = TableModel(classes=3), random_images()
+    labels = np.arange(10) % 3
+    result = evaluation.classify(model, labelled_split(images, labels), batch_size)
+    every = np.stack([model.value_log_prob(images, np.full(10, k)) for k in range(3)], axis=1)
+    every = every.sum(axis=(2, 3, 4), dtype=np.float64)
+    np.testing.assert_allclose(result["label_log_probs"], every, rtol=1e-6)
+    assert result["accuracy"] == np.mean(every.argmax(axis=1) == labels)
+
+
+def test_wrong_labels_are_all_wrong_and_equally_frequent():
+    labels = np.arange(60) % 3
+    wrong = np.concatenate(
+        [evaluation.other_labels(labels[i : i + 7], i, 5) for i in range(0, 60, 7)]
+    )
+    assert (wrong != labels).all()
+    assert np.bincount((wrong - labels) % 5).tolist() == [0, 15, 15, 15, 15]
+
+
+def test_a_model_that_uses_the_label_predicts_worse_with_a_wrong_one():
+    model = TableModel(classes=3)
+    model.table = model.table * 3  # not normalised: all that matters is which label is better
+    images = model.table.argmax(axis=-1).astype(np.uint8)
+    split = labelled_split(images, np.arange(3))
+    right = evaluation.score(model, split)["bits_per_dim"]
+    wrong = evaluation.score(model, split, wrong_labels=True)["bits_per_dim"]
+    assert wrong > right + 0.5
+    assert evaluation.classify(model, split)["accuracy"] == 1

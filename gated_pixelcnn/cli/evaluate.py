@@ -42,6 +42,13 @@ def define_flags():
     flags.DEFINE_integer("num_images", None, "Only the first images.", flag_values=FLAGS)
     flags.DEFINE_integer("batch_size", 64, "Images per forward pass.", flag_values=FLAGS)
     flags.DEFINE_bool("baselines", True, "Also print the baselines.", flag_values=FLAGS)
+    flags.DEFINE_bool(
+        "classify",
+        False,
+        "Also classify the images, by the class that makes each likeliest: one forward pass per "
+        "class.",
+        flag_values=FLAGS,
+    )
     flags.DEFINE_string("csv", None, "File for one line per image.", flag_values=FLAGS)
     flags.DEFINE_bool("json", False, "Print JSON instead of a table.", flag_values=FLAGS)
 
@@ -62,6 +69,8 @@ def main(argv):
         raise UserError(f"{images.name} has no {FLAGS.split} images; choose {found}")
     if model.condition_kind == "label" and not split.has_labels:
         raise UserError(f"the model is conditioned on the label, but {images.name} has no labels")
+    if FLAGS.classify and model.condition_kind != "label":
+        raise UserError("--classify needs a model that is conditioned on the class (the label)")
     label_map = None
     if FLAGS.source and model.condition_kind == "label":
         known = record["class_names"] or [str(label) for label in range(model.condition_size)]
@@ -70,7 +79,13 @@ def main(argv):
         check_writable(FLAGS.csv)
 
     try:
-        result = evaluation.score(model, split, FLAGS.batch_size, FLAGS.num_images, label_map)
+        arguments = (model, split, FLAGS.batch_size, FLAGS.num_images, label_map)
+        result = evaluation.score(*arguments)
+        if model.condition_kind == "label" and model.condition_size > 1:
+            wrong = evaluation.score(*arguments, wrong_labels=True)
+            result["wrong_label_bits_per_dim"] = wrong["bits_per_dim"]
+        if FLAGS.classify:
+            result["accuracy"] = evaluation.classify(*arguments)["accuracy"]
     except FloatingPointError as error:
         raise UserError(str(error)) from error
     log_probs = result.pop("log_probs")
@@ -191,6 +206,8 @@ def table(result):
         lines += [
             f"    {name:<16}{bits:>10.4f}" for name, bits in zip(names, channels, strict=True)
         ]
+    if "wrong_label_bits_per_dim" in result:
+        lines.append(f"  {'with a wrong label':<18}{result['wrong_label_bits_per_dim']:>10.4f}")
     names = {
         "uniform": "uniform",
         "histogram": "pixel histograms",
@@ -201,6 +218,11 @@ def table(result):
         lines.append(f"  {names[name]:<18}{bits:>10.4f}")
     lines += [
         "",
+        *(
+            [f"  {'classified right':<18}{result['accuracy']:>10.1%}"]
+            if "accuracy" in result
+            else []
+        ),
         f"  {'nats per image':<18}{bound}{result['nats']:>10.4f}",
         f"  {'images/s':<18}{result['images_per_second']:>10.1f}",
     ]
