@@ -6,7 +6,9 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 
-test_requirements = ["pytest>=8"]
+# Messages of TensorFlow Serving, for its gRPC clients (docs/serving.md); exporting does without.
+serving_requirements = ["tensorflow-serving-api>=2.19,<3"]
+test_requirements = ["pytest>=8", *serving_requirements]
 
 setup(
     name="gated-pixelcnn",
@@ -32,6 +34,7 @@ setup(
         "pillow>=10",
     ],
     extras_require={
+        "serving": serving_requirements,
         "test": test_requirements,
         # scikit-image and scikit-learn hold the pictures from which the embedded data were made.
         # Selenium drives the browser of tools/screenshot_tensorboard.py.

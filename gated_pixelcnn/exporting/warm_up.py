@@ -1,8 +1,10 @@
-"""Warm-up requests: TensorFlow Serving runs them before it answers requests of its own clients.
+"""Warm-up requests: TensorFlow Serving runs them before it answers those of its clients.
 
-The file is a TFRecord of `tensorflow.serving.PredictionLog` messages. These are four nested levels of
-a single field each, so they are written here as what they are on the wire, and exporting does not
-need the package tensorflow-serving-api (a test parses them with it).
+If one of them fails, the server does not load the version at all.
+
+The file is a TFRecord of `tensorflow.serving.PredictionLog` messages. These are a few nested
+fields, so they are written here as what they are on the wire, and exporting does not need the
+package tensorflow-serving-api (tests/test_serving.py parses them with it).
 """
 
 import numpy as np
