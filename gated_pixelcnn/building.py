@@ -51,7 +51,7 @@ def build_model(config, image_shape=None, levels=None, condition_size=None, dtyp
         model = family(
             image_shape=tuple(image_shape),
             levels=levels,
-            condition_size=(condition_size or 0) if kind else 0,
+            condition_size=(condition_size or 0) if kind not in (None, "image") else 0,
             dtype=dtype,
             **arguments,
         )

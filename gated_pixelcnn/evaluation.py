@@ -79,7 +79,7 @@ def score(
     num_images=None,
     label_map=None,
     value_log_prob=None,
-    wrong_labels=False,
+    wrong_condition=False,
 ):
     """Evaluates a model on a data split, as `evaluate` does; its labels are the condition.
 
@@ -91,9 +91,9 @@ def score(
       label_map: the model's label for each label of the split, a list; None if they are the same.
       value_log_prob: what computes the nats of a batch, see `DensityModel.value_log_prob`, which
         it is by default.
-      wrong_labels: give every image the label of another class (image i the one that comes
-        1 + i mod (classes − 1) after its own): how much worse that is tells how much the model
-        makes of the label.
+      wrong_condition: give every image the label of another class (image i the one that comes
+        1 + i mod (classes − 1) after its own), or the code of another image (the one before it):
+        how much worse that is tells how much the model makes of its condition.
 
     Returns:
       The dict of `evaluate`.
@@ -105,7 +105,7 @@ def score(
       FloatingPointError: a log-probability is not finite; the message names the image.
     """
     _check_batch_size(batch_size)
-    if model.condition_kind not in (None, "label"):
+    if model.condition_kind not in (None, "label", "image"):
         raise ValueError(
             f"this model is conditioned on a {model.condition_kind}, which data sets do not have: "
             "call evaluate(model, images, condition)."
@@ -116,14 +116,20 @@ def score(
     batch_size = min(batch_size, max(num_images, 1))
 
     def batches():
-        start = 0
+        start, last = 0, None
         for images, labels in split_batches(split, batch_size, num_images):
+            condition = None
             if model.condition_kind == "label":
-                labels = mapped(labels, label_map)
-                if wrong_labels:
-                    labels = other_labels(labels, start, model.condition_size)
-            yield images, labels if model.condition_kind == "label" else None
-            start += len(images)
+                condition = mapped(labels, label_map)
+                if wrong_condition:
+                    condition = other_labels(condition, start, model.condition_size)
+            elif model.condition_kind == "image":
+                condition = images
+                if wrong_condition:
+                    condition = np.roll(images, 1, axis=0)
+                    condition[0] = images[-1] if last is None else last
+            yield images, condition
+            start, last = start + len(images), images[-1]
 
     return _evaluate_batches(model, batches(), batch_size, value_log_prob)
 

@@ -133,9 +133,7 @@ def run(model, condition, inputs, choose, jit=False):
     inputs = tf.nest.map_structure(
         lambda x: tf.transpose(x, [1, 2, 0, *range(3, x.shape.rank)]), inputs
     )
-    if model.condition_map is not None:
-        condition = model.condition_map(condition)
-    view = model.incremental(num, condition)
+    view = model.incremental(num, model.map_condition(condition))
     parts = parts_of(num, jit)
     together = model.likelihood.colours_share_parameters
 

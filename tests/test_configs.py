@@ -17,8 +17,8 @@ from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.training import train as training
 from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
-EXPECTED = "demo binarized_mnist binarized_mnist_cpu cifar10 digits fashion_mnist imagenet32"
-EXPECTED += " imagenet64 mnist tiles32"
+EXPECTED = "demo autoencoder10 autoencoder100 binarized_mnist binarized_mnist_cpu cifar10 digits"
+EXPECTED += " fashion_mnist imagenet32 imagenet64 mnist tiles32"
 
 
 def test_the_presets_are_listed_with_the_default_first():

@@ -53,6 +53,7 @@ CONDITIONS = {
     "spatial": {"condition": "spatial", "condition_size": 2},
     "label-map": {"condition": "label", "condition_size": 3, "spatial_features": 4},
     "vector-map": {"condition": "vector", "condition_size": 2, "spatial_features": 4},
+    "image": {"condition": "image", "code_size": 2, "encoder_features": 4},
 }
 
 PLAIN = [(family, values, "none") for family in FAMILIES for values in FAMILIES[family].values]
@@ -119,6 +120,7 @@ def condition_of(model, num, seed=0):
         "label": np.arange(num) % max(size, 1),
         "vector": random.normal(size=(num, size)).astype(np.float32),
         "spatial": random.normal(size=(num, *model.image_shape[:2], size)).astype(np.float32),
+        "image": images_of(model, num, seed + 7),
     }[model.condition_kind]
 
 
@@ -174,8 +176,7 @@ def dependencies(model, seeds=3):
 
     @tf.function
     def gradient(x, condition, projection):
-        if model.condition_map is not None:
-            condition = model.condition_map(condition)
+        condition = model.map_condition(condition)
         with tf.GradientTape() as tape:
             tape.watch(x)
             parameters = model.likelihood.parameters(model.parameter_map(x, condition))
@@ -247,8 +248,7 @@ def test_incremental_parameters_equal_those_of_the_parallel_pass(case):
     model = build(case, dtype="float64")
     images, condition = images_of(model, 2), condition_of(model, 2)
     expected = model(images, condition)
-    mapped = None if condition is None else model.condition_map(condition)
-    view = model.incremental(2, mapped)
+    view = model.incremental(2, model.map_condition(condition))
     scaled = model.scale(images)
     height, width, _ = model.image_shape
     state, finished = view.first_rows(), tf.zeros_like(scaled[:, 0])
@@ -379,7 +379,8 @@ def test_an_exported_model_is_the_same_model_at_any_batch_size(case, tmp_path):
     condition = condition_of(model, 3)
     specs = [tf.TensorSpec((None, *model.image_shape), tf.uint8, name="images")]
     if condition is not None:
-        condition = tf.cast(condition, tf.int32 if model.condition_kind == "label" else tf.float32)
+        types = {"label": tf.int32, "image": tf.uint8}
+        condition = tf.cast(condition, types.get(model.condition_kind, tf.float32))
         specs.append(tf.TensorSpec((None, *condition.shape[1:]), condition.dtype, name="condition"))
 
     def sample(images, condition=None):

@@ -218,6 +218,6 @@ def test_a_model_that_uses_the_label_predicts_worse_with_a_wrong_one():
     images = model.table.argmax(axis=-1).astype(np.uint8)
     split = labelled_split(images, np.arange(3))
     right = evaluation.score(model, split)["bits_per_dim"]
-    wrong = evaluation.score(model, split, wrong_labels=True)["bits_per_dim"]
+    wrong = evaluation.score(model, split, wrong_condition=True)["bits_per_dim"]
     assert wrong > right + 0.5
     assert evaluation.classify(model, split)["accuracy"] == 1

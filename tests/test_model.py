@@ -94,6 +94,42 @@ def test_sampling_arguments_that_do_not_fit_are_refused(arguments, message):
         model.sample(**arguments)
 
 
+def autoencoder():
+    model = GatedPixelCNN(
+        (6, 5, 1), 4, features=8, layers=2, condition="image", code_size=3, encoder_features=4
+    )
+    model.build()
+    randomise(model)
+    return model
+
+
+def test_an_image_is_conditioned_on_its_own_code_unless_another_is_given():
+    model = autoencoder()
+    images = np.random.default_rng(0).integers(0, 4, (3, 6, 5, 1)).astype(np.uint8)
+    codes = model.encode(images)
+    own = model.log_prob(images)
+    np.testing.assert_allclose(model.log_prob(images, images), own, rtol=1e-5)
+    np.testing.assert_allclose(model.log_prob(images, codes), own, rtol=1e-5)
+    assert np.abs(model.log_prob(images, images[::-1]) - own)[[0, 2]].min() > 1e-3
+    from_images = model.sample(condition=images, seed=1, jit=False)
+    np.testing.assert_array_equal(model.sample(condition=codes, seed=1, jit=False), from_images)
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        (None, "condition is missing"),
+        (np.zeros((2, 4), np.float32), r"shape \[2, 3\], got \[2, 4\]"),
+        (np.zeros((2, 5, 5, 1), np.uint8), "images must have the shape"),
+        (np.zeros((3, 6, 5, 1), np.uint8), "2 images"),
+        (np.full((2, 3), np.nan, np.float32), "not finite"),
+    ],
+)
+def test_images_to_condition_on_that_do_not_fit_are_refused(condition, message):
+    with pytest.raises(ValueError, match=message):
+        autoencoder().sample(2, condition=condition)
+
+
 def test_low_temperature_draws_the_likeliest_values():
     model = GatedPixelCNN((3, 4, 1), 5, features=8, layers=2)
     model.build()

@@ -18,6 +18,7 @@ from gated_pixelcnn.images import check_writable, written_aside
 FLAGS = flags.FLAGS
 SPLITS = ("test", "validation", "train")
 HISTOGRAM_IMAGES = 50_000  # The baseline's histogram is fitted on at most so many images.
+WRONG = {"label": "with a wrong label", "image": "another's code"}  # by the kind of condition
 COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
 
 
@@ -81,9 +82,10 @@ def main(argv):
     try:
         arguments = (model, split, FLAGS.batch_size, FLAGS.num_images, label_map)
         result = evaluation.score(*arguments)
-        if model.condition_kind == "label" and model.condition_size > 1:
-            wrong = evaluation.score(*arguments, wrong_labels=True)
-            result["wrong_label_bits_per_dim"] = wrong["bits_per_dim"]
+        if model.condition_kind in WRONG and model.condition_size > 1:
+            wrong = evaluation.score(*arguments, wrong_condition=True)
+            result["wrong_condition_bits_per_dim"] = wrong["bits_per_dim"]
+            result["condition"] = model.condition_kind
         if FLAGS.classify:
             result["accuracy"] = evaluation.classify(*arguments)["accuracy"]
     except FloatingPointError as error:
@@ -206,8 +208,9 @@ def table(result):
         lines += [
             f"    {name:<16}{bits:>10.4f}" for name, bits in zip(names, channels, strict=True)
         ]
-    if "wrong_label_bits_per_dim" in result:
-        lines.append(f"  {'with a wrong label':<18}{result['wrong_label_bits_per_dim']:>10.4f}")
+    if "wrong_condition_bits_per_dim" in result:
+        what = WRONG[result["condition"]]
+        lines.append(f"  {what:<18}{result['wrong_condition_bits_per_dim']:>10.4f}")
     names = {
         "uniform": "uniform",
         "histogram": "pixel histograms",

@@ -9,7 +9,6 @@ import sys
 from absl import flags
 
 from gated_pixelcnn import cli, errors
-from gated_pixelcnn.errors import UserError
 
 FLAGS = flags.FLAGS
 

@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 
 from gated_pixelcnn import likelihoods, sampling
-from gated_pixelcnn.layers import Condition
+from gated_pixelcnn.layers import Condition, Encoder
 from gated_pixelcnn.models.contract import DensityContract
 
 
@@ -28,8 +28,8 @@ class DensityModel(DensityContract, keras.Model):
       image_shape: (H, W, C).
       levels: number of values that a colour of a pixel can take.
       likelihood: the `likelihoods.Likelihood` that gives the parameter map its meaning.
-      condition_kind: None, "label", "vector" or "spatial".
-      condition_size: number of classes, length of the vector or number of maps.
+      condition_kind, condition_size: see `DensityContract`.
+      encoder: what makes the code of an image condition, or None.
       is_lower_bound: whether `log_prob` is a lower bound and not exact.
       remat: whether the backward pass computes the inside of blocks again, see `rematerialised`.
     """
@@ -46,6 +46,8 @@ class DensityModel(DensityContract, keras.Model):
         condition=None,
         condition_size=0,
         spatial_features=0,
+        code_size=0,
+        encoder_features=100,
         **kwargs,
     ):
         """Makes what all families share.
@@ -55,10 +57,12 @@ class DensityModel(DensityContract, keras.Model):
           levels: number of values per colour, 2…256.
           likelihood: "bernoulli", "categorical", "logistic" or "mixture".
           components: number of mixture components.
-          condition: None, "label", "vector" or "spatial".
+          condition: None, "label", "vector", "spatial" or "image".
           condition_size: number of classes, length of the vector or number of maps.
-          spatial_features: maps of the deconvolutional m(h) that makes a label or vector depend on
-            the location; 0 for none.
+          spatial_features: maps of the deconvolutional m(h) that makes a label, vector or code
+            depend on the location; 0 for none.
+          code_size: m, the numbers that an image condition becomes.
+          encoder_features: see `Encoder`, which makes them.
           **kwargs: Keras' own (name, dtype).
 
         Raises:
@@ -72,21 +76,26 @@ class DensityModel(DensityContract, keras.Model):
         self.levels = levels
         self.likelihood = likelihoods.get(likelihood, image_shape[-1], levels, components)
         self.condition_kind = condition
-        self.condition_size = condition_size
-        self.condition_map = None
+        self.condition_size = code_size if condition == "image" else condition_size
+        self.encoder = self.condition_map = None
+        own = {"dtype": self.dtype_policy}
+        if condition == "image":
+            self.encoder = Encoder(code_size, encoder_features, name="encoder", **own)
+        elif code_size:
+            raise ValueError(f"code_size ({code_size}) needs a condition of kind 'image'.")
         if condition is not None:
             self.condition_map = Condition(
-                condition,
-                condition_size,
+                "vector" if condition == "image" else condition,
+                self.condition_size,
                 *image_shape[:2],
                 spatial_features=spatial_features,
                 name="condition",
-                dtype=self.dtype_policy,
+                **own,
             )
         elif condition_size or spatial_features:
             raise ValueError(
                 f"condition_size ({condition_size}) and spatial_features ({spatial_features}) need "
-                "a condition: set condition to 'label', 'vector' or 'spatial'."
+                "a condition: set condition to 'label', 'vector', 'spatial' or 'image'."
             )
         self._config = {
             "image_shape": image_shape,
@@ -96,6 +105,8 @@ class DensityModel(DensityContract, keras.Model):
             "condition": condition,
             "condition_size": condition_size,
             "spatial_features": spatial_features,
+            "code_size": code_size,
+            "encoder_features": encoder_features,
         }
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
 
@@ -143,7 +154,8 @@ class DensityModel(DensityContract, keras.Model):
 
         Args:
           images: integers 0…levels−1 [N, H, W, C].
-          condition: labels [N], vectors [N, D] or maps [N, H, W, D], or None.
+          condition: labels [N], vectors [N, D], maps [N, H, W, D], images or their codes [N, m];
+            or None: no condition or, for a model conditioned on an image, the images themselves.
           training: whether dropout and the like are on.
 
         Returns:
@@ -151,12 +163,23 @@ class DensityModel(DensityContract, keras.Model):
           position depend on the values before it only.
         """
         self.check_kind_of_images(images)
+        condition = self.own_condition(images, condition)
         self.check_kind_of_condition(condition, images.shape[0])
-        if condition is not None:
-            condition = self.condition_map(condition)
         return self.likelihood.parameters(
-            self.parameter_map(self.scale(images), condition, training=training)
+            self.parameter_map(self.scale(images), self.map_condition(condition), training=training)
         )
+
+    def map_condition(self, condition):
+        """A condition as the maps [N, 1 or H, 1 or W, D] that layers project; None stays None."""
+        if condition is None:
+            return None
+        if self.encoder is not None and len(condition.shape) == 4:
+            condition = self.encode(condition)
+        return self.condition_map(condition)
+
+    def encode(self, images):
+        """The codes of images [N, H, W, C], float [N, m]: what an image condition becomes."""
+        return self.encoder(self.scale(images))
 
     def rematerialised(self, block):
         """A block as a family's `parameter_map` should call it.
@@ -222,6 +245,8 @@ class DensityModel(DensityContract, keras.Model):
         Args:
           input_shape: ignored; Keras passes it.
         """
+        if self.encoder is not None:
+            self.encoder.build((None, *self.image_shape))
         if self.condition_map is not None:
             self.condition_map.build()
         self.built = True

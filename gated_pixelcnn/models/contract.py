@@ -19,8 +19,9 @@ class DensityContract(InputChecks):
     Attributes:
       image_shape: (H, W, C).
       levels: number of values that a colour of a pixel can take.
-      condition_kind: None, "label", "vector" or "spatial".
-      condition_size: number of classes, length of the vector or number of maps.
+      condition_kind: None, "label", "vector", "spatial" or "image".
+      condition_size: number of classes, length of the vector, number of maps or, for an image, m,
+        the numbers of its code.
       is_lower_bound: whether `log_prob` is a lower bound and not exact.
     """
 
@@ -46,8 +47,13 @@ class DensityContract(InputChecks):
           ValueError: images or a condition that do not fit the model.
         """
         images = self.check_images(images)
+        condition = self.own_condition(images, condition)
         condition = self.check_condition(condition, images.shape[0])
         return self._value_log_prob(images, condition)
+
+    def own_condition(self, images, condition):
+        """What images are conditioned on: where it is an image and none is given, on themselves."""
+        return images if condition is None and self.condition_kind == "image" else condition
 
     def log_prob(self, images, condition=None):
         """Log-probability of images, exact unless `is_lower_bound`.

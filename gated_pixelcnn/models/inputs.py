@@ -44,6 +44,8 @@ class InputChecks:
         self.check_kind_of_condition(condition, num)
         if condition is None:
             return None
+        if self.condition_kind == "image" and len(condition.shape) == 4:
+            return self.check_images(condition)
         if self.condition_kind != "label":
             condition = tf.cast(condition, tf.float32)
             if is_known(condition) and not np.isfinite(condition).all():
@@ -65,7 +67,15 @@ class InputChecks:
             if condition is not None:
                 raise ValueError("this model is unconditional: it takes no condition.")
             return
+        if kind == "image" and condition is not None and len(condition.shape) == 4:
+            self.check_kind_of_images(condition)
+            if condition.shape[0] not in (num, None):
+                raise ValueError(
+                    f"there must be {num} images to condition on, got {condition.shape[0]}."
+                )
+            return
         shape = {
+            "image": (num, size),
             "label": (num,),
             "vector": (num, size),
             "spatial": (num, *self.image_shape[:2], size),

@@ -322,15 +322,21 @@ class Loop:
     def _sample(self):
         """A grid of samples of the averaged weights, always with the same seed."""
         model, num = self.state.model, self.settings.samples
-        if not num or self.stop.signal is not None or model.condition_kind not in (None, "label"):
+        if not num or self.stop.signal is not None:
             return
-        labels = columns = None
+        condition = columns = shown = None
         if model.condition_kind == "label":
-            labels = np.arange(num) % model.condition_size
+            condition = np.arange(num) % model.condition_size
             if num % model.condition_size == 0:
                 columns = model.condition_size  # one for each class
+        elif model.condition_kind == "image":
+            split = self.dataset.validation or self.dataset.train
+            shown, _ = next(evaluation.split_batches(split, num, num))
+            condition, columns = shown, len(shown)  # above each what is drawn from its code
         with self.state.averaged_weights(), self.stop.cut_short():
-            batch = model.sample(num, condition=labels, seed=self.config.seed)
+            batch = model.sample(num if shown is None else None, condition, self.config.seed)
+            if shown is not None:
+                batch = np.concatenate([shown, batch])
             self.monitor.samples(self.state.step, batch, columns)
             self.history["sampled"] = self.state.step
         self._restart_clock()

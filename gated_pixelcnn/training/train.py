@@ -46,10 +46,10 @@ def train(config, workdir, strategy=None, allow_changes=False):
     settings = TrainConfig(**config.train)
     if not 0 <= config.seed < 2**32:
         raise UserError(f"seed must be between 0 and 2**32 - 1, but is {config.seed}")
-    if config.model.condition not in (None, "label"):
+    if config.model.condition not in (None, "label", "image"):
         raise UserError(
             f"model.condition={config.model.condition} cannot be trained from a data set, which "
-            "has labels at most; set model.condition=label or none"
+            "has labels at most; set model.condition=label, image or none"
         )
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
