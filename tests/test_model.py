@@ -119,9 +119,9 @@ def test_an_image_is_conditioned_on_its_own_code_unless_another_is_given():
     ("condition", "message"),
     [
         (None, "condition is missing"),
-        (np.zeros((2, 4), np.float32), r"shape \[2, 3\], got \[2, 4\]"),
-        (np.zeros((2, 5, 5, 1), np.uint8), "images must have the shape"),
-        (np.zeros((3, 6, 5, 1), np.uint8), "2 images"),
+        (np.zeros((2, 4), np.float32), r"codes of shape \[2, 3\], got float32 of shape \[2, 4\]"),
+        (np.zeros((2, 5, 5, 1), np.uint8), r"integers of shape \[2, 6, 5, 1\]"),
+        (np.zeros((3, 6, 5, 1), np.uint8), r"got uint8 of shape \[3, 6, 5, 1\]"),
         (np.full((2, 3), np.nan, np.float32), "not finite"),
     ],
 )
@@ -186,9 +186,10 @@ LABEL = {"condition": "label", "condition_size": 3}
     ("arguments", "condition", "message"),
     [
         (LABEL, None, "condition is missing"),
-        (LABEL, 1, r"shape \[2\], got \[\]"),
-        (LABEL, [0.0, 1.0], "labels must be integers 0…2"),
-        (VECTOR, np.zeros((2, 3)), r"shape \[2, 2\], got \[2, 3\]"),
+        (LABEL, 1, r"integers of shape \[2\] or .*, got int64 of shape \[\]"),
+        (LABEL, [0.0, 1.0], r"integers of shape \[2\] or .*, got float64 of shape \[2\]"),
+        (LABEL, np.zeros((2, 4)), r"weights of the classes of shape \[2, 3\], got .*\[2, 4\]"),
+        (VECTOR, np.zeros((2, 3)), r"shape \[2, 2\], got float64 of shape \[2, 3\]"),
         (VECTOR, np.array([[0, 1], [0, np.nan]]), "not finite"),
     ],
 )
@@ -201,6 +202,18 @@ def test_conditions_that_do_not_fit_are_refused(arguments, condition, message):
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_weights_of_classes_lie_between_the_classes():
+    model = labelled()
+    randomise(model)
+    images = np.random.default_rng(0).integers(0, 4, (3, 4, 4, 1)).astype(np.uint8)
+    labels = np.arange(3)
+    nats = model.log_prob(images, labels)
+    np.testing.assert_allclose(model.log_prob(images, np.eye(3)[labels]), nats, rtol=1e-6)
+    mixed = model.map_condition(tf.constant([[0.25, 0.75, 0.0]]))
+    ends = model.map_condition(tf.constant([0, 1]))
+    np.testing.assert_allclose(mixed[0], 0.25 * ends[0] + 0.75 * ends[1], rtol=1e-6)
 
 
 def test_an_unconditional_model_never_takes_a_condition():
@@ -221,7 +234,7 @@ IMAGES = np.zeros((8, 4, 4, 1), np.uint8)
         (IMAGES.astype(np.float32), np.arange(8) % 3, ValueError, "integers 0…3"),
         (np.zeros((8, 4, 5, 1), np.uint8), np.arange(8) % 3, ValueError, "must have the shape"),
         (IMAGES, None, ValueError, "condition is missing"),
-        (IMAGES, np.zeros(8), ValueError, "labels must be integers"),
+        (IMAGES, np.zeros(8), ValueError, r"integers of shape \[8\]"),
         (IMAGES, np.arange(8), tf.errors.InvalidArgumentError, "labels must be 0…2"),
     ],
 )

@@ -69,7 +69,7 @@ class Condition(keras.layers.Layer):
         """Makes the layer.
 
         Args:
-          kind: "label" (integers [N]), "vector" (floats [N, size]) or "spatial" (floats
+          kind: "label" (integers [N], or weights of the classes, floats [N, size]), "vector" (floats [N, size]) or "spatial" (floats
             [N, H, W, size]).
           size: number of classes, length of the vector, or maps of the spatial condition.
           height: H of the image.
@@ -117,7 +117,7 @@ class Condition(keras.layers.Layer):
 
     def call(self, condition):
         """[N], [N, size] or [N, H, W, size] → [N, 1 or H, 1 or W, D]."""
-        if self.kind == "label":
+        if self.kind == "label" and len(condition.shape) == 1:
             condition = tf.cast(condition, tf.int32)
             message = f"labels must be 0…{self.size - 1}"
             # Out of range, a one-hot vector would be all zeros: no class at all.

@@ -44,21 +44,25 @@ class InputChecks:
         self.check_kind_of_condition(condition, num)
         if condition is None:
             return None
-        if self.condition_kind == "image" and len(condition.shape) == 4:
+        rank = len(condition.shape)
+        if self.condition_kind == "image" and rank == 4:
             return self.check_images(condition)
-        if self.condition_kind != "label":
-            condition = tf.cast(condition, tf.float32)
-            if is_known(condition) and not np.isfinite(condition).all():
-                raise ValueError(f"the {self.condition_kind} condition has values not finite.")
-            return condition
-        if is_known(condition) and num:
-            low, high = int(np.min(condition)), int(np.max(condition))
+        if self.condition_kind == "label" and rank == 1:
+            return self._check_labels(condition)
+        condition = tf.cast(condition, tf.float32)
+        if is_known(condition) and not np.isfinite(condition).all():
+            raise ValueError(f"the {self.condition_kind} condition has values not finite.")
+        return condition
+
+    def _check_labels(self, labels):
+        if is_known(labels) and labels.shape[0]:
+            low, high = int(np.min(labels)), int(np.max(labels))
             if low < 0 or high >= self.condition_size:
                 raise ValueError(
                     f"labels must be 0…{self.condition_size - 1} for a model of "
                     f"{self.condition_size} classes, got {low}…{high}."
                 )
-        return tf.cast(condition, tf.int32)
+        return tf.cast(labels, tf.int32)
 
     def check_kind_of_condition(self, condition, num):
         """What can be told without looking at values: presence, shape and type."""
@@ -67,31 +71,27 @@ class InputChecks:
             if condition is not None:
                 raise ValueError("this model is unconditional: it takes no condition.")
             return
-        if kind == "image" and condition is not None and len(condition.shape) == 4:
-            self.check_kind_of_images(condition)
-            if condition.shape[0] not in (num, None):
-                raise ValueError(
-                    f"there must be {num} images to condition on, got {condition.shape[0]}."
-                )
-            return
-        shape = {
-            "image": (num, size),
-            "label": (num,),
-            "vector": (num, size),
-            "spatial": (num, *self.image_shape[:2], size),
+        # What it may be: integers or numbers of any type, and their shape.
+        forms = {
+            "label": [("integers", (num,)), ("weights of the classes", (num, size))],
+            "vector": [("numbers", (num, size))],
+            "spatial": [("numbers", (num, *self.image_shape[:2], size))],
+            "image": [("integers", (num, *self.image_shape)), ("codes", (num, size))],
         }[kind]
+        wanted = " or ".join(f"{what} of shape {list(shape)}" for what, shape in forms)
         if condition is None:
             raise ValueError(
-                f"this model is conditioned on a {kind}: condition is missing "
-                f"(shape {list(shape)})."
-            )
-        if not tf.TensorShape(condition.shape).is_compatible_with(shape):
-            raise ValueError(
-                f"the {kind} condition must have shape {list(shape)}, got {list(condition.shape)}."
+                f"this model is conditioned on a {kind}: condition is missing ({wanted})."
             )
         dtype = tf.as_dtype(condition.dtype)
-        if kind == "label" and not dtype.is_integer:
-            raise ValueError(f"labels must be integers 0…{size - 1}, not {dtype.name}.")
+        for what, shape in forms:
+            fits = tf.TensorShape(condition.shape).is_compatible_with(shape)
+            if fits and (what != "integers" or dtype.is_integer):
+                return
+        raise ValueError(
+            f"the {kind} condition must be {wanted}, got {dtype.name} of shape "
+            f"{list(condition.shape)}."
+        )
 
     def check_completion(self, given, known, num):
         """`given` and `known` of `sample` for every image, or the ValueError that says why not."""
