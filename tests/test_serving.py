@@ -1,444 +1,166 @@
-"""What TensorFlow Serving finds in an export; the clients and files of docs/serving.md.
+"""SavedModels as servers use them: without our code, from many threads, with requests of anyone."""
 
-TensorFlow Serving is not among the packages that pip can install. Two small servers answer instead:
-with the exported SavedModel, in the server's own messages (tensorflow-serving-api) and JSON.
-"""
-
-import base64
-import http.server
-import importlib.util
-import json
-import re
-import threading
-from concurrent import futures
+import concurrent.futures
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-import grpc
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
-from google.protobuf import wrappers_pb2 as wrappers
-from tensorflow_serving.apis import (
-    predict_pb2,
-    prediction_log_pb2,
-    prediction_service_pb2_grpc,
-)
-from tensorflow_serving.config import model_server_config_pb2
+from exported import export_small, of_kind
 
-import gated_pixelcnn as gpc
-from gated_pixelcnn.exporting import warm_up
-from gated_pixelcnn.exporting.export import MAX_IMAGES, write
-from gated_pixelcnn.training import run_directory
-
-DOCS = Path(__file__).parents[1] / "docs"
-EXAMPLES = DOCS / "examples" / "serving"
-LEVELS = 4
-SIZES = {None: 0, "label": 3, "vector": 2, "spatial": 2}
-CASES = [(None, 1), (None, 3), ("label", 1), ("label", 3), ("vector", 3), ("spatial", 1)]
-SCORES = {"log_prob", "value_log_prob", "log_prob_bytes"}
+ROOT = Path(__file__).parents[1]
+COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 
 
-def export(path, condition, shape, levels, size):
-    """An exported model of few and random weights."""
-    overrides = ["features=6", "layers=2", "first_kernel_size=3", f"condition={condition}".lower()]
-    config = gpc.get_config("digits", [f"model.{value}" for value in overrides])
-    keras.utils.set_random_seed(1)
-    model = gpc.build_model(config, shape, levels, size or None)
-    for weight in model.weights:
-        weight.assign(weight + 0.1 * tf.random.normal(weight.shape))
-    record = run_directory.record(config, shape, levels, size)
-    write(model, {**record, "config": config}, path)
-    return gpc.load_saved_model(path)
+@pytest.fixture(scope="module", name="none")
+def export_none(tmp_path_factory):
+    """An unconditional model of gray images and its SavedModel."""
+    return export_small("none", tmp_path_factory.mktemp("none") / "1")
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """(kind of condition, colours) → SavedModel; each is made when it is first asked for."""
-    made = {}
-
-    def get(case):
-        if case not in made:
-            condition, colours = case
-            path = tmp_path_factory.mktemp("export") / "1"
-            made[case] = export(path, condition, (5, 7, colours), LEVELS, SIZES[condition])
-        return made[case]
-
-    return get
+@pytest.fixture(scope="module", name="label")
+def export_label(tmp_path_factory):
+    """A model that is conditioned on the class and its SavedModel."""
+    return export_small("label", tmp_path_factory.mktemp("label") / "1")
 
 
-def load_example(name):
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def run(*arguments, **changes):
+    """Runs a program; returns what it printed."""
+    done = subprocess.run(
+        [str(argument) for argument in arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""} | changes,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
-client_rest, client_grpc = load_example("client_rest"), load_example("client_grpc")
+# Without Python
 
 
-def inputs_of(function):
-    return function.structured_input_signature[1]
-
-
-def pictures(model, num):
-    return np.random.default_rng(3).integers(0, LEVELS, (num, *model.image_shape)).astype(np.uint8)
-
-
-def png(image):
-    return tf.io.encode_png(image * np.uint8(256 // LEVELS)).numpy()
-
-
-# The warm-up file
-
-
-def warm_up_requests(model):
-    file = model.path / "assets.extra" / warm_up.NAME
+def tensor_names(path, signature, *names):
+    """Names in the graph of inputs and outputs of a signature."""
+    found = tf.compat.v1.saved_model.loader_impl.parse_saved_model(str(path))
+    definition = found.meta_graphs[0].signature_def[signature]
     return [
-        prediction_log_pb2.PredictionLog.FromString(record.numpy())
-        for record in tf.data.TFRecordDataset(str(file))
+        (definition.inputs[n] if n in definition.inputs else definition.outputs[n]).name
+        for n in names
     ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_every_signature_is_warmed_up_by_a_request_that_it_answers(case, exported):
-    model = exported(case)
-    logs = warm_up_requests(model)
-    requests = {log.predict_log.request.model_spec.signature_name: log for log in logs}
-    assert len(logs) == len(requests) and requests.keys() == model.signatures.keys()
-    for name, log in requests.items():
-        inputs = log.predict_log.request.inputs
-        # Nothing but what TensorFlow's own classes would have written.
-        arrays = {key: tf.make_ndarray(value) for key, value in inputs.items()}
-        request = client_grpc.request("gated_pixelcnn", name, arrays)
-        log_of = prediction_log_pb2.PredictionLog(predict_log={"request": request})
-        assert log == log_of
-        # One image, and a valid answer.
-        outputs = model.signatures[name](**{key: tf.constant(x) for key, x in arrays.items()})
-        for output in outputs.values():
-            assert output.shape[0] == 1
-            assert np.all(np.isfinite(output)) and np.all(output.numpy() <= LEVELS - 1 + 1e-3)
-
-
-def test_a_warm_up_request_has_the_types_and_shapes_of_its_signature(exported):
-    for case in CASES:
-        model = exported(case)
-        for log in warm_up_requests(model):
-            request = log.predict_log.request
-            specs = inputs_of(model.signatures[request.model_spec.signature_name])
-            assert request.inputs.keys() == specs.keys()
-            for name, spec in specs.items():
-                assert request.inputs[name].dtype == spec.dtype.as_datatype_enum
-                assert spec.shape.is_compatible_with(tf.make_ndarray(request.inputs[name]).shape)
-
-
-# Batching
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_only_signatures_that_score_have_a_batch_in_every_input_and_output(case, exported):
-    def has_batch(tensors):
-        return all(t.shape.rank and t.shape[0] is None for t in tensors.values())
-
-    signatures = exported(case).signatures
-    batched = {
-        name
-        for name, function in signatures.items()
-        if has_batch(inputs_of(function)) and has_batch(function.structured_outputs)
-    }
-    assert batched == SCORES
-
-
-def test_requests_that_are_batched_get_the_answers_that_they_get_alone(exported):
-    model = exported(("label", 3))
-    images, labels = pictures(model, 5), np.array([0, 1, 2, 1, 0], np.int32)
-    log_prob = model.signatures["log_prob"]
-    whole = log_prob(images=tf.constant(images), label=tf.constant(labels))
-    for part in (slice(0, 2), slice(2, 5)):
-        alone = log_prob(images=tf.constant(images[part]), label=tf.constant(labels[part]))
-        for name, value in alone.items():
-            np.testing.assert_allclose(value, whole[name][part], rtol=1e-5)
-
-
-# A server with the REST interface, and its client
-
-
-def tensor(value, spec):
-    """A JSON value as an input; like TensorFlow Serving it takes numbers only of the right kind."""
-    kinds = {tf.bool: (bool,), tf.float32: (int, float), tf.string: (dict,)}.get(spec.dtype, (int,))
-    array = np.array(value, object)
-    if not all(type(leaf) in kinds for leaf in array.flat):
-        raise ValueError(f"JSON Value is not of expected type: {spec.dtype.name}")
-    if spec.dtype == tf.string:
-        return tf.constant([base64.b64decode(leaf["b64"], validate=True) for leaf in array])
-    return tf.constant(array.astype(spec.dtype.as_numpy_dtype))
-
-
-def answer(model, name, body):
-    """The answer to a request in columns: HTTP status, JSON."""
-    if name != "/v1/models/digits/labels/stable:predict" and name != "/v1/models/digits:predict":
-        return 404, {"error": f"Servable not found for request: {name}"}
-    request = json.loads(body)
-    function = model.signatures[request.get("signature_name", "serving_default")]
-    specs = inputs_of(function)
-    if request["inputs"].keys() != specs.keys():
-        return 400, {"error": "input size does not match signature"}
-    try:
-        outputs = function(**{k: tensor(v, specs[k]) for k, v in request["inputs"].items()})
-    except (tf.errors.InvalidArgumentError, ValueError) as error:
-        return 400, {"error": str(error)}
-    outputs = {key: value.numpy().tolist() for key, value in outputs.items()}
-    return 200, {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))}
-
-
-@pytest.fixture
-def rest(monkeypatch):
-    """Starts servers; gives the port for a model."""
-    monkeypatch.setenv("no_proxy", "*")
-    servers = []
-
-    def start(model):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status, result = answer(model, self.path, body)
-                self.send_response(status)
-                self.end_headers()
-                self.wfile.write(json.dumps(result).encode())
-
-            def log_message(self, *args):
-                pass
-
-        servers.append(http.server.HTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
-        return servers[-1].server_port
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.mark.parametrize("case", [(None, 1), ("label", 3)], ids=str)
-def test_the_rest_client_gets_what_python_gets(case, exported, rest):
-    model = exported(case)
-    url = client_rest.address("127.0.0.1", rest(model), "digits", "stable")
-    label = 2 if case[0] else None
-    labels = np.full(3, 2) if case[0] else None
-    seed = 2**62 + 1  # a float would round it
-    drawn = client_rest.sample(url, 3, seed, 0.5, label)
-    expected = model.sample(3, labels, seed=seed, temperature=0.5)
-    np.testing.assert_array_equal(drawn, expected)
-
-    images = pictures(model, 3)
-    scores = client_rest.score(url, [png(image) for image in images], label)
-    np.testing.assert_allclose(scores["log_prob"], model.log_prob(images, labels), rtol=1e-5)
-    assert len(scores["bits_per_dim"]) == 3
-
-
-def test_the_rest_client_writes_pictures_and_prints_scores(exported, rest, tmp_path, capsys):
-    model = exported(("label", 3))
-    options = ["--host=127.0.0.1", f"--port={rest(model)}", "--model=digits"]
-    prefix = tmp_path / "drawn"
-    client_rest.main(
-        [*options, "sample", "--label=1", "--num=2", "--seed=4", "--levels=4", f"--output={prefix}"]
+@pytest.fixture(scope="module", name="client")
+def build_client(tmp_path_factory):
+    """The C program, linked with the libraries that came with TensorFlow."""
+    if COMPILER is None:
+        pytest.skip("there is no C compiler (cc, gcc or clang)")
+    include, libraries = Path(tf.sysconfig.get_include()), Path(tf.sysconfig.get_lib())
+    if not (include / "tensorflow" / "c" / "c_api.h").is_file():
+        pytest.skip(f"TensorFlow was installed without tensorflow/c/c_api.h in {include}")
+    linked = []
+    for name in ("libtensorflow_cc", "libtensorflow_framework"):
+        found = sorted(libraries.glob(f"{name}.so.*")) + sorted(libraries.glob(f"{name}.*.dylib"))
+        if not found:
+            pytest.skip(f"TensorFlow was installed without {name} in {libraries}")
+        linked.append(found[0])
+    program = tmp_path_factory.mktemp("client") / "serving_client"
+    source = ROOT / "tests" / "serving_client.c"
+    run(
+        COMPILER,
+        "-std=c99",
+        "-Wall",
+        "-Werror",
+        f"-I{include}",
+        source,
+        *linked,
+        f"-Wl,-rpath,{libraries}",
+        "-o",
+        program,
     )
-    expected = model.sample(2, np.array([1, 1]), seed=4)
-    for index, image in enumerate(expected.numpy()):
-        content = (tmp_path / f"drawn-{index}.ppm").read_bytes()
-        assert content == b"P6 7 5 3\n" + image.tobytes()
-
-    (tmp_path / "one.png").write_bytes(png(pictures(model, 1)[0]))
-    client_rest.main([*options, "score", "--label=1", str(tmp_path / "one.png")])
-    nats = -float(model.log_prob(pictures(model, 1), np.array([1]))[0])
-    assert f"one.png: {nats:.4f} nats" in capsys.readouterr().out
+    return program
 
 
-def test_the_rest_client_passes_on_what_the_server_refuses(exported, rest):
-    port = rest(exported(("label", 3)))
-    url = client_rest.address("127.0.0.1", port, "digits")
-    with pytest.raises(client_rest.ServerError, match="HTTP 400.*label must be 0"):
-        client_rest.sample(url, 1, 0, 1.0, label=3)
-    with pytest.raises(client_rest.ServerError, match="HTTP 404"):
-        client_rest.sample(client_rest.address("127.0.0.1", port, "other"), 1, 0, 1.0, label=1)
-
-
-# A server with the gRPC interface, and its client
-
-
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Answers with a SavedModel."""
-
-    def __init__(self, model):
-        self._model = model
-
-    def Predict(self, request, context):
-        spec = request.model_spec
-        if spec.name != "digits" or spec.version_label not in ("", "stable"):
-            context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {spec.name}")
-        function = self._model.signatures[spec.signature_name or "serving_default"]
-        arrays = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
-        try:
-            outputs = function(**{name: tf.constant(array) for name, array in arrays.items()})
-        except tf.errors.InvalidArgumentError as error:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
-        response = predict_pb2.PredictResponse()
-        for name, value in outputs.items():
-            response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
-        return response
-
-
-@pytest.fixture
-def grpc_port():
-    """Starts servers; gives the port for a model."""
-    servers = []
-
-    def start(model):
-        server = grpc.server(futures.ThreadPoolExecutor(1))
-        service = PredictionService(model)
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        servers.append(server)
-        return port
-
-    yield start
-    for server in servers:
-        server.stop(None).wait()
-
-
-def test_the_grpc_client_gets_what_python_gets(exported, grpc_port, tmp_path, capsys):
-    model = exported(("label", 3))
-    common = ["--host=127.0.0.1", f"--port={grpc_port(model)}", "--model=digits"]
-    common += ["--version_label=stable", "--seed=9", "--temperature=0.5"]
-    drawn, completed = tmp_path / "drawn.npz", tmp_path / "completed.npz"
-    client_grpc.main([*common, "sample", "--label=1", "--num=2", f"--output={drawn}"])
-    labels = np.array([1, 1])
-    images = model.sample(2, labels, seed=9, temperature=0.5).numpy()
-    np.testing.assert_array_equal(np.load(drawn)["images"], images)
-    np.testing.assert_array_equal(np.load(drawn)["labels"], labels)
-
-    given = tmp_path / "given.npz"
-    np.savez(given, images=pictures(model, 2), labels=labels)
-    client_grpc.main(
-        [*common, "complete", f"--given={given}", "--keep_rows=2", f"--output={completed}"]
+def ask_client(client, path, num):
+    names = tensor_names(path, "sample", "num", "seed", "temperature", "images")
+    names += tensor_names(path, "log_prob", "images", "log_prob")
+    return subprocess.run(
+        [client, path, str(num), "7", "0.75", *names],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
     )
-    known = np.arange(5).reshape(5, 1, 1) < 2
-    expected = model.sample(
-        2, labels, seed=9, temperature=0.5, given=pictures(model, 2), known=known
+
+
+def test_a_c_program_draws_the_same_images_with_the_same_probabilities(none, client):
+    done = ask_client(client, none.path, 5)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    images = np.array([line[1:] for line in lines], np.uint8).reshape(5, *none.model.image_shape)
+    np.testing.assert_array_equal(images, none.model.sample(5, seed=7, temperature=0.75, jit=False))
+    nats = np.array([line[0] for line in lines], np.float32)
+    np.testing.assert_allclose(nats, none.model.log_prob(images), rtol=1e-5)
+
+
+def test_a_c_program_gets_an_error_for_a_wrong_request(none, client):
+    done = ask_client(client, none.path, 0)
+    assert done.returncode == 1
+    assert f"error {tf.errors.INVALID_ARGUMENT}" in done.stdout
+    assert "num must be 1…6 but is" in done.stdout
+
+
+# saved_model_cli
+
+
+def saved_model_cli(*arguments):
+    return run(Path(sys.executable).parent / "saved_model_cli", *arguments)
+
+
+def test_saved_model_cli_shows_the_signatures(label):
+    shown = saved_model_cli("show", "--dir", label.path, "--all")
+    for name in label.saved.signatures:
+        assert f"signature_def['{name}']" in shown
+    for name in ("seed", "label", "temperature", "images", "known", "image_bytes", "log_prob"):
+        assert f"['{name}'] tensor_info" in shown
+
+
+def test_saved_model_cli_runs_a_signature(label, tmp_path):
+    condition = label.condition(4)
+    np.savez(tmp_path / "in.npz", seed=np.int64(3), temperature=np.float32(0.5), **condition)
+    names = ("seed", "temperature", "label")
+    inputs = ";".join(f"{name}={tmp_path / 'in.npz'}[{name}]" for name in names)
+    where = ("--dir", label.path, "--tag_set", "serve", "--signature_def", "sample")
+    saved_model_cli("run", *where, "--inputs", inputs, "--outdir", tmp_path)
+    expected = label.model.sample(condition=of_kind(condition), seed=3, temperature=0.5, jit=False)
+    np.testing.assert_array_equal(np.load(tmp_path / "images.npy"), expected)
+
+
+# Many at once
+
+
+def test_requests_at_the_same_time_get_their_own_answers(label):
+    def draw(seed):
+        inputs = label.condition(1 + seed % 5)
+        return label.call("sample", **inputs, seed=np.int64(seed), temperature=np.float32(1))[
+            "images"
+        ]
+
+    seeds = range(40)
+    one_by_one = [draw(seed) for seed in seeds]
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(draw, seeds))
+    for found, expected in zip(together, one_by_one, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+# Requests of anyone
+
+
+def test_malformed_requests_end_in_clear_errors_and_the_server_lives_on():
+    printed = run(
+        sys.executable, ROOT / "benchmarks" / "bad_requests.py", "--num=60", PYTHONPATH=str(ROOT)
     )
-    np.testing.assert_array_equal(np.load(completed)["images"], expected)
-
-    client_grpc.main([*common, "log_prob", f"--given={given}"])
-    nats = -model.log_prob(pictures(model, 2), labels).numpy()
-    lines = capsys.readouterr().out.splitlines()[-2:]
-    for index, line in enumerate(lines):
-        assert line.startswith(f"image {index}: {nats[index]:.4f} nats")
-
-
-def test_requests_of_the_grpc_client_have_the_types_of_their_signatures(exported):
-    for case in [(None, 1), ("label", 3)]:
-        model = exported(case)
-        labels = None if case[0] is None else [1]
-        requests = {
-            "sample": client_grpc.sample_inputs(1, 0, 1.0, labels and labels[0]),
-            "log_prob": client_grpc.log_prob_inputs(pictures(model, 1), labels),
-            "complete": client_grpc.complete_inputs(pictures(model, 1), 1, 0, 1.0, labels),
-        }
-        for name, inputs in requests.items():
-            message = client_grpc.request("digits", name, inputs, "stable")
-            message = predict_pb2.PredictRequest.FromString(message.SerializeToString())
-            specs = inputs_of(model.signatures[name])
-            assert (message.model_spec.name, message.model_spec.version_label) == (
-                "digits",
-                "stable",
-            )
-            assert {key: x.dtype for key, x in message.inputs.items()} == {
-                key: spec.dtype.as_datatype_enum for key, spec in specs.items()
-            }
-
-
-def test_the_grpc_client_passes_on_what_the_server_refuses(exported, grpc_port):
-    model = exported(("label", 3))
-    inputs = client_grpc.sample_inputs(1, 0, 1.0, label=3)
-    with grpc.insecure_channel(f"127.0.0.1:{grpc_port(model)}") as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        with pytest.raises(grpc.RpcError) as error:
-            client_grpc.predict(stub, client_grpc.request("digits", "sample", inputs))
-    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert "label must be 0…2" in error.value.details()
-
-
-# Configuration files
-
-
-def test_the_model_config_serves_every_version_that_has_a_label():
-    config = model_server_config_pb2.ModelServerConfig()
-    text_format.Parse((EXAMPLES / "models.config").read_text(), config)
-    (model,) = config.model_config_list.config
-    served = model.model_version_policy.specific.versions
-    assert dict(model.version_labels) == {"stable": 1, "canary": 2}
-    assert set(model.version_labels.values()) == set(served)
-    assert model.base_path.startswith("/") and model.model_platform == "tensorflow"
-
-
-def message_class(name, **fields):
-    """A message of the server that tensorflow-serving-api lacks: field → (type, repeated)."""
-    file = descriptor_pb2.FileDescriptorProto(name=f"{name}.proto", package="of_test")
-    file.dependency.append(wrappers.DESCRIPTOR.name)
-    message = file.message_type.add(name=name)
-    for number, (field, (kind, label)) in enumerate(fields.items(), 1):
-        types = descriptor_pb2.FieldDescriptorProto
-        added = message.field.add(name=field, number=number, label=label)
-        if isinstance(kind, str):
-            added.type, added.type_name = types.TYPE_MESSAGE, kind
-        else:
-            added.type = kind
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(wrappers.DESCRIPTOR.serialized_pb)
-    pool.AddSerializedFile(file.SerializeToString())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"of_test.{name}"))
-
-
-def test_the_batching_config_keeps_the_limits_of_the_server_and_of_the_model():
-    types = descriptor_pb2.FieldDescriptorProto
-    number = (".google.protobuf.Int64Value", types.LABEL_OPTIONAL)
-    fields = ["max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"]
-    parameters = message_class(
-        "BatchingParameters",
-        **dict.fromkeys(fields, number),
-        allowed_batch_sizes=(types.TYPE_INT64, types.LABEL_REPEATED),
-    )()
-    text_format.Parse((EXAMPLES / "batching.config").read_text(), parameters)
-    sizes = list(parameters.allowed_batch_sizes)
-    assert sizes == sorted(sizes) and sizes[-1] == parameters.max_batch_size.value
-    assert parameters.max_batch_size.value <= MAX_IMAGES
-
-
-# The documentation
-
-
-@pytest.mark.parametrize("file", ["docs/serving.md", "README.md"])
-def test_the_curl_examples_are_answered(file, tmp_path):
-    text = (DOCS.parent / file).read_text()
-    requests = re.findall(r"curl -d '(.*?)' *\\?\s*http://localhost:8501(\S+)", text, re.DOTALL)
-    assert requests
-    model = export(tmp_path / "1", "label", (8, 8, 1), 16, 10)
-    picture = base64.b64encode(tf.io.encode_png(np.zeros((8, 8, 1), np.uint8)).numpy()).decode()
-    for body, path in requests:
-        body = re.sub(r"'\"\$\(base64 .*?\)\"'", picture, body)
-        status, result = answer(model, path, body)
-        assert status == 200, result
-
-
-def test_the_documentation_names_every_signature_and_input(exported):
-    text = (DOCS / "serving.md").read_text()
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.MULTILINE)
-    rows = dict(reversed(rows))  # of a name the first row: signatures are before their outputs
-    for case in CASES:
-        for name, function in exported(case).signatures.items():
-            named = set(re.findall(r"`(\w+)`", rows[name]))
-            if case[0]:
-                named = named - {"num"} | {case[0]}
-            assert named == inputs_of(function).keys() <= rows.keys(), name
+    assert "60 requests" in printed
