@@ -3,10 +3,11 @@
 import tensorflow as tf
 
 from gated_pixelcnn.data.images import LUMA
+from gated_pixelcnn.exporting.checks import after, required
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
-_HEADER = 24  # bytes of a PNG file up to the end of its width and height
+_HEADER = 25  # bytes of a PNG file up to the end of its width, height and depth
 
 
 def decode(files, image_shape, levels):
@@ -19,36 +20,44 @@ def decode(files, image_shape, levels):
 
     Returns:
       uint8 [N, H, W, C], values 0…levels-1. The graph ends in InvalidArgument where a file is
-      neither PNG nor JPEG, is damaged, or is of another size; a size is looked at before anything
-      is decoded, so a small file cannot ask for a lot of memory.
+      neither PNG nor JPEG, is damaged, has transparent pixels, or is of another size; a size is
+      looked at before anything is decoded, so a small file cannot ask for a lot of memory.
     """
     height, width, channels = image_shape
 
     def decode_one(file):
         png = starts_with(file, PNG)
         known = (png | starts_with(file, JPEG)) & (tf.strings.length(file) >= _HEADER)
-        message = "image_bytes must be whole PNG or JPEG files"
-        with tf.control_dependencies([tf.debugging.Assert(known, [message])]):
-            file = tf.identity(file)
+        file = after([required(known, "image_bytes must be whole PNG or JPEG files")], file)
         size = tf.cond(png, lambda: png_size(file), lambda: tf.image.extract_jpeg_shape(file)[:2])
-        message = f"image_bytes must hold images of {height}x{width} (height x width)"
-        fits = tf.reduce_all(tf.equal(size, [height, width]))
-        with tf.control_dependencies([tf.debugging.Assert(fits, [message, size])]):
-            file = tf.identity(file)
-        return tf.ensure_shape(
-            tf.cond(
-                png,
-                lambda: tf.io.decode_png(file, channels=3),
-                lambda: tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"),
-            ),
-            (height, width, 3),
-        )
+        message = f"image_bytes must hold images of {height}x{width} (height x width) but has"
+        file = after([required(tf.equal(size, [height, width]), message, size)], file)
+        image = tf.cond(png, lambda: decode_png(file), lambda: decode_jpeg(file))
+        return tf.ensure_shape(image, (height, width, 3))
 
     spec = tf.TensorSpec((height, width, 3), tf.uint8)
-    images = tf.cast(tf.map_fn(decode_one, files, fn_output_signature=spec), tf.int32)
+    # Its name is in the decoders' messages.
+    images = tf.map_fn(decode_one, files, fn_output_signature=spec, name="image_bytes")
+    images = tf.cast(images, tf.int32)
     if channels == 1:
         images = luma(images)
     return tf.cast(images * levels // 256, tf.uint8)
+
+
+def decode_png(file):
+    """Bytes of a PNG file → uint8 [H, W, 3]."""
+    pixels = tf.io.decode_png(file, channels=4)
+    # To files without alpha, TensorFlow gives the highest number of the file's own depth.
+    depth = tf.io.decode_raw(tf.strings.substr(file, 24, 1), tf.uint8)
+    highest = tf.bitwise.left_shift(1, tf.minimum(tf.cast(depth, tf.int32), 8)) - 1
+    opaque = tf.cast(pixels[..., 3], tf.int32) >= highest
+    message = "image_bytes must hold images without transparent pixels"
+    return after([required(opaque, message)], pixels[..., :3])
+
+
+def decode_jpeg(file):
+    """Bytes of a JPEG file → uint8 [H, W, 3], with the discrete cosine transform of PIL."""
+    return tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def luma(images):

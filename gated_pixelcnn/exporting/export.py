@@ -56,7 +56,7 @@ def write(model, record, path, max_images=MAX_IMAGES):
 
     Args:
       model: A density model.
-      record: config.json of its run, see `run_directory.record`.
+      record: config.json of its run, as `RunDirectory.read_config` gives it.
       path: The directory to make.
       max_images: See `export`.
     """

@@ -10,7 +10,7 @@ FORMAT = 1
 
 
 def of(model, record, max_images):
-    """The facts of a model that is exported, for JSON; `record` is its run's config.json."""
+    """The facts of a model that is exported, for JSON; see `export.write`."""
     return {
         "format": FORMAT,
         "condition": model.condition_kind,

@@ -9,10 +9,13 @@ import tensorflow as tf
 
 from gated_pixelcnn import sampling
 from gated_pixelcnn.evaluation import bits_per_dim
-from gated_pixelcnn.models.contract import LEAST_TEMPERATURE
+from gated_pixelcnn.exporting.checks import after, of_shape, required
 from gated_pixelcnn.exporting.decoding import decode
+from gated_pixelcnn.models.contract import LEAST_TEMPERATURE
 
 PNG_OR_JPEG_COLOURS = (1, 3)
+MOST_TEMPERATURE = 1e6  # the scales of a logistic times it stay finite
+MOST_CONDITION = 1e30  # sums of products with weights stay finite
 
 
 class Signatures:
@@ -20,7 +23,7 @@ class Signatures:
 
     Attributes:
       signatures: name → concrete function, see docs/serving.md.
-      values, draw, draw_rest: what they are made of, concrete functions that only Python calls: nats
+      values, draw, draw_rest: what they are made of, concrete functions that Python calls: nats
         of every value; images from the index `first` on; the rest of given images.
     """
 
@@ -103,9 +106,10 @@ class Signatures:
         return {"value_log_prob": self.values(images=images, **condition)}
 
     def _log_prob_bytes(self, image_bytes, **condition):
-        image_bytes = self._checked_batch({"image_bytes": image_bytes})["image_bytes"]
-        images = decode(image_bytes, self._model.image_shape, self._model.levels)
-        return self._log_prob(images, **condition)
+        checked = self._checked_batch({"image_bytes": image_bytes, **condition})
+        files = checked.pop("image_bytes")
+        images = decode(files, self._model.image_shape, self._model.levels)
+        return self._log_prob(images, **checked)
 
     # What they share.
 
@@ -135,13 +139,8 @@ class Signatures:
     # Checks.
 
     def _checked_num(self, name, num):
-        checks = [
-            tf.debugging.assert_greater(num, 0, f"{name} must be at least 1"),
-            tf.debugging.assert_less_equal(
-                num, self._max_images, f"{name} must be at most {self._max_images}"
-            ),
-        ]
-        return after(checks, num)
+        allowed = (num >= 1) & (num <= self._max_images)
+        return after([required(allowed, f"{name} must be 1…{self._max_images} but is", num)], num)
 
     def _checked_batch(self, inputs):
         """Inputs with the images first: as many of each as allowed, with values as allowed."""
@@ -151,24 +150,22 @@ class Signatures:
         num = self._checked_num(f"the number of {name}", tf.shape(first)[0])
         checked = {}
         for other, x in inputs.items():
-            message = f"{other} must have one entry for each of {name}"
-            checks = [num, tf.debugging.assert_equal(tf.shape(x)[0], num, message)]
+            found = tf.shape(x)[0]
+            message = f"{other} must have one entry for each of {name} but has"
+            checks = [num, required(tf.equal(found, num), message, found)]
             checked[other] = after([*checks, *self._value_checks(other, x)], x)
         return checked
 
     def _value_checks(self, name, x):
         if name == "images" and self._model.levels < 256:
-            message = f"images must have values 0…{self._model.levels - 1}"
-            return [tf.debugging.assert_less(tf.cast(x, tf.int32), self._model.levels, message)]
+            most = self._model.levels - 1
+            return [required(tf.cast(x, tf.int32) <= most, f"images must have values 0…{most}")]
         if name == "label":
-            message = f"label must be 0…{self._model.condition_size - 1}"
-            return [
-                tf.debugging.assert_non_negative(x, message),
-                tf.debugging.assert_less(x, self._model.condition_size, message),
-            ]
+            most = self._model.condition_size - 1
+            return [required((x >= 0) & (x <= most), f"label must be 0…{most}")]
         if name in ("vector", "spatial"):
-            message = f"{name} must be finite"
-            return [tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(x)), [message])]
+            message = f"{name} must be numbers of at most {MOST_CONDITION:g} in size"
+            return [required(tf.abs(x) <= MOST_CONDITION, message)]  # NaN is not
         return []
 
 
@@ -184,30 +181,6 @@ def condition_spec(model):
 
 def checked_temperature(temperature):
     """The temperature, if it is one."""
-    allowed = (temperature >= LEAST_TEMPERATURE) & tf.math.is_finite(temperature)
-    message = f"temperature must be a finite number of at least {LEAST_TEMPERATURE}"
-    return after([tf.debugging.Assert(allowed, [message, temperature])], temperature)
-
-
-def of_shape(name, x, shape):
-    """A tensor that has the shape, checked when the graph runs.
-
-    A server does not check what it feeds, and TensorFlow, which believes that an input has the
-    shape of its signature, would optimise a plain check away: PlaceholderWithDefault makes it
-    forget.
-    """
-    x = tf.raw_ops.PlaceholderWithDefault(input=x, shape=tf.TensorShape(None))
-    wanted = [-1 if size is None else size for size in shape]
-    sizes = ", ".join("N" if size is None else str(size) for size in shape)
-    message = [f"{name} must have the shape [{sizes}] but has", tf.shape(x)]
-    rank = tf.debugging.Assert(tf.equal(tf.rank(x), len(wanted)), message, summarize=9)
-    found = tf.shape(after([rank], x))
-    fits = tf.reduce_all(tf.equal(found, wanted) | tf.equal(wanted, -1))
-    x = after([tf.debugging.Assert(fits, message, summarize=9)], x)
-    return tf.ensure_shape(x, shape)
-
-
-def after(checks, x):
-    """The tensor, once the checks have passed: what is computed from it waits for them."""
-    with tf.control_dependencies([check for check in checks if check is not None]):
-        return tf.identity(x)
+    allowed = (temperature >= LEAST_TEMPERATURE) & (temperature <= MOST_TEMPERATURE)
+    message = f"temperature must be {LEAST_TEMPERATURE:g}…{MOST_TEMPERATURE:g} but is"
+    return after([required(allowed, message, temperature)], temperature)

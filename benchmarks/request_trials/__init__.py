@@ -1,0 +1,1 @@
+"""What benchmarks/bad_requests.py asks of a SavedModel, and how it judges the answers."""
