@@ -11,7 +11,7 @@ import zipfile
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from gated_pixelcnn.data import images as data_images
 from gated_pixelcnn.data.image_file import FORMATS
@@ -69,6 +69,29 @@ def grid(images, levels, columns=None, magnify=1):
     cells = cells.reshape(rows, columns, height + gap, width + gap, channels)
     cells = cells.transpose(0, 2, 1, 3, 4).reshape(rows * (height + gap), -1, channels)
     return np.pad(cells, ((gap, 0), (gap, 0), (0, 0)), constant_values=UNDRAWN)
+
+
+def captioned(grid, names):
+    """Writes a name at the left of every row of a grid.
+
+    Args:
+      grid: uint8 [height, width, 1 or 3] of rows of equal height.
+      names: one for each row.
+
+    Returns:
+      The same, wider.
+    """
+    row, size = len(grid) / len(names), 16
+    font = ImageFont.load_default(size)
+    longest = max(math.ceil(font.getlength(name)) for name in names)
+    margin = Image.new("L", (longest + size, len(grid)), UNDRAWN)
+    text = ImageDraw.Draw(margin)
+    for i, name in enumerate(names):
+        text.text((size // 2, (i + 0.5) * row), name, 255, font, anchor="lm")
+    margin = np.broadcast_to(
+        np.asarray(margin)[..., np.newaxis], (*margin.size[::-1], grid.shape[-1])
+    )
+    return np.concatenate([margin, grid], axis=1)
 
 
 def growing(images, levels, known=None, max_frames=120):

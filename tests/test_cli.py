@@ -12,7 +12,7 @@ from PIL import Image
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import evaluation, images
-from gated_pixelcnn.cli import evaluate, sample
+from gated_pixelcnn.cli import evaluate, prompts, sample
 from gated_pixelcnn.data import DataConfig, load
 from gated_pixelcnn.errors import UserError
 
@@ -264,8 +264,11 @@ def test_all_labels_get_a_row_each(draw, tmp_path):
     drawn = draw("--label=all", "--num=20")
     np.testing.assert_array_equal(drawn["labels"], np.arange(20) % 10)
     with Image.open(tmp_path / "drawn.png") as grid:
-        assert grid.size == (2 * 98 + 2, 10 * 98 + 2)  # Every pixel is a square of 12 x 12.
-        shown = np.asarray(grid)
+        width, height = 2 * 98 + 2, 10 * 98 + 2  # Every pixel is a square of 12 x 12.
+        assert grid.size[1] == height
+        shown = np.asarray(grid)[:, -width:]
+        names = np.array_split(np.asarray(grid)[:, :-width], 10)
+    assert all(name.max() == 255 for name in names)
     for i, image in enumerate(images.to_bytes(drawn["images"], 16)):
         top, left = 2 + 98 * (i % 10), 2 + 98 * (i // 10)
         np.testing.assert_array_equal(
@@ -329,12 +332,12 @@ def test_grid_goes_to_the_run_by_default(run, monkeypatch, capsys):
 def test_labels_are_numbers_or_names():
     model = SimpleNamespace(condition_kind="label", condition_size=3)
     names = ["Shirt", "Ankle boot", "Bag"]
-    assert sample.parse_labels("2", model, names) == [2]
-    assert sample.parse_labels("bag, 0,Ankle boot", model, names) == [2, 0, 1]
-    assert sample.parse_labels("all", model) == [0, 1, 2]
-    assert sample.parse_labels(None, UNCONDITIONAL) is None
+    assert prompts.parse_labels("2", model, names) == [2]
+    assert prompts.parse_labels("bag, 0,Ankle boot", model, names) == [2, 0, 1]
+    assert prompts.parse_labels("all", model) == [0, 1, 2]
+    assert prompts.parse_labels(None, UNCONDITIONAL) is None
     with pytest.raises(UserError, match="--label=Bax is .*did you mean 'bag'"):
-        sample.parse_labels("Bax", model, names)
+        prompts.parse_labels("Bax", model, names)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +349,7 @@ def test_labels_are_numbers_or_names():
 )
 def test_label_for_a_model_that_takes_none_is_an_error(model, message):
     with pytest.raises(UserError, match=message):
-        sample.parse_labels("1", model)
+        prompts.parse_labels("1", model)
 
 
 @pytest.mark.parametrize(

@@ -284,7 +284,10 @@ def test_fast_and_naive_sampling_draw_the_same_images(case, jit):
 def test_samples_depend_on_the_seed_and_not_on_the_batch(case):
     model = build(case)
     whole = model.sample(5, seed=7, jit=False).numpy()
-    cut = [model.sample(2, seed=7, first=0, jit=False), model.sample(3, seed=7, first=2, jit=False)]
+    cut = [
+        model.sample(2, seed=7, streams=[0, 1], jit=False),
+        model.sample(3, seed=7, streams=2, jit=False),
+    ]
     np.testing.assert_array_equal(np.concatenate(cut), whole)
     assert not np.array_equal(model.sample(5, seed=8, jit=False), whole)
     assert not np.array_equal(whole[0], whole[1])

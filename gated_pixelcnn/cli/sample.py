@@ -2,6 +2,7 @@
 
 python sample.py --workdir=runs/a --num=16
 python sample.py --workdir=runs/a --label=all
+python sample.py --workdir=runs/a --interpolate=bag,coat
 python sample.py --workdir=runs/a --given=photo.png --keep_rows=14
 """
 
@@ -15,7 +16,8 @@ from absl import flags
 
 from gated_pixelcnn import cli, errors
 from gated_pixelcnn import images as pictures
-from gated_pixelcnn.errors import UserError, nearest
+from gated_pixelcnn.cli.prompts import prompts
+from gated_pixelcnn.errors import UserError
 
 FLAGS = flags.FLAGS
 TEMPERATURES = (1e-6, 1e6)  # Beyond them float32 is left with 0 or infinity.
@@ -43,6 +45,27 @@ def define_flags():
         None,
         "Classes to draw: a number or a name, several with commas between them, or 'all'; one row "
         "of the grid for each.",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_string(
+        "like",
+        None,
+        "For a model conditioned on an image: an image file, a directory, or an npz file with an "
+        "array images; one row of the grid for each.",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_multi_string(
+        "interpolate",
+        None,
+        "Two classes or image files with a comma between them: a row of images from one to the "
+        "other, all with the same random numbers. Again for another row.",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_enum(
+        "path",
+        "linear",
+        ["linear", "spherical"],
+        "How --interpolate goes from one to the other.",
         flag_values=FLAGS,
     )
     flags.DEFINE_integer("seed", 0, "The same seed gives the same images.", flag_values=FLAGS)
@@ -88,16 +111,7 @@ def main(argv):
     cli.check_no_arguments(argv)
     _check_flags()
     model, record = cli.load_model(FLAGS.workdir, FLAGS.saved_model)
-    labels = parse_labels(FLAGS.label, model, record["class_names"])
-    given, known = _read_given(model)
-    rows, per_row = _rows(labels, given)
-    num = FLAGS.num or (rows or 1) * per_row
-    rows = rows and min(rows, num)
-    in_turn = np.arange(num)
-    if labels is not None:
-        labels = np.array(labels, np.int32)[in_turn % len(labels)]
-    if given is not None:
-        given = given[in_turn % len(given)]
+    wanted = prompts(FLAGS, model, record["class_names"])
     output = FLAGS.output or os.path.join(
         *((FLAGS.workdir, "samples") if FLAGS.workdir else ()), "sample.png"
     )
@@ -105,10 +119,10 @@ def main(argv):
         pictures.check_writable(path)
 
     start = time.perf_counter()
-    images = draw(model, num, labels, given, known)
+    images = draw(model, wanted)
     seconds = time.perf_counter() - start
-    print(f"{num} images in {seconds:.1f} s ({num / seconds:.1f} images/s)")
-    _write(output, model, images, labels, (given, known), rows)
+    print(f"{wanted.num} images in {seconds:.1f} s ({wanted.num / seconds:.1f} images/s)")
+    _write(output, model, images, wanted)
 
 
 def _check_flags():
@@ -129,153 +143,75 @@ def _check_flags():
             raise UserError(f"--{name} must end in {ending}, got {FLAGS[name].value}")
 
 
-def parse_labels(text, model, class_names=()):
-    """Reads --label.
-
-    Args:
-      text: "all", or numbers or names of classes, with commas between them; None if not given.
-      model: the model that is to be conditioned on them.
-      class_names: names of the classes in the order of their numbers, or none.
-
-    Returns:
-      List of labels, or None for an unconditional model.
-
-    Raises:
-      UserError: a label that is not known, missing, or not wanted.
-    """
-    if model.condition_kind is None:
-        if text is not None:
-            raise UserError("--label is not possible: this model was trained without labels")
-        return None
-    if model.condition_kind != "label":
-        raise UserError(
-            f"this model is conditioned on a {model.condition_kind}, which sample.py cannot give; "
-            "use model.sample(condition=...) in Python"
-        )
-    classes = model.condition_size
-    if text is None:
-        raise UserError(
-            f"this model is conditioned on the class: give --label=0…{classes - 1}, several as in "
-            "--label=0,1, or --label=all"
-        )
-    if text == "all":
-        return list(range(classes))
-    names = {name.lower(): index for index, name in enumerate(class_names)}
-    return [_parse_label(word.strip(), classes, names) for word in text.split(",")]
-
-
-def _parse_label(word, classes, names):
-    if word.lower() in names:
-        return names[word.lower()]
-    try:
-        label = int(word)
-    except ValueError:
-        hint = nearest(word, names) if names else ""
-        raise UserError(
-            f"--label={word} is neither a number 0…{classes - 1} nor the name of a class{hint}"
-        ) from None
-    if not 0 <= label < classes:
-        raise UserError(f"--label={label} is out of range: the classes are 0…{classes - 1}")
-    return label
-
-
-def _read_given(model):
-    """Returns the images to complete and which values are kept, or (None, None)."""
-    if not FLAGS.given:
-        return None, None
-    given = pictures.read_images(FLAGS.given, model.image_shape, model.levels)
-    if FLAGS.mask:
-        return given, pictures.read_mask(FLAGS.mask, model.image_shape)
-    height, width = model.image_shape[:2]
-    if not 0 <= FLAGS.keep_rows <= height:
-        raise UserError(f"--keep_rows must be 0…{height}, got {FLAGS.keep_rows}")
-    kept = np.arange(height)[:, None, None] < FLAGS.keep_rows
-    return given, np.broadcast_to(kept, (height, width, 1))
-
-
-def _rows(labels, given):
-    """Number of rows of the grid, if something is taken in turn, and of images in each."""
-    if given is not None:
-        return len(given), 4
-    return (len(labels), 8) if labels is not None and len(labels) > 1 else (None, 16)
-
-
-def draw(model, num, labels=None, given=None, known=None):
+def draw(model, wanted):
     """Draws images in batches; image i does not depend on how they are cut.
 
     Args:
       model: a density model.
-      num: number of images.
-      labels: one for each image, or None.
-      given: images to complete [num, H, W, C], or None.
-      known: booleans [H, W, 1]: where they are kept.
+      wanted: Prompts.
 
     Returns:
       uint8 [num, H, W, C].
     """
+    num = wanted.num
     size = min(FLAGS.batch_size, num)
     batches = []
     for first in range(0, num, size):
         # The last batch is drawn in full and cut: another size would be traced (or compiled) anew.
-        rows = np.arange(first, first + size) % num
+        part = np.arange(first, first + size) % num
         batches.append(
             model.sample(
                 size,
-                condition=None if labels is None else labels[rows],
+                condition=None if wanted.condition is None else wanted.condition[part],
                 seed=FLAGS.seed,
                 temperature=FLAGS.temperature,
-                given=None if given is None else given[rows],
-                known=known,
-                first=first,
+                given=None if wanted.given is None else wanted.given[part],
+                known=wanted.known,
+                streams=wanted.streams[part],
                 jit=FLAGS.jit,
             )
         )
     return np.concatenate([np.asarray(batch) for batch in batches])[:num]
 
 
-def _write(output, model, images, labels, prompts, rows):
+def _write(output, model, images, wanted):
     """Writes the files that were asked for and prints their names."""
-    given, known = prompts
-    if given is not None:
-        given = np.where(known, pictures.to_bytes(given, model.levels), pictures.UNDRAWN)[:rows]
-
-    pictures.save_png(output, picture(pictures.to_bytes(images, model.levels), rows, given))
+    pictures.save_png(output, picture(pictures.to_bytes(images, model.levels), wanted))
     print(f"grid: {output}")
     if FLAGS.npz:
-        arrays = {"images": images} if labels is None else {"images": images, "labels": labels}
+        labels = {} if wanted.labels is None else {"labels": wanted.labels}
         with pictures.written_aside(FLAGS.npz) as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, images=images, **labels)
         print(f"images: {FLAGS.npz}")
     if FLAGS.gif:
-        frames = pictures.growing(images, model.levels, known)
-        pictures.save_gif(FLAGS.gif, (picture(frame, rows, given) for frame in frames))
+        frames = pictures.growing(images, model.levels, wanted.known)
+        pictures.save_gif(FLAGS.gif, (picture(frame, wanted) for frame in frames))
         print(f"animation: {FLAGS.gif}")
 
 
-def picture(images, rows=None, given=None):
+def picture(images, wanted):
     """Arranges images in a grid that is large enough to look at.
 
     Args:
-      images: uint8 [N, H, W, C], values 0…255.
-      rows: number of labels or given images that were taken in turn, each of which gets a row; None
-        for a grid that is about square.
-      given: uint8 [rows, H, W, C] for a column at the left, or None.
+      images: uint8 [num, H, W, C], values 0…255.
+      wanted: the Prompts that they were drawn from, each of which has a row.
 
     Returns:
       uint8 [height, width, 1 or 3].
     """
     num, height, width, _ = images.shape
-    columns = None
+    rows, columns = wanted.rows, None
     if rows:
         columns = math.ceil(num / rows)
         cells = np.full((columns * rows, *images.shape[1:]), pictures.UNDRAWN, np.uint8)
         cells[:num] = images
         cells = cells.reshape(columns, rows, *images.shape[1:]).swapaxes(0, 1)
-        if given is not None:
-            cells = np.concatenate([given[:, None], cells], axis=1)
+        if wanted.shown is not None:
+            cells = np.concatenate([wanted.shown[:rows, None], cells], axis=1)
             columns += 1
         images = cells.reshape(-1, *images.shape[1:])
-    return pictures.grid(images, 256, columns, magnify=max(1, 96 // max(height, width)))
+    grid = pictures.grid(images, 256, columns, magnify=max(1, 96 // max(height, width)))
+    return grid if wanted.names is None else pictures.captioned(grid, wanted.names[:rows])
 
 
 def run():

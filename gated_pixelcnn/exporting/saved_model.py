@@ -75,21 +75,19 @@ class SavedModel(DensityContract):
             lambda part: self._graphs.values(images=images[part], **self._named(condition, part)),
         )
 
-    def _sample(self, num, condition, seed, temperature, given, known, first, jit):
+    def _sample(self, num, condition, seed, temperature, given, known, streams, jit):
         """See `DensityContract`; `jit` means nothing here."""
 
         def draw(part):
             how = {
                 "seed": tf.constant(seed, tf.int64),
                 "temperature": temperature,
-                "first": tf.constant(first + part.start, tf.int32),
+                "streams": streams[part],
                 **self._named(condition, part),
             }
-            if given is not None:
-                return self._graphs.draw_rest(images=given[part], known=known[part], **how)
-            if condition is None:
-                how["num"] = tf.constant(part.stop - part.start)
-            return self._graphs.draw(**how)
+            if given is None:
+                return self._graphs.draw(**how)
+            return self._graphs.draw_rest(images=given[part], known=known[part], **how)
 
         return self._in_parts(num, draw)
 

@@ -24,7 +24,7 @@ class Signatures:
     Attributes:
       signatures: name → concrete function, see docs/serving.md.
       values, draw, draw_rest: what they are made of, concrete functions that Python calls: nats
-        of every value; images from the index `first` on; the rest of given images.
+        of every value; images of given random streams; the rest of given images.
     """
 
     def __init__(self, model, max_images):
@@ -43,12 +43,12 @@ class Signatures:
         if model.condition_kind is not None:
             self._condition[model.condition_kind] = condition_spec(model)
         how_many = self._condition or {"num": tf.TensorSpec([], tf.int32)}
-        first = tf.TensorSpec([], tf.int32)
+        streams = tf.TensorSpec([None], tf.int32)
         how = {"seed": seed, "temperature": temperature}
         given = {"images": images, "known": known}
-        self.draw = self._traced(self._draw, **how_many, **how, first=first)
+        self.draw = self._traced(self._draw, streams=streams, **self._condition, **how)
         self.draw_rest = self._traced(
-            self._draw_rest, **given, **self._condition, **how, first=first
+            self._draw_rest, streams=streams, **given, **self._condition, **how
         )
         self.values = self._traced(self._values, images=images, **self._condition)
         sample = self._traced(self._sample, **how_many, **how)
@@ -89,14 +89,17 @@ class Signatures:
 
     # Signatures.
 
-    def _sample(self, seed, temperature=None, **how_many):
-        if temperature is None:
-            temperature = tf.ones([])
-        arguments = {**how_many, "seed": seed, "temperature": temperature}
-        return {"images": self.draw(**arguments, first=tf.zeros([], tf.int32))}
+    def _sample(self, seed, temperature=None, num=None, **condition):
+        if num is None:
+            num = tf.shape(*condition.values())[0]
+        num = self._checked_num("num" if not condition else f"the number of {[*condition][0]}", num)
+        temperature = tf.ones([]) if temperature is None else temperature
+        how = {"seed": seed, "temperature": temperature}
+        return {"images": self.draw(streams=tf.range(num), **condition, **how)}
 
-    def _complete(self, **arguments):
-        return {"images": self.draw_rest(**arguments, first=tf.zeros([], tf.int32))}
+    def _complete(self, images, **arguments):
+        num = self._checked_num("the number of images", tf.shape(images)[0])
+        return {"images": self.draw_rest(streams=tf.range(num), images=images, **arguments)}
 
     def _log_prob(self, images, **condition):
         nats = tf.reduce_sum(self.values(images=images, **condition), axis=[1, 2, 3])
@@ -113,22 +116,17 @@ class Signatures:
 
     # What they share.
 
-    def _draw(self, seed, temperature, first, num=None, **condition):
-        condition = self._checked_batch(condition)
-        if num is None:
-            (condition,) = condition.values()
-            num = tf.shape(condition)[0]
-        else:
-            condition, num = None, self._checked_num("num", num)
-        temperature = checked_temperature(temperature)
-        noise = sampling.noise(seed, first + tf.range(num), self._model)
-        return sampling.sample(self._model, noise, condition, temperature)
+    def _draw(self, streams, seed, temperature, **condition):
+        streams, *condition = self._checked_batch({"streams": streams, **condition}).values()
+        noise = sampling.noise(seed, streams, self._model)
+        condition = condition[0] if condition else None
+        return sampling.sample(self._model, noise, condition, checked_temperature(temperature))
 
-    def _draw_rest(self, images, known, seed, temperature, first, **condition):
-        inputs = self._checked_batch({"images": images, "known": known, **condition})
-        images, known, *condition = inputs.values()
+    def _draw_rest(self, streams, images, known, seed, temperature, **condition):
+        inputs = {"images": images, "known": known, "streams": streams, **condition}
+        images, known, streams, *condition = self._checked_batch(inputs).values()
         temperature = checked_temperature(temperature)
-        noise = sampling.noise(seed, first + tf.range(tf.shape(images)[0]), self._model)
+        noise = sampling.noise(seed, streams, self._model)
         condition = condition[0] if condition else None
         return sampling.sample(self._model, noise, condition, temperature, images, known)
 
@@ -157,7 +155,7 @@ class Signatures:
         return checked
 
     def _value_checks(self, name, x):
-        if name == "images" and self._model.levels < 256:
+        if name in ("images", "image") and self._model.levels < 256:
             most = self._model.levels - 1
             return [required(tf.cast(x, tf.int32) <= most, f"images must have values 0…{most}")]
         if name == "label":
@@ -176,6 +174,7 @@ def condition_spec(model):
         "label": tf.TensorSpec([None], tf.int32),
         "vector": tf.TensorSpec([None, size], tf.float32),
         "spatial": tf.TensorSpec([None, *model.image_shape[:2], size], tf.float32),
+        "image": tf.TensorSpec([None, *model.image_shape], tf.uint8),
     }[model.condition_kind]
 
 

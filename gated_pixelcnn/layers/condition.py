@@ -69,8 +69,8 @@ class Condition(keras.layers.Layer):
         """Makes the layer.
 
         Args:
-          kind: "label" (integers [N], or weights of the classes, floats [N, size]), "vector" (floats [N, size]) or "spatial" (floats
-            [N, H, W, size]).
+          kind: "label" (integers [N], or weights of the classes, floats [N, size]), "vector"
+            (floats [N, size]) or "spatial" (floats [N, H, W, size]).
           size: number of classes, length of the vector, or maps of the spatial condition.
           height: H of the image.
           width: W of the image.

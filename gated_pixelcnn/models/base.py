@@ -215,9 +215,9 @@ class DensityModel(DensityContract, keras.Model):
         """See `DensityContract`."""
         return self._value_log_prob_graph(images, condition)
 
-    def _sample(self, num, condition, seed, temperature, given, known, first, jit):
+    def _sample(self, num, condition, seed, temperature, given, known, streams, jit):
         """See `DensityContract`."""
-        noise = sampling.noise(seed, first + tf.range(num), self)
+        noise = sampling.noise(seed, streams, self)
         graph = self._sample_jit_graph if jit else self._sample_graph
         return graph(noise, condition, temperature, given, known)
 

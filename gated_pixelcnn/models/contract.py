@@ -30,8 +30,8 @@ class DensityContract(InputChecks):
         """`value_log_prob` of arguments that were checked."""
 
     @abc.abstractmethod
-    def _sample(self, num, condition, seed, temperature, given, known, first, jit):
-        """`sample` with arguments that were checked, `given` and `known` of the whole batch."""
+    def _sample(self, num, condition, seed, temperature, given, known, streams, jit):
+        """`sample` with arguments that were checked, arrays for the whole batch."""
 
     def value_log_prob(self, images, condition=None):
         """Log-probability of every value given those before it.
@@ -78,7 +78,7 @@ class DensityContract(InputChecks):
         temperature=1.0,
         given=None,
         known=None,
-        first=0,
+        streams=0,
         jit=True,
     ):
         """Draws images, or completes given ones, at about the cost of one forward pass.
@@ -90,8 +90,9 @@ class DensityContract(InputChecks):
           temperature: at least 1e-6; below 1 draws likelier values, 1 is the model itself.
           given: integers [N, H, W, C] or [1, H, W, C] of which some values are kept.
           known: booleans that broadcast to [N, H, W, C]; True keeps the value of `given`.
-          first: index of the first image: image i draws from the random stream (seed, first + i),
-            so a large batch may be cut anywhere.
+          streams: integers [N]: image i draws from the random stream (seed, streams[i]), whatever
+            the batch that it is drawn in, and images with the same stream from the same random
+            numbers. An integer is the stream of the first image, after which they are counted.
           jit: whether XLA compiles the loop over a row's pixels: faster, after some seconds of
             compilation for every number of images.
 
@@ -117,5 +118,14 @@ class DensityContract(InputChecks):
         condition = self.check_condition(condition, num)
         if given is not None:
             given, known = self.check_completion(given, known, num)
+        streams = np.asarray(streams)
+        if streams.ndim == 0:
+            streams = streams + np.arange(num)
+        if streams.shape != (num,) or streams.dtype.kind not in "iu":
+            raise ValueError(
+                f"streams must be an integer or integers of shape [{num}], got "
+                f"{streams.dtype.name} of shape {list(streams.shape)}."
+            )
         temperature = tf.constant(temperature, tf.float32)
-        return self._sample(num, condition, seed, temperature, given, known, first, jit)
+        streams = tf.constant(streams, tf.int32)
+        return self._sample(num, condition, seed, temperature, given, known, streams, jit)

@@ -1,0 +1,223 @@
+"""What sample.py draws images from: classes, images to be like or to complete, ways between two.
+
+Prompts are taken in turn: with 3 of them image i is drawn from prompt i mod 3, and every prompt has
+a row of the grid.
+"""
+
+import dataclasses
+import os
+
+import numpy as np
+
+from gated_pixelcnn import images as pictures
+from gated_pixelcnn.errors import UserError, nearest
+
+
+@dataclasses.dataclass
+class Prompts:
+    """What a number of images is drawn from.
+
+    Attributes:
+      num: number of images.
+      condition: what the model is conditioned on, one for each image, or None.
+      streams: number of each image's stream of random numbers [num].
+      rows: number of rows of the grid; None for a grid that is about square.
+      labels: the condition, where it is a label.
+      names: what is written beside the rows, or None.
+      shown: images at the left of the rows, bytes [rows, H, W, C], or None.
+      given: images to complete, one for each image, or None.
+      known: booleans [H, W, 1]: where they are kept.
+    """
+
+    num: int
+    condition: np.ndarray | None = None
+    streams: np.ndarray | None = None
+    rows: int | None = None
+    labels: np.ndarray | None = None
+    names: list | None = None
+    shown: np.ndarray | None = None
+    given: np.ndarray | None = None
+    known: np.ndarray | None = None
+
+
+def prompts(flags, model, class_names=()):
+    """Reads the prompts that the flags of sample.py name.
+
+    Args:
+      flags: values of the flags num, label, like, interpolate, path, given, keep_rows and mask.
+      model: the model that is to draw.
+      class_names: names of the classes in the order of their numbers, or none.
+
+    Returns:
+      Prompts.
+
+    Raises:
+      UserError: a prompt that is missing, not wanted, cannot be read, or does not fit.
+    """
+    if flags.interpolate:
+        return _interpolation(flags, model, class_names)
+    labels = parse_labels(flags.label, model, class_names)
+    likes = _read_likes(flags, model)
+    given, known = _read_given(flags, model)
+    condition = np.array(labels, np.int32) if labels is not None else likes
+    sizes = [(given, 4), (likes, 4), (labels if labels and len(labels) > 1 else None, 8)]
+    rows, each = next(((len(x), n) for x, n in sizes if x is not None), (None, 16))
+    num = flags.num or (rows or 1) * each
+    turn = np.arange(num)
+    taken = None if condition is None else condition[turn % len(condition)]
+    result = Prompts(num, taken, turn, rows and min(rows, num))
+    if labels is not None:
+        result.labels = taken
+        if rows and given is None:
+            result.names = [class_name(label, class_names) for label in labels]
+    if likes is not None:
+        result.shown = pictures.to_bytes(likes, model.levels)
+    if given is not None:
+        result.given, result.known = given[turn % len(given)], known
+        shown = pictures.to_bytes(given, model.levels)
+        result.shown = np.where(known, shown, pictures.UNDRAWN)
+    return result
+
+
+def class_name(label, class_names):
+    """What a class is called in a picture."""
+    return class_names[label] if label < len(class_names) else str(label)
+
+
+def parse_labels(text, model, class_names=()):
+    """Reads --label.
+
+    Args:
+      text: "all", or numbers or names of classes, with commas between them; None if not given.
+      model: the model that is to be conditioned on them.
+      class_names: names of the classes in the order of their numbers, or none.
+
+    Returns:
+      List of labels, or None for a model that is not conditioned on them.
+
+    Raises:
+      UserError: a label that is not known, missing, or not wanted.
+    """
+    if model.condition_kind not in (None, "label", "image"):
+        raise UserError(
+            f"this model is conditioned on a {model.condition_kind}, which sample.py cannot give; "
+            "use model.sample(condition=...) in Python"
+        )
+    if model.condition_kind != "label":
+        if text is not None:
+            raise UserError("--label is not possible: this model was trained without labels")
+        return None
+    classes = model.condition_size
+    if text is None:
+        raise UserError(
+            f"this model is conditioned on the class: give --label=0…{classes - 1}, several as in "
+            "--label=0,1, or --label=all"
+        )
+    if text == "all":
+        return list(range(classes))
+    return [_parse_label(word.strip(), classes, class_names) for word in text.split(",")]
+
+
+def _parse_label(word, classes, class_names):
+    names = {name.lower(): index for index, name in enumerate(class_names)}
+    if word.lower() in names:
+        return names[word.lower()]
+    try:
+        label = int(word)
+    except ValueError:
+        hint = nearest(word, names) if names else ""
+        raise UserError(
+            f"--label={word} is neither a number 0…{classes - 1} nor the name of a class{hint}"
+        ) from None
+    if not 0 <= label < classes:
+        raise UserError(f"--label={label} is out of range: the classes are 0…{classes - 1}")
+    return label
+
+
+def _read_likes(flags, model):
+    """Returns the images of --like, or None."""
+    if model.condition_kind != "image":
+        if flags.like:
+            raise UserError("--like is not possible: this model is not conditioned on an image")
+        return None
+    if not flags.like:
+        raise UserError(
+            "this model is conditioned on an image: give one, a directory or an npz file by --like"
+        )
+    return pictures.read_images(flags.like, model.image_shape, model.levels)
+
+
+def _read_given(flags, model):
+    """Returns the images to complete and which values are kept, or (None, None)."""
+    if not flags.given:
+        return None, None
+    given = pictures.read_images(flags.given, model.image_shape, model.levels)
+    if flags.mask:
+        return given, pictures.read_mask(flags.mask, model.image_shape)
+    height, width = model.image_shape[:2]
+    if not 0 <= flags.keep_rows <= height:
+        raise UserError(f"--keep_rows must be 0…{height}, got {flags.keep_rows}")
+    kept = np.arange(height)[:, None, None] < flags.keep_rows
+    return given, np.broadcast_to(kept, (height, width, 1))
+
+
+def _interpolation(flags, model, class_names):
+    """A row for each pair: from one end to the other, all with the same random numbers."""
+    for name in ("label", "like", "given"):
+        if getattr(flags, name):
+            raise UserError(f"--interpolate names what to draw from itself: leave out --{name}")
+    if flags.saved_model:
+        raise UserError(
+            "--interpolate needs --workdir: an exported model takes classes and images, nothing "
+            "between them"
+        )
+    pairs = [_pair(text, model, class_names) for text in flags.interpolate]
+    rows = len(pairs)
+    num = flags.num or rows * 8
+    columns = -(-num // rows)
+    turn = np.arange(num)
+    along = np.linspace(0, 1, columns)[turn // rows] if columns > 1 else np.zeros(num)
+    between = spherical if flags.path == "spherical" else linear
+    condition = [between(*pairs[i % rows], t) for i, t in enumerate(along)]
+    return Prompts(num, np.array(condition, np.float32), turn % rows, min(rows, num))
+
+
+def _pair(text, model, class_names):
+    """The two ends of one --interpolate: weights of classes, or codes."""
+    words = [word.strip() for word in text.split(",")]
+    if len(words) != 2 or not all(words):
+        raise UserError(
+            f"--interpolate needs two ends with a comma between them, as in --interpolate=3,8 or "
+            f"--interpolate=a.png,b.png, got {text!r}"
+        )
+    if model.condition_kind == "label":
+        labels = [_parse_label(word, model.condition_size, class_names) for word in words]
+        return np.eye(model.condition_size)[labels]
+    if model.condition_kind != "image":
+        raise UserError(
+            "--interpolate is not possible: this model is conditioned neither on a class nor on an "
+            "image"
+        )
+    for word in words:
+        if os.path.isdir(word) or word.lower().endswith(".npz"):
+            raise UserError(f"--interpolate goes from one image file to another; {word} is not one")
+    ends = [pictures.read_images(word, model.image_shape, model.levels) for word in words]
+    return np.asarray(model.encode(np.concatenate(ends)))
+
+
+def linear(start, end, t):
+    """The point on the line between two vectors; t from 0 to 1."""
+    return (1 - t) * start + t * end
+
+
+def spherical(start, end, t):
+    """The point on the great circle between two vectors, its length between theirs."""
+    lengths = np.linalg.norm(start), np.linalg.norm(end)
+    if min(lengths) == 0:
+        return linear(start, end, t)
+    a, b = start / lengths[0], end / lengths[1]
+    angle = np.arccos(np.clip(a @ b, -1, 1))
+    if np.sin(angle) < 1e-6:  # one direction, or two that no single circle goes through
+        return linear(start, end, t)
+    direction = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+    return linear(*lengths, t) * direction

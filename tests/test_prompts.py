@@ -1,0 +1,149 @@
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from gated_pixelcnn import images as pictures
+from gated_pixelcnn.cli import prompts
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+
+NAMES = ["shirt", "bag", "boot"]
+FLAGS = dict.fromkeys(
+    ("num", "label", "like", "interpolate", "given", "keep_rows", "mask", "saved_model")
+)
+
+
+def flags(**values):
+    return SimpleNamespace(**(FLAGS | {"path": "linear"} | values))
+
+
+def model_of(condition, **arguments):
+    keras.utils.set_random_seed(0)
+    model = GatedPixelCNN((6, 5, 1), 4, features=8, layers=2, condition=condition, **arguments)
+    model.build()
+    for weight in model.trainable_variables:
+        weight.assign(np.random.default_rng(len(weight.shape)).normal(size=weight.shape) * 0.7)
+    return model
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    return model_of("label", condition_size=3)
+
+
+@pytest.fixture(scope="module")
+def autoencoder():
+    return model_of("image", code_size=4, encoder_features=4)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two image files."""
+    paths = []
+    for name in "ab":
+        array = np.random.default_rng(ord(name)).integers(0, 256, (6, 5)).astype(np.uint8)
+        paths.append(str(tmp_path / f"{name}.png"))
+        Image.fromarray(array).save(paths[-1])
+    return paths
+
+
+def sampled(model, wanted, seed=0):
+    return np.asarray(
+        model.sample(condition=wanted.condition, streams=wanted.streams, seed=seed, jit=False)
+    )
+
+
+def test_a_row_goes_from_one_class_to_the_other_with_the_same_random_numbers(labelled):
+    wanted = prompts.prompts(flags(interpolate=["bag,2", "0,bag"], num=10), labelled, NAMES)
+    assert (wanted.rows, wanted.num) == (2, 10)
+    assert wanted.streams.tolist() == [0, 1] * 5
+    drawn = sampled(labelled, wanted)
+    for image, label, stream in [(0, 1, 0), (8, 2, 0), (1, 0, 1), (9, 1, 1)]:
+        alone = labelled.sample(condition=[label], streams=stream, jit=False)
+        np.testing.assert_array_equal(drawn[image], alone[0])
+    np.testing.assert_allclose(wanted.condition[4], [0, 0.5, 0.5])
+
+
+def test_a_row_goes_from_the_code_of_one_image_to_that_of_the_other(autoencoder, photos):
+    wanted = prompts.prompts(flags(interpolate=[",".join(photos)], num=3), autoencoder)
+    images = np.stack([pictures.read_images(path, (6, 5, 1), 4)[0] for path in photos])
+    codes = np.asarray(autoencoder.encode(images))
+    np.testing.assert_allclose(
+        wanted.condition, [codes[0], codes.mean(axis=0), codes[1]], rtol=1e-5
+    )
+    drawn = sampled(autoencoder, wanted)
+    alone = autoencoder.sample(condition=images, streams=[0, 0], jit=False)
+    np.testing.assert_array_equal(drawn[[0, 2]], alone)
+
+
+def test_the_spherical_way_keeps_the_length_and_the_linear_one_is_straight():
+    start, end = np.array([1.0, 0, 0]), np.array([0, 1.0, 0])
+    for t in (0, 0.25, 0.5, 1):
+        assert np.linalg.norm(prompts.spherical(start, end, t)) == pytest.approx(1)
+        angle = np.arctan2(*prompts.spherical(start, end, t)[1::-1])
+        assert angle == pytest.approx(t * np.pi / 2)
+        np.testing.assert_allclose(prompts.linear(start, end, t), [1 - t, t, 0])
+    np.testing.assert_allclose(prompts.spherical(start, 3 * end, 1), 3 * end, atol=1e-12)
+    np.testing.assert_allclose(prompts.spherical(start, start, 0.3), start)
+    np.testing.assert_allclose(prompts.spherical(start, -start, 0.25), [0.5, 0, 0])
+
+
+def test_images_like_others_stand_in_rows_beside_them(autoencoder, photos, tmp_path):
+    wanted = prompts.prompts(flags(like=str(tmp_path), num=6), autoencoder)
+    originals = np.stack([pictures.read_images(path, (6, 5, 1), 4)[0] for path in photos])
+    np.testing.assert_array_equal(wanted.condition, originals[[0, 1] * 3])
+    np.testing.assert_array_equal(wanted.shown, pictures.to_bytes(originals, 4))
+    assert wanted.rows == 2 and wanted.streams.tolist() == list(range(6))
+
+
+def test_rows_of_classes_are_named(labelled):
+    assert prompts.prompts(flags(label="all"), labelled, NAMES).names == NAMES
+    assert prompts.prompts(flags(label="2,0"), labelled).names == ["2", "0"]
+    assert prompts.prompts(flags(label="2"), labelled, NAMES).names is None
+
+
+def test_names_are_written_beside_their_rows():
+    grid = np.zeros((40, 30, 3), np.uint8)
+    captioned = pictures.captioned(grid, ["coat", ""])
+    margin = captioned[:, :-30]
+    np.testing.assert_array_equal(captioned[:, -30:], grid)
+    assert (margin[:20] == 255).any() and (margin[20:] == pictures.UNDRAWN).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"interpolate": ["bag"]}, "needs two ends with a comma between them, .*got 'bag'"),
+        ({"interpolate": ["bag,"]}, "needs two ends"),
+        ({"interpolate": ["bag,hat"]}, "--label=hat is neither"),
+        ({"interpolate": ["0,1"], "label": "0"}, "leave out --label"),
+        ({"interpolate": ["0,1"], "saved_model": "a"}, "--interpolate needs --workdir"),
+        ({"like": "a.png", "label": "0"}, "not conditioned on an image"),
+    ],
+)
+def test_prompts_that_a_model_of_classes_cannot_use_are_refused(labelled, values, message):
+    with pytest.raises(UserError, match=message):
+        prompts.prompts(flags(**values), labelled, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "conditioned on an image: give one, a directory or an npz file by --like"),
+        ({"label": "0"}, "trained without labels"),
+        ({"interpolate": ["a.png"]}, "needs two ends"),
+        ({"interpolate": ["a.npz,b.png"]}, "a.npz is not one"),
+        ({"interpolate": ["missing.png,b.png"]}, "missing.png"),
+    ],
+)
+def test_prompts_that_a_model_of_images_cannot_use_are_refused(autoencoder, values, message):
+    with pytest.raises(UserError, match=message):
+        prompts.prompts(flags(**values), autoencoder)
+
+
+def test_an_unconditional_model_has_no_ways_between():
+    with pytest.raises(UserError, match="neither on a class nor on an image"):
+        prompts.prompts(flags(interpolate=["0,1"]), model_of(None))
