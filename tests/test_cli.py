@@ -268,7 +268,7 @@ def test_all_labels_get_a_row_each(draw, tmp_path):
         assert grid.size[1] == height
         shown = np.asarray(grid)[:, -width:]
         names = np.array_split(np.asarray(grid)[:, :-width], 10)
-    assert all(name.max() == 255 for name in names)
+    assert all(name.max() > 200 for name in names)
     for i, image in enumerate(images.to_bytes(drawn["images"], 16)):
         top, left = 2 + 98 * (i % 10), 2 + 98 * (i // 10)
         np.testing.assert_array_equal(
