@@ -4,7 +4,7 @@ If one of them fails, the server does not load the version at all.
 
 The file is a TFRecord of `tensorflow.serving.PredictionLog` messages. These are a few nested
 fields, so they are written here as what they are on the wire, and exporting does not need the
-package tensorflow-serving-api (tests/test_serving.py parses them with it).
+package tensorflow-serving-api (tests/test_tf_serving.py parses them with it).
 """
 
 import numpy as np
