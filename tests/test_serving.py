@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from exported import export_small, of_kind
+from exported import export_small, graph_of, of_kind
 
 ROOT = Path(__file__).parents[1]
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
@@ -44,13 +44,10 @@ def run(*arguments, **changes):
 
 
 def tensor_names(path, signature, *names):
-    """Names in the graph of inputs and outputs of a signature."""
-    found = tf.compat.v1.saved_model.loader_impl.parse_saved_model(str(path))
-    definition = found.meta_graphs[0].signature_def[signature]
-    return [
-        (definition.inputs[n] if n in definition.inputs else definition.outputs[n]).name
-        for n in names
-    ]
+    """Names in the graph of inputs and outputs of a signature, which have different names."""
+    definition = graph_of(path).signature_def[signature]
+    tensors = dict(definition.inputs) | dict(definition.outputs)
+    return [tensors[name].name for name in names]
 
 
 @pytest.fixture(scope="module", name="client")
@@ -159,8 +156,8 @@ def test_requests_at_the_same_time_get_their_own_answers(label):
 # Requests of anyone
 
 
-def test_malformed_requests_end_in_clear_errors_and_the_server_lives_on():
-    printed = run(
-        sys.executable, ROOT / "benchmarks" / "bad_requests.py", "--num=60", PYTHONPATH=str(ROOT)
-    )
+def test_malformed_requests_end_in_clear_errors_and_the_server_lives_on(label):
+    script = ROOT / "benchmarks" / "bad_requests.py"
+    arguments = ("--num=60", f"--saved_model={label.path}")
+    printed = run(sys.executable, script, *arguments, PYTHONPATH=str(ROOT))
     assert "60 requests" in printed

@@ -79,6 +79,7 @@ class Maker:
                 "seed": lambda: random.integers(-(2**63), 2**63 - 1),
                 "temperature": lambda: self.one_of([1e-6, 0.5, 1.0, 2.0, 1e6]),
                 "images": lambda: random.integers(0, self.facts["levels"], shape),
+                "image": lambda: random.integers(0, self.facts["levels"], shape),
                 "known": lambda: random.random(shape) < 0.5,
                 "label": lambda: random.integers(0, self.facts["condition_size"], shape),
                 "vector": lambda: random.normal(size=shape) * self.one_of([1, 1e6]),
@@ -104,7 +105,7 @@ class Maker:
             return
         key = self.one_of(sorted(right))
         dtype, shape = self.signatures[request.signature][key]
-        faults = [self.missing, self.other_rank, self.other_dtype]
+        faults = [self.other_rank, self.other_dtype]
         if shape and shape[0] is None:
             faults += [self.no_images, self.too_many, self.other_number]
         if len(shape) > 1:
@@ -112,6 +113,8 @@ class Maker:
         special = getattr(self, f"wrong_{key}", None)
         if key in WRONG_NUMBERS:
             special = self.wrong_number
+        if self.random.random() < 0.2:  # not often: each set of inputs is a graph of its own
+            faults += [self.missing]
         if special:
             faults += [special] * len(faults)  # as often as all others together
         fault = self.one_of(faults)
@@ -184,6 +187,8 @@ class Maker:
     def wrong_images(self, inputs, key):
         levels = self.facts["levels"]
         return self.put(inputs, key, self.one_of([levels, 255])) if levels < 256 else None
+
+    wrong_image = wrong_images
 
     def put(self, inputs, key, value):
         """Puts a value somewhere into an input."""

@@ -60,7 +60,7 @@ class Server:
 
 
 def serve(path, connection):
-    """What the process does: the session loader, and nothing between requests and the graph."""
+    """What the process does."""
     from gated_pixelcnn.errors import import_tensorflow_quietly
 
     import_tensorflow_quietly()
@@ -68,10 +68,8 @@ def serve(path, connection):
 
     tf.get_logger().setLevel("ERROR")  # the session loader is deprecated
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
-        signatures = tf.compat.v1.saved_model.load(session, ["serve"], path).signature_def
-        signatures = {k: v for k, v in signatures.items() if not k.startswith("__")}
-        connection.send({name: specs(s.inputs) for name, s in signatures.items()})
-        callables = {}
+        model = InSession(session, path)
+        connection.send(model.signatures)
         while True:
             try:
                 kind, *arguments = connection.recv()
@@ -80,16 +78,43 @@ def serve(path, connection):
             if kind == "memory":
                 connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
                 continue
-            name, inputs = arguments
-            signature, key = signatures[name], (name, *inputs)
-            if key not in callables:
-                feeds = [signature.inputs[key].name for key in inputs]
-                callables[key] = in_session(session, feeds, signature.outputs)
             try:
-                result = callables[key](*inputs.values())
-                connection.send((dict(zip(signature.outputs, result, strict=True)), None))
+                connection.send((model(*arguments), None))
             except tf.errors.OpError as error:
                 connection.send((None, (type(error).__name__, error.message)))
+
+
+class InSession:
+    """A SavedModel as TensorFlow Serving has it: nothing stands between requests and the graph.
+
+    Attributes:
+      signatures: name → inputs: name → (dtype, shape).
+    """
+
+    def __init__(self, session, path):
+        """Args: session: that it is loaded into; path: of the SavedModel."""
+        import tensorflow as tf
+
+        self._session = session
+        found = tf.compat.v1.saved_model.load(session, ["serve"], path).signature_def
+        self._found = {k: v for k, v in found.items() if not k.startswith("__")}
+        self.signatures = {name: specs(found.inputs) for name, found in self._found.items()}
+        self._callables = {}
+
+    def __call__(self, name, inputs):
+        """Returns outputs: name → array, or raises what TensorFlow raises."""
+        found, key = self._found[name], (name, *inputs)
+        if key not in self._callables:
+            feeds = [found.inputs[name].name for name in inputs]
+            self._callables[key] = self._callable(feeds, [o.name for o in found.outputs.values()])
+        result = self._callables[key](*inputs.values())
+        return dict(zip(found.outputs, result, strict=True))
+
+    def _callable(self, feeds, fetches):
+        # `session.run` looks at shapes first, which a server does not.
+        from tensorflow.core.protobuf.config_pb2 import CallableOptions
+
+        return self._session._make_callable_from_options(CallableOptions(feed=feeds, fetch=fetches))
 
 
 def specs(inputs):
@@ -103,11 +128,3 @@ def specs(inputs):
         )
         for name, info in inputs.items()
     }
-
-
-def in_session(session, feeds, outputs):
-    """A function of the graph. `session.run` looks at shapes first, which a server does not."""
-    from tensorflow.core.protobuf.config_pb2 import CallableOptions
-
-    fetches = [info.name for info in outputs.values()]
-    return session._make_callable_from_options(CallableOptions(feed=feeds, fetch=fetches))

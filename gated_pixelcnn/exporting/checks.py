@@ -10,7 +10,8 @@ def of_shape(name, x, shape):
     shape of its signature, would optimise the check away: PlaceholderWithDefault makes it forget.
     The message names the tensor, hence its name.
     """
-    x = tf.raw_ops.PlaceholderWithDefault(input=x, shape=tf.TensorShape(None), name=name)
+    forgetful = {"shape": tf.TensorShape(None), "name": f"input_{name}"}
+    x = tf.raw_ops.PlaceholderWithDefault(input=x, **forgetful)
     return tf.ensure_shape(x, shape)
 
 

@@ -38,6 +38,8 @@ def read(path):
     try:
         facts = json.loads(file.read_text())
         if facts["format"] == FORMAT:
+            if type(facts["max_images"]) is not int or facts["max_images"] < 1:
+                raise ValueError("max_images is no number of images")
             return facts | {"run": checked_record(facts["run"])}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(f"{file} is damaged ({error}); export the model again") from error

@@ -157,7 +157,7 @@ class Signatures:
     def _value_checks(self, name, x):
         if name in ("images", "image") and self._model.levels < 256:
             most = self._model.levels - 1
-            return [required(tf.cast(x, tf.int32) <= most, f"images must have values 0…{most}")]
+            return [required(tf.cast(x, tf.int32) <= most, f"{name} must have values 0…{most}")]
         if name == "label":
             most = self._model.condition_size - 1
             return [required((x >= 0) & (x <= most), f"label must be 0…{most}")]

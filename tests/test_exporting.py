@@ -1,0 +1,571 @@
+"""Exported SavedModels: the same answers as the model, and errors for whatever is wrong."""
+
+import io
+import json
+import shutil
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from exported import KINDS, MAX_IMAGES, export_small, graph_of, of_kind
+from PIL import Image
+
+import gated_pixelcnn as gpc
+from gated_pixelcnn.data import image_file
+from gated_pixelcnn.data import images as data_images
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.exporting import export as exporting
+from gated_pixelcnn.exporting import facts
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
+from request_trials.making import jpeg_that_claims, png_that_claims  # noqa: E402
+from request_trials.server import InSession  # noqa: E402
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture(scope="module", name="exported")
+def make_exported(tmp_path_factory):
+    """Function: kind of model → the model and its SavedModel, made once."""
+    made = {}
+
+    def exported(kind):
+        if kind not in made:
+            made[kind] = export_small(kind, tmp_path_factory.mktemp("export") / "1")
+        return made[kind]
+
+    return exported
+
+
+@pytest.fixture(scope="module", name="served")
+def make_served(exported):
+    """Function: kind of model → its SavedModel in a session, as a server has it."""
+    made = {}
+
+    def served(kind):
+        if kind not in made:
+            session = tf.compat.v1.Session(graph=tf.Graph())
+            with session.graph.as_default():
+                made[kind] = InSession(session, str(exported(kind).path))
+        return made[kind]
+
+    return served
+
+
+# The same answers as the model
+
+
+@every_kind
+def test_signatures_have_the_documented_names_types_and_shapes(exported, kind):
+    it = exported(kind)
+    image = [None, *it.model.image_shape]
+    images, known = ("uint8", image), ("bool", image)
+    seed, temperature = ("int64", []), ("float32", [])
+    size = it.model.condition_size
+    condition = {
+        None: {},
+        "label": {"label": ("int32", [None])},
+        "vector": {"vector": ("float32", [None, size])},
+        "spatial": {"spatial": ("float32", [*image[:3], size])},
+    }[it.model.condition_kind]
+    how_many = condition or {"num": ("int32", [])}
+    sample = {"seed": seed, "temperature": temperature, **how_many}, {"images": images}
+    given = {"images": images, "known": known, "seed": seed, "temperature": temperature}
+    of_each = {"log_prob": ("float32", [None]), "bits_per_dim": ("float32", [None])}
+    expected = {
+        "serving_default": sample,
+        "sample": sample,
+        "sample_at_temperature_1": ({"seed": seed, **how_many}, {"images": images}),
+        "complete": ({**given, **condition}, {"images": images}),
+        "log_prob": ({"images": images, **condition}, of_each),
+        "value_log_prob": ({"images": images, **condition}, {"value_log_prob": ("float32", image)}),
+        "log_prob_bytes": ({"image_bytes": ("string", [None]), **condition}, of_each),
+    }
+    if it.model.image_shape[-1] == 2:
+        del expected["log_prob_bytes"]  # no image file has two colours
+
+    def described(tensors):
+        return {
+            name: (
+                tf.as_dtype(info.dtype).name,
+                [None if d.size < 0 else d.size for d in info.tensor_shape.dim],
+            )
+            for name, info in tensors.items()
+        }
+
+    found = {
+        name: (described(signature.inputs), described(signature.outputs))
+        for name, signature in graph_of(it.path).signature_def.items()
+        if not name.startswith("__")
+    }
+    assert found == expected
+
+
+@every_kind
+@pytest.mark.parametrize("num", [1, 2, MAX_IMAGES])
+def test_samples_are_those_of_the_model(exported, kind, num):
+    it = exported(kind)
+    condition = of_kind(it.condition(num))
+    for temperature in (0.7, 1.5):
+        how = {"seed": np.int64(-4), "temperature": np.float32(temperature)}
+        expected = it.model.sample(num, condition, seed=-4, temperature=temperature, jit=False)
+        for signature in ("sample", "serving_default"):
+            found = it.call(signature, **it.how_many(num), **how)["images"]
+            np.testing.assert_array_equal(found, expected)
+    found = it.call("sample_at_temperature_1", **it.how_many(num), seed=np.int64(3))["images"]
+    np.testing.assert_array_equal(found, it.model.sample(num, condition, seed=3, jit=False))
+
+
+@every_kind
+def test_completions_keep_what_is_known_and_are_those_of_the_model(exported, kind):
+    it = exported(kind)
+    images, condition = it.images(4), it.condition(4)
+    known = np.random.default_rng(1).random(images.shape) < 0.5
+    how = {"seed": np.int64(5), "temperature": np.float32(0.8)}
+    found = it.call("complete", images=images, known=known, **how, **condition)["images"]
+    np.testing.assert_array_equal(found[known], images[known])
+    assert (found != images)[~known].any()
+    how = {"given": images, "known": known, "seed": 5, "temperature": 0.8, "jit": False}
+    np.testing.assert_array_equal(found, it.model.sample(4, of_kind(condition), **how))
+
+
+@every_kind
+@pytest.mark.parametrize("num", [1, MAX_IMAGES])
+def test_log_probabilities_are_those_of_the_model(exported, kind, num):
+    it = exported(kind)
+    images, condition = it.images(num), it.condition(num)
+    values = it.model.value_log_prob(images, of_kind(condition)).numpy()
+    close = {"rtol": 1e-4, "atol": 1e-5}
+    found = it.call("value_log_prob", images=images, **condition)["value_log_prob"]
+    np.testing.assert_allclose(found, values, **close)
+    found = it.call("log_prob", images=images, **condition)
+    nats = values.sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(found["log_prob"], nats, **close)
+    bits = -nats / np.log(2) / images[0].size
+    np.testing.assert_allclose(found["bits_per_dim"], bits, **close)
+
+
+@every_kind
+def test_a_loaded_saved_model_cuts_large_batches_and_answers_like_the_model(exported, kind):
+    it = exported(kind)
+    num = 2 * MAX_IMAGES + 1
+    images, condition = it.images(num), of_kind(it.condition(num))
+    how = {"seed": 6, "temperature": 0.9, "streams": 2, "jit": False}
+    np.testing.assert_array_equal(
+        it.saved.sample(num, condition, **how), it.model.sample(num, condition, **how)
+    )
+    known = np.arange(images.shape[1])[:, None, None] < 2
+    how |= {"given": images, "known": known}
+    np.testing.assert_array_equal(
+        it.saved.sample(num, condition, **how), it.model.sample(num, condition, **how)
+    )
+    np.testing.assert_allclose(
+        it.saved.log_prob(images, condition), it.model.log_prob(images, condition), rtol=1e-4
+    )
+
+
+def test_a_loaded_saved_model_checks_its_arguments_like_the_model(exported):
+    saved = exported("label").saved
+    with pytest.raises(ValueError, match="labels must be 0…2"):
+        saved.sample(condition=[0, 3])
+    with pytest.raises(ValueError, match="images must have the shape"):
+        saved.log_prob(np.zeros((1, 7, 5, 3), np.uint8), [0])
+
+
+# Image files
+
+
+def encoded(image, format, **options):
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def picture(shape):
+    """A picture with edges and colours, which tell decoders apart."""
+    height, width, channels = shape
+    slope = np.add.outer(np.arange(height) * 20, np.arange(width) * 15)[..., None]
+    pixels = (slope + np.random.default_rng(0).integers(0, 90, shape)).astype(np.uint8)
+    return Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+
+
+def interlaced(pixels):
+    """A PNG file of gray bytes [H, W], interlaced (Adam7), which PIL cannot write."""
+    rows = b""
+    steps = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
+    for top, left, down, right in [*steps, (1, 0, 2, 1)]:
+        part = pixels[top::down, left::right]
+        rows += b"".join(b"\0" + row.tobytes() for row in part if part.size)
+    return png(pixels.shape, 8, 0, rows, interlace=1)
+
+
+def png_of_16_bits(pixels):
+    """A PNG file of [H, W, 1 or 3] whose high bytes are the pixels, the low ones noise."""
+    low = np.random.default_rng(1).integers(0, 256, pixels.shape)
+    numbers = (pixels * 256 + low).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in numbers)
+    return png(pixels.shape, 16, 2 if pixels.shape[-1] == 3 else 0, rows)
+
+
+def png(shape, depth, colour_type, rows, interlace=0):
+    def chunk(kind, data):
+        checksum = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+    sizes = (shape[1], shape[0], depth, colour_type, 0, 0, interlace)
+    header, data = struct.pack(">IIBBBBB", *sizes), zlib.compress(rows)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def image_files(shape):
+    """name → bytes of files of the size."""
+    gray, colour = picture((*shape[:2], 1)), picture((*shape[:2], 3))
+    return {
+        "gray PNG": encoded(gray, "PNG"),
+        "colour PNG": encoded(colour, "PNG"),
+        "palette PNG": encoded(colour.quantize(16), "PNG"),
+        "black and white PNG": encoded(gray.convert("1"), "PNG"),
+        "opaque PNG": encoded(colour.convert("RGBA"), "PNG"),
+        "interlaced PNG": interlaced(np.asarray(gray)),
+        "16-bit colour PNG": png_of_16_bits(np.asarray(colour).astype(int)),
+        "gray JPEG": encoded(gray, "JPEG"),
+        "colour JPEG": encoded(colour, "JPEG"),
+        "colour JPEG, no subsampling": encoded(colour, "JPEG", subsampling=0),
+        "progressive JPEG": encoded(colour, "JPEG", progressive=True),
+    }
+
+
+@pytest.mark.parametrize("kind", ["none", "label", "map", "spatial", "vector"])
+def test_image_files_are_decoded_like_those_of_training(exported, kind, tmp_path):
+    it = exported(kind)
+    shape, levels = it.model.image_shape, it.model.levels
+    files = image_files(shape)
+    images = []
+    for file in files.values():
+        (tmp_path / "file").write_bytes(file)
+        pixels = image_file.read_image(tmp_path / "file", shape, 0)
+        images.append(data_images.levels_table(levels)[pixels])
+    for index, name in enumerate(files):
+        condition = it.condition(1)
+        found = it.call("log_prob_bytes", image_bytes=np.array([files[name]], object), **condition)
+        expected = it.call("log_prob", images=images[index][None], **condition)
+        for output in ("log_prob", "bits_per_dim"):
+            np.testing.assert_allclose(found[output], expected[output], rtol=1e-5, err_msg=name)
+    some = np.array(list(files.values())[:MAX_IMAGES], object)
+    found = it.call("log_prob_bytes", image_bytes=some, **it.condition(len(some)))
+    expected = it.call("log_prob", images=np.stack(images[: len(some)]), **it.condition(len(some)))
+    np.testing.assert_allclose(found["log_prob"], expected["log_prob"], rtol=1e-5)
+
+
+def test_of_16_bits_of_gray_the_high_ones_count(exported):
+    """PIL would make 255 of all that is above."""
+    it = exported("none")
+    pixels = np.asarray(picture(it.model.image_shape))[..., None]
+    file = np.array([png_of_16_bits(pixels.astype(int))], object)
+    found = it.call("log_prob_bytes", image_bytes=file)
+    expected = it.call("log_prob", images=pixels[None])
+    np.testing.assert_allclose(found["log_prob"], expected["log_prob"], rtol=1e-5)
+
+
+def transparent(shape):
+    image = picture((*shape[:2], 3)).convert("RGBA")
+    image.putalpha(picture((*shape[:2], 1)))
+    return encoded(image, "PNG")
+
+
+COLOUR = KINDS["label"][0]
+WRONG_FILES = {
+    "empty": (b"", "must be whole PNG or JPEG files"),
+    "text": (b"not an image, but long enough for a header", "must be whole PNG or JPEG files"),
+    "GIF": (encoded(picture(COLOUR), "GIF"), "must be whole PNG or JPEG files"),
+    "cut PNG": (encoded(picture(COLOUR), "PNG")[:-20], "Invalid PNG"),
+    "PNG header": (encoded(picture(COLOUR), "PNG")[:40], "Invalid PNG"),
+    "cut JPEG": (encoded(picture(COLOUR), "JPEG")[:-20], "Invalid JPEG"),
+    "JPEG header": (encoded(picture(COLOUR), "JPEG")[:40], "Invalid JPEG"),
+    "transparent": (transparent(COLOUR), "without transparent pixels"),
+    "turned": (encoded(picture((7, 5, 3)), "PNG"), r"images of 5x7 \(height x width\)"),
+    "large JPEG": (encoded(picture((50, 70, 3)), "JPEG"), "images of 5x7"),
+    "huge PNG": (png_that_claims(60_000, 60_000), r"images of 5x7 .*60000 60000"),
+    "negative PNG": (png_that_claims(2**32 - 1, 2**32 - 1), "images of 5x7"),
+    "huge JPEG": (
+        jpeg_that_claims(encoded(picture(COLOUR), "JPEG"), 60_000, 60_000),
+        r"images of 5x7 .*60000 60000",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_FILES)
+def test_an_image_file_that_is_wrong_is_an_error_that_says_why(served, name):
+    file, message = WRONG_FILES[name]
+    right = encoded(picture(COLOUR), "PNG")
+    inputs = {"image_bytes": np.array([right, file], object), "label": np.int32([0, 1])}
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message) as error:
+        served("label")("log_prob_bytes", inputs)
+    assert "image_bytes" in error.value.message
+
+
+# Wrong requests
+
+
+def wrong_requests():
+    """Of (kind of model, signature, changes of the inputs, what the message says)."""
+    nan, inf = np.float32(np.nan), np.float32(np.inf)
+    for temperature in (0, -1, 1e-7, 1e7, nan, inf):
+        wrong = {"temperature": np.float32(temperature)}
+        for signature in ("sample", "serving_default", "complete"):
+            yield "none", signature, wrong, "temperature must be 1e-06…1e.06 but is"
+    for num in (0, -1, MAX_IMAGES + 1, 2**31 - 1):
+        for signature in ("sample", "sample_at_temperature_1"):
+            yield "none", signature, {"num": np.int32(num)}, f"num must be 1….* but is.* .{num}"
+    for labels in ([0, 3], [-1, 0], [0, 2**31 - 1]):
+        for signature in ("sample", "sample_at_temperature_1", "complete", "log_prob"):
+            yield "label", signature, {"label": np.int32(labels)}, "label must be 0…2"
+        yield "label", "value_log_prob", {"label": np.int32(labels)}, "label must be 0…2"
+        yield "label", "log_prob_bytes", {"label": np.int32(labels)}, "label must be 0…2"
+    for number in (nan, inf, -inf, np.float32(2e30)):
+        for kind, shape in (("vector", (2, 2)), ("spatial", (2, 5, 7, 2))):
+            wrong = np.zeros(shape, np.float32)
+            wrong.flat[-1] = number
+            for signature in ("sample", "complete", "log_prob"):
+                yield kind, signature, {kind: wrong}, f"{kind} must be numbers of at most 1e.30"
+    for signature in ("log_prob", "value_log_prob", "complete"):
+        wrong = {"images": np.full((2, 5, 7, 3), 4, np.uint8)}
+        yield "label", signature, wrong, "images must have values 0…3"
+        empty = np.zeros((0, 5, 7, 3), np.uint8)
+        wrong = {"images": empty, "label": np.zeros(0, np.int32)}
+        wrong |= {"known": empty.astype(bool)} if signature == "complete" else {}
+        yield "label", signature, wrong, "the number of images must be 1…6 but is"
+        for shape in ((2, 7, 5, 3), (5, 7, 3), (2, 5, 7, 1), (1, 2, 5, 7, 3), (2, 0, 7, 3)):
+            wrong = {"images": np.zeros(shape, np.uint8)}
+            sizes = ",".join(map(str, shape))
+            message = rf"input_images \[{sizes}\] is not compatible with expected shape \[\?,5,7,3\]"
+            yield "label", signature, wrong, message
+        wrong = {"images": np.zeros((1, 5, 7, 3), np.uint8)}
+        yield "label", signature, wrong, "must have one entry for each of images but has"
+    too_many = {"label": np.zeros(MAX_IMAGES + 1, np.int32)}
+    yield "label", "sample", too_many, "the number of label must be 1…6 but is.* .7"
+    yield "label", "sample", {"label": np.zeros((2, 1), np.int32)}, r"label \[2,1\] is not"
+    yield "label", "sample", {"label": np.int32(1)}, r"label \[\] is not"
+    yield "label", "sample", {"seed": np.int64([1])}, r"seed \[1\] is not"
+    yield "none", "sample", {"num": np.int32([1, 2])}, r"num \[2\] is not"
+    yield "none", "sample", {"temperature": np.ones(1, np.float32)}, r"temperature \[1\] is not"
+    yield "vector", "sample", {"vector": np.zeros((2, 3), np.float32)}, r"vector \[2,3\] is not"
+    wrong = {"known": np.zeros((1, 5, 7, 3), bool)}
+    yield "label", "complete", wrong, "known must have one entry for each of images but has"
+    files = np.array([b"file"], object)
+    yield "label", "log_prob_bytes", {"image_bytes": files[:0]}, "number of image_bytes must be 1…6"
+    yield "label", "log_prob_bytes", {"image_bytes": files}, "label must have one entry for each"
+    yield "label", "log_prob_bytes", {"image_bytes": files[None]}, r"image_bytes \[1,1\] is not"
+
+
+def valid_inputs(it, signature):
+    """Valid inputs of a signature, for two images."""
+    images = it.images(2)
+    everything = {
+        "num": np.int32(2),
+        "seed": np.int64(0),
+        "temperature": np.float32(1),
+        "images": images,
+        "known": images % 2 == 0,
+        "image_bytes": np.array([encoded(picture(it.model.image_shape), "PNG")] * 2, object),
+        **it.condition(2),
+    }
+    names = it.saved.signatures[signature].structured_input_signature[1]
+    return {name: everything[name] for name in names}
+
+
+@pytest.mark.parametrize("kind", ["none", "label", "vector", "spatial"])
+def test_a_wrong_request_is_an_error_that_names_the_input(exported, served, kind):
+    it, session = exported(kind), served(kind)
+    tried = 0
+    for of_kind_of_model, signature, wrong, message in wrong_requests():
+        if of_kind_of_model == kind:
+            inputs = valid_inputs(it, signature)
+            session(signature, inputs)  # is answered
+            assert wrong.keys() <= inputs.keys()
+            with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+                session(signature, inputs | wrong)
+            tried += 1
+    assert tried >= 10
+
+
+# What the file holds
+
+
+@every_kind
+def test_graphs_hold_only_operations_of_every_tensorflow_on_any_device(exported, kind):
+    graph = graph_of(exported(kind).path)
+    functions = {function.signature.name for function in graph.graph_def.library.function}
+    nodes = list(graph.graph_def.node)
+    attributes = set()
+    for function in graph.graph_def.library.function:
+        nodes += function.node_def
+        attributes |= function.attr.keys()
+    assert len(nodes) > 500
+    operations = {node.op for node in nodes} - functions
+    assert operations <= set(dir(tf.raw_ops))  # else it would be an operation of someone else
+    assert not [name for name in operations if "PyFunc" in name or "Xla" in name]
+    attributes |= {name for node in nodes for name in node.attr}
+    assert not [name for name in attributes if "xla" in name.lower()]
+    assert not [node.device for node in nodes if node.device and "CPU" not in node.device]
+
+
+def test_facts_tell_what_signatures_do_not(exported):
+    it = exported("label")
+    assert it.saved.image_shape == it.model.image_shape
+    assert (it.saved.levels, it.saved.condition_kind, it.saved.condition_size) == (4, "label", 3)
+    assert (it.saved.max_images, it.saved.is_lower_bound) == (MAX_IMAGES, False)
+    assert it.saved.run["config"].data.source == "embedded:digits8"
+
+
+@pytest.fixture(name="copy")
+def make_copy(exported, tmp_path):
+    """A SavedModel to be damaged."""
+    return Path(shutil.copytree(exported("none").path, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda facts: "",
+        lambda facts: "{",
+        lambda facts: "[]",
+        lambda facts: "[" * 100_000,
+        lambda facts: "{}",
+        lambda facts: json.dumps(facts | {"run": {}}),
+        lambda facts: json.dumps(facts | {"run": facts["run"] | {"image_shape": [5]}}),
+        lambda facts: json.dumps({k: v for k, v in facts.items() if k != "is_lower_bound"}),
+        lambda facts: json.dumps(facts | {"max_images": 0}),
+        lambda facts: json.dumps(facts | {"max_images": "6"}),
+    ],
+)
+def test_facts_that_are_damaged_are_told(copy, damage):
+    file = copy / "assets.extra" / facts.NAME
+    file.write_text(damage(json.loads(file.read_text())))
+    with pytest.raises(UserError, match="is damaged .*export the model again"):
+        gpc.load_saved_model(copy)
+
+
+def test_facts_of_another_format_are_told(copy):
+    file = copy / "assets.extra" / facts.NAME
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 2}))
+    with pytest.raises(UserError, match="has format 2; this version reads 1"):
+        gpc.load_saved_model(copy)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: (path / "saved_model.pb").write_bytes(b"garbage"),
+        lambda path: (path / "saved_model.pb").write_bytes(b""),
+        lambda path: cut(path / "saved_model.pb"),
+        lambda path: shutil.rmtree(path / "variables"),
+        lambda path: cut(path / "variables" / "variables.index"),
+        lambda path: cut(path / "variables" / "variables.data-00000-of-00001"),
+    ],
+)
+def test_a_saved_model_that_is_damaged_is_told(copy, damage):
+    damage(copy)
+    with pytest.raises(UserError, match="the SavedModel .* is damaged .*export the model again"):
+        gpc.load_saved_model(copy)
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def test_what_is_no_saved_model_of_ours_is_told(copy, tmp_path):
+    with pytest.raises(UserError, match="there is no directory .*absent; export.py prints"):
+        gpc.load_saved_model(tmp_path / "absent")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty holds no SavedModel"):
+        gpc.load_saved_model(tmp_path / "empty")
+    (tmp_path / "empty" / "1").mkdir()
+    with pytest.raises(UserError, match="1 was not written by export.py"):
+        gpc.load_saved_model(tmp_path / "empty")
+    shutil.rmtree(copy / "assets.extra")
+    with pytest.raises(UserError, match="copy was not written by export.py"):
+        gpc.load_saved_model(copy)
+
+
+# Versions of a run
+
+
+def test_each_export_of_a_run_is_the_next_version(whole, tmp_path):
+    model = gpc.load(whole)
+    expected = model.sample(2, [0, 1], seed=1, jit=False)
+    for version in ("1", "2"):
+        path = gpc.export(whole, tmp_path, max_images=2)
+        assert path == tmp_path / version
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2"][: int(version)]
+        np.testing.assert_array_equal(
+            gpc.load_saved_model(path).sample(2, [0, 1], seed=1), expected
+        )
+    assert gpc.load_saved_model(tmp_path).path == tmp_path / "2"
+
+
+@pytest.fixture(name="quick")
+def make_quick(monkeypatch):
+    """Exports that write only a file."""
+
+    def write(model, record, path, max_images):
+        path.mkdir()
+        (path / "saved_model.pb").write_text("model")
+
+    monkeypatch.setattr(exporting, "write", write)
+
+
+def test_versions_are_numbers_after_the_highest_and_not_what_others_left(whole, tmp_path, quick):
+    for name in ("9", "10", "notes", ".unfinished-1"):
+        (tmp_path / name).mkdir()
+    assert gpc.export(whole, tmp_path) == tmp_path / "11"
+
+
+def test_an_export_at_the_same_time_takes_the_number_after(whole, tmp_path, quick, monkeypatch):
+    rename = Path.rename
+
+    def slow(self, target):
+        monkeypatch.setattr(Path, "rename", rename)
+        assert gpc.export(whole, tmp_path / "versions") == tmp_path / "versions" / "1"
+        (tmp_path / "finished").mkdir()
+        (tmp_path / "finished" / "saved_model.pb").touch()
+        return rename(tmp_path / "finished", target)
+
+    monkeypatch.setattr(Path, "rename", slow)
+    assert gpc.export(whole, tmp_path / "versions") == tmp_path / "versions" / "2"
+
+
+def test_a_run_has_its_versions_in_its_directory_by_default(whole, tmp_path, quick):
+    run = shutil.copytree(whole, tmp_path / "run")
+    assert gpc.export(run) == run / "export" / "1"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_an_export_that_fails_leaves_no_version(whole, tmp_path, monkeypatch, error):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(exporting.warm_up, "write", fail)  # when all else is written
+    match = "cannot write the SavedModel to .*No space left" if isinstance(error, OSError) else None
+    with pytest.raises(UserError if match else KeyboardInterrupt, match=match):
+        gpc.export(whole, tmp_path / "versions")
+    assert list((tmp_path / "versions").iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_written_to_is_told(whole, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    for output in (tmp_path / "file", tmp_path / "file" / "versions", "/dev/null"):
+        with pytest.raises(UserError, match=f"cannot write the SavedModel to {output}"):
+            gpc.export(whole, output)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_max_images_is_at_least_one(whole, tmp_path):
+    with pytest.raises(UserError, match="max_images must be at least 1, got 0"):
+        gpc.export(whole, tmp_path, max_images=0)
