@@ -89,12 +89,17 @@ class Server:
             loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(model.path))
         self.signatures = loaded.signature_def
 
+    def check(self, name, inputs):
+        """Refuses a request that lacks an input or has one too many."""
+        if inputs.keys() != self.signatures[name].inputs.keys():
+            message = "input size does not match signature"
+            raise tf.errors.InvalidArgumentError(None, None, message)
+
     def run(self, name, arrays):
         """The outputs of a signature for its inputs, name → array."""
-        signature = self.signatures[name or "serving_default"]
+        self.check(name, arrays)
+        signature = self.signatures[name]
         assert signature.method_name == "tensorflow/serving/predict"
-        if arrays.keys() != signature.inputs.keys():
-            raise ValueError("input size does not match signature")
         feeds = {signature.inputs[key].name: array for key, array in arrays.items()}
         fetches = {key: output.name for key, output in signature.outputs.items()}
         return self._session.run(fetches, feeds)
@@ -204,6 +209,7 @@ def answer(server, url, body):
     request = json.loads(body)
     name = request.get("signature_name", "serving_default")
     try:
+        server.check(name, request["inputs"])
         infos = server.signatures[name].inputs
         inputs = {
             key: from_json(value, tf.as_dtype(infos[key].dtype))
@@ -286,6 +292,8 @@ def test_the_rest_client_passes_on_what_the_server_refuses(exported, rest):
     url = client_rest.address("127.0.0.1", port, "digits")
     with pytest.raises(client_rest.ServerError, match="HTTP 400.*label must be 0"):
         client_rest.sample(url, 1, 0, 1.0, label=3)
+    with pytest.raises(client_rest.ServerError, match="HTTP 400.*does not match signature"):
+        client_rest.sample(url, 1, 0, 1.0)
     with pytest.raises(client_rest.ServerError, match="HTTP 404"):
         client_rest.sample(client_rest.address("127.0.0.1", port, "other"), 1, 0, 1.0, label=1)
 
