@@ -37,14 +37,16 @@ from gated_pixelcnn.training import run_directory
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS / "examples" / "serving"
 LEVELS = 4
-SIZES = {None: 0, "label": 3, "vector": 2, "spatial": 2}
+SIZES = {"label": 3, "vector": 2, "spatial": 2}
 CASES = [(None, 1), (None, 3), ("label", 1), ("label", 3), ("vector", 3), ("spatial", 1)]
+CASES += [("image", 1)]  # an autoencoder
 SCORES = {"log_prob", "value_log_prob", "log_prob_bytes"}
 
 
 def export(path, condition, shape, levels, size):
     """An exported model of few and random weights."""
     overrides = ["features=6", "layers=2", "first_kernel_size=3", f"condition={condition}".lower()]
+    overrides += ["code_size=2", "encoder_features=4"] if condition == "image" else []
     config = gpc.get_config("digits", [f"model.{value}" for value in overrides])
     keras.utils.set_random_seed(1)
     model = gpc.build_model(config, shape, levels, size or None)
@@ -64,7 +66,7 @@ def exported(tmp_path_factory):
         if case not in made:
             condition, colours = case
             path = tmp_path_factory.mktemp("export") / "1"
-            made[case] = export(path, condition, (5, 7, colours), LEVELS, SIZES[condition])
+            made[case] = export(path, condition, (5, 7, colours), LEVELS, SIZES.get(condition, 0))
         return made[case]
 
     return get
