@@ -8,7 +8,7 @@ gets random requests: wrong shapes, types, numbers, labels, temperatures, NaN, d
 images or far too many, and valid ones in between. A request ends well if it is valid and gets a
 right answer (shape, range, finite), or if it is not and gets an InvalidArgument error that names
 what is wrong. Afterwards, valid requests must be answered as before. The exit code is 1 if
-anything did not end well. By default four small models with random weights are asked.
+anything did not end well. By default five small models with random weights are asked.
 """
 
 import collections
@@ -32,6 +32,7 @@ MODELS = [
     ((5, 7, 3), {"levels": 256, "likelihood": "mixture", "components": 3}),
     ((7, 5, 1), {"levels": 2, "likelihood": "bernoulli", **VECTOR}),
     ((4, 5, 3), {"levels": 4, "condition": "spatial", "condition_size": 2}),
+    ((4, 5, 1), {"levels": 4, "condition": "image", "code_size": 2, "encoder_features": 4}),
 ]
 SMALL = {"features": 6, "layers": 2, "kernel_size": 3, "first_kernel_size": 3}
 MAX_IMAGES = 8
@@ -82,8 +83,8 @@ def facts_of(path):
     from gated_pixelcnn.exporting import facts
 
     known = facts.read(path)
-    sizes = {name: known["run"][name] for name in ("image_shape", "levels", "condition_size")}
-    return sizes | {"max_images": known["max_images"]}
+    of_run = {name: known["run"][name] for name in ("image_shape", "levels")}
+    return of_run | {name: known[name] for name in ("condition_size", "max_images")}
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ KINDS = {
         {"levels": 16, "likelihood": "logistic", "condition": "label", "condition_size": 3}
         | {"spatial_features": 2},
     ),
+    "image": (
+        (7, 5, 1),
+        {"levels": 4, "condition": "image", "code_size": 2, "encoder_features": 4},
+    ),
     "two colours": ((3, 4, 2), {"levels": 3}),
 }
 
@@ -66,6 +70,7 @@ class Exported:
             "label": {"label": np.arange(num, dtype=np.int32) % max(size, 1)},
             "vector": {"vector": random.normal(size=(num, size)).astype(np.float32)},
             "spatial": {"spatial": random.normal(size=shape).astype(np.float32)},
+            "image": {"image": self.images(num, seed + 7)},
         }[self.model.condition_kind]
 
     def how_many(self, num):

@@ -14,6 +14,7 @@ def of(model, record, max_images):
     return {
         "format": FORMAT,
         "condition": model.condition_kind,
+        "condition_size": model.condition_size,
         "is_lower_bound": model.is_lower_bound,
         "max_images": max_images,
         "run": record | {"config": json.loads(record["config"].to_json_best_effort())},

@@ -59,7 +59,7 @@ class SavedModel(DensityContract):
         self.image_shape = self.run["image_shape"]
         self.levels = self.run["levels"]
         self.condition_kind = known["condition"]
-        self.condition_size = self.run["condition_size"] if self.condition_kind else 0
+        self.condition_size = known["condition_size"]
         self.is_lower_bound = known["is_lower_bound"]
         self.max_images = known["max_images"]
 
@@ -67,6 +67,17 @@ class SavedModel(DensityContract):
     def signatures(self):
         """Names of the signatures and their functions: what a server offers."""
         return self._graphs.signatures
+
+    def check_condition(self, condition, num):
+        """See `InputChecks`; the graphs take labels and images, but nothing between them."""
+        condition = super().check_condition(condition, num)
+        if self.condition_kind in ("label", "image") and condition.dtype.is_floating:
+            between = {"label": "weights of the classes", "image": "codes"}[self.condition_kind]
+            raise ValueError(
+                f"an exported model takes a condition of integers ({self.condition_kind}), not "
+                f"{between}."
+            )
+        return condition
 
     def _value_log_prob(self, images, condition):
         """See `DensityContract`."""
