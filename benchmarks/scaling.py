@@ -94,7 +94,7 @@ def trace(model, batch):
             tf.GradientTape() as tape,
         ):
             tape.watch(values)
-            loss = tf.reduce_sum(model.loss_bits_per_dim(images, None, training=True))
+            loss = tf.reduce_sum(model.training_loss(images, None, training=True))
         number_forward = len(loss.graph.get_operations())
         return tape.gradient(loss, values)
 

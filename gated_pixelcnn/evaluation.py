@@ -277,11 +277,12 @@ def _channel_log_probs(value_log_prob, images, condition, batch_size):
     """
     size = len(images)
     values = value_log_prob(
-        _filled_up(images, batch_size),
-        None if condition is None else _filled_up(condition, batch_size),
+        filled_up(images, batch_size),
+        None if condition is None else filled_up(condition, batch_size),
     )
     return tf.convert_to_tensor(values).numpy()[:size].sum(axis=(1, 2), dtype=np.float64)
 
 
-def _filled_up(array, size):
+def filled_up(array, size):
+    """A batch made up to `size` by copies of its first entry."""
     return np.concatenate([array, np.repeat(array[:1], size - len(array), axis=0)])

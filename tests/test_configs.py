@@ -18,7 +18,7 @@ from gated_pixelcnn.training import train as training
 from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
 EXPECTED = "demo autoencoder10 autoencoder100 binarized_mnist binarized_mnist_cpu cifar10 digits"
-EXPECTED += " fashion_mnist imagenet32 imagenet64 mnist tiles32"
+EXPECTED += " face_embedding fashion_mnist imagenet32 imagenet64 mnist portraits tiles32"
 
 
 def test_the_presets_are_listed_with_the_default_first():
@@ -35,7 +35,7 @@ def test_every_preset_is_accepted_by_the_classes_and_says_what_it_is(name):
     arguments = dict(config.model)
     family = FAMILIES[arguments.pop("family")]
     channels = 3 if name in ("cifar10", "imagenet32", "imagenet64", "tiles32") else 1
-    classes = 10 if config.model.condition == "label" else 0
+    classes = 10 if config.model.get("condition") == "label" else 0
     family((8, 8, channels), source.levels, condition_size=classes, **arguments)
 
 
@@ -175,7 +175,7 @@ def test_an_unknown_family_is_one_sentence():
 
 
 def test_the_work_directory_is_named_after_the_preset_unless_given(monkeypatch, tmp_path):
-    result = types.SimpleNamespace(step=1, stopped_by="steps", best_bits_per_dim=None)
+    result = types.SimpleNamespace(step=1, stopped_by="steps", best_loss=None)
     for name, given, expected in (
         ("imagenet32", None, "runs/imagenet32"),
         (str(tmp_path / "mine.py"), None, "runs/mine"),

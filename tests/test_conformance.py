@@ -137,7 +137,7 @@ def test_rematerialisation_changes_no_gradient_and_computes_blocks_again(case):
         @tf.function(autograph=False)
         def gradient():
             with tf.GradientTape() as tape:
-                loss = tf.reduce_mean(model.loss_bits_per_dim(images, None, training=True))
+                loss = tf.reduce_mean(model.training_loss(images, None, training=True))
             weights = [weight.value for weight in model.trainable_variables]
             return tape.gradient(loss, weights)
 
@@ -313,7 +313,7 @@ def test_every_weight_gets_a_gradient(case):
     model = build(case)
     images, condition = images_of(model, 6), condition_of(model, 6)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(model.loss_bits_per_dim(images, condition, training=True))
+        loss = tf.reduce_mean(model.training_loss(images, condition, training=True))
     weights = model.trainable_variables
     for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
         assert gradient is not None, weight.path
@@ -339,7 +339,7 @@ def test_each_class_has_weights_of_its_own(family, condition):
     model = build((family, "gray", condition), condition_size=classes)
     with tf.GradientTape() as tape:
         images = images_of(model, 3)
-        loss = tf.reduce_mean(model.loss_bits_per_dim(images, np.array([4] * 3), training=True))
+        loss = tf.reduce_mean(model.training_loss(images, np.array([4] * 3), training=True))
     weights = [weight for weight in model.trainable_variables if classes in weight.shape]
     assert weights
     for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):

@@ -96,7 +96,7 @@ def test_the_best_model_is_kept_when_the_validation_gets_worse(tmp_path, monkeyp
 
     monkeypatch.setattr(evaluation, "score", score)
     result = gpc.train(config(), tmp_path)
-    assert (result.bits_per_dim, result.best_bits_per_dim, result.best_step) == (3.0, 2.0, 3)
+    assert (result.loss, result.best_loss, result.best_step) == (3.0, 2.0, 3)
     for checkpoint, expected in zip(("best", "latest"), seen, strict=True):
         weights = gpc.load(tmp_path, checkpoint).trainable_weights
         for found, wanted in zip(weights, expected, strict=True):

@@ -63,7 +63,7 @@ def test_the_best_checkpoint_of_a_branch_that_was_left_keeps_its_own_figure(tmp_
     worse = config(*changes, "train.learning_rate=1e-30")
     result = gpc.train(worse, tmp_path, allow_changes=True)
     assert best["step"] > 2
-    assert (result.best_step, result.best_bits_per_dim) == (best["step"], best["bits_per_dim"])
+    assert (result.best_step, result.best_loss) == (best["step"], best["loss"])
 
 
 def test_how_a_step_is_computed_may_change_on_the_way(tmp_path, whole):

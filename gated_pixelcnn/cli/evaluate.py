@@ -9,6 +9,7 @@ import dataclasses
 import json
 import sys
 
+import numpy as np
 from absl import flags
 
 from gated_pixelcnn import cli, errors
@@ -57,6 +58,7 @@ def define_flags():
 def main(argv):
     """Runs the script; see the module."""
     from gated_pixelcnn import evaluation
+    from gated_pixelcnn.models.embedding import Embedding
 
     cli.check_no_arguments(argv)
     if FLAGS.split not in SPLITS:
@@ -68,6 +70,8 @@ def main(argv):
     if split is None:
         found = " or ".join(f"--split={name}" for name in SPLITS if getattr(images, name))
         raise UserError(f"{images.name} has no {FLAGS.split} images; choose {found}")
+    if isinstance(model, Embedding):
+        return _verify(model, images.name, split)
     if model.condition_kind == "label" and not split.has_labels:
         raise UserError(f"the model is conditioned on the label, but {images.name} has no labels")
     if FLAGS.classify and model.condition_kind != "label":
@@ -104,6 +108,34 @@ def main(argv):
     if FLAGS.csv:
         _write_csv(FLAGS.csv, log_probs, model.image_shape)
     print(json.dumps(result, indent=2, allow_nan=False) if FLAGS.json else table(result))
+
+
+def _verify(model, source, split):
+    """What evaluate.py tells of an embedding: how well it knows an identity."""
+    from gated_pixelcnn import verification
+
+    if not split.has_labels:
+        raise UserError(f"an embedding is evaluated by identities, but {source} has no labels")
+    arguments = (split, FLAGS.batch_size, FLAGS.num_images)
+    vectors, labels = verification.embed(model, *arguments)
+    pixels, _ = verification.embed(lambda images: images.reshape(len(images), -1), *arguments)
+    result = {
+        "source": source,
+        "split": FLAGS.split,
+        "num_images": len(labels),
+        "num_identities": len(np.unique(labels)),
+        "auc": verification.auc(vectors, labels),
+        "pixel_auc": verification.auc(pixels, labels),
+    }
+    if FLAGS.json:
+        print(json.dumps(result, indent=2, allow_nan=False))
+        return
+    print(
+        f"{result['num_images']} {FLAGS.split} images of {result['num_identities']} identities of "
+        f"{source}\n\n{'':<22}AUC of verification\n"
+        f"  {'embedding':<18}{result['auc']:>10.4f}\n"
+        f"  {'pixel distance':<18}{result['pixel_auc']:>10.4f}"
+    )
 
 
 def _load_data(record, model):

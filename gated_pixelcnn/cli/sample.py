@@ -111,6 +111,7 @@ def main(argv):
     cli.check_no_arguments(argv)
     _check_flags()
     model, record = cli.load_model(FLAGS.workdir, FLAGS.saved_model)
+    cli.check_density_model(model)
     wanted = prompts(FLAGS, model, record["class_names"])
     output = FLAGS.output or os.path.join(
         *((FLAGS.workdir, "samples") if FLAGS.workdir else ()), "sample.png"

@@ -88,8 +88,8 @@ def summary(result, workdir):
         "minutes": "time is up; raise train.minutes to go on",
     }.get(result.stopped_by, f"{result.stopped_by}; the same command goes on")
     lines = [f"step {result.step}: {reason}"]
-    if result.best_bits_per_dim is not None:
-        best = f"{result.best_bits_per_dim:.4f} bits/dim at step {result.best_step}"
+    if result.best_loss is not None:
+        best = f"{result.best_loss:.4f} {result.unit} at step {result.best_step}"
         lines.append(f"best validation: {best}")
     lines.append(f"run: {workdir}")
     return "\n".join(lines)

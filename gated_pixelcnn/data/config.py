@@ -28,6 +28,8 @@ class DataConfig:
         validation images of its own. -1: a tenth of them, at most 10,000. 0: none; then the
         test images, if any, serve as validation images.
       validation_seed: Seed of the choice of the images that are held out.
+      held_out_classes: The last so many classes are the validation and the test images, and none of
+        them is trained on: for embeddings of identities. The classes keep their numbers.
       data_dir: Directory of the TFDS data sets; empty: TFDS' default.
       download: Whether a TFDS data set that is not in `data_dir` is downloaded.
       memory_limit_mb: Images that take more than this (in 10^6 bytes, decoded) are read from
@@ -42,6 +44,7 @@ class DataConfig:
     labels: bool = True
     validation: int = -1
     validation_seed: int = 0
+    held_out_classes: int = 0
     data_dir: str = ""
     download: bool = True
     memory_limit_mb: int = 1500
@@ -70,6 +73,10 @@ class DataConfig:
         if self.validation_seed < 0:
             raise UserError(
                 f"data.validation_seed must not be negative, but is {self.validation_seed}"
+            )
+        if self.held_out_classes < 0:
+            raise UserError(
+                f"data.held_out_classes must not be negative, but is {self.held_out_classes}"
             )
         if self.memory_limit_mb < 0:
             raise UserError(

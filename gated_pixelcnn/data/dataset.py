@@ -127,6 +127,8 @@ def hold_out(config: DataConfig, splits: dict[str, IndexedSplit]) -> dict[str, I
     the images is kept.
     """
     train = splits["train"]
+    if config.held_out_classes:
+        return _hold_out_classes(config, train)
     if "validation" in splits:
         return splits
     count = held_out_count(config, train.num_images)
@@ -137,6 +139,18 @@ def hold_out(config: DataConfig, splits: dict[str, IndexedSplit]) -> dict[str, I
         "train": train.subset(np.sort(order[count:])),
         "validation": train.subset(np.sort(order[:count])),
     }
+
+
+def _hold_out_classes(config: DataConfig, train: IndexedSplit) -> dict[str, IndexedSplit]:
+    classes = np.unique(train.labels) if train.has_labels else []
+    if len(classes) <= config.held_out_classes:
+        raise UserError(
+            f"data.held_out_classes={config.held_out_classes} leaves nothing to train on: the "
+            f"training images of {config.source} have {len(classes)} classes"
+        )
+    held_out = train.labels >= classes[-config.held_out_classes]
+    unseen = train.subset(np.flatnonzero(held_out))
+    return {"train": train.subset(np.flatnonzero(~held_out)), "validation": unseen, "test": unseen}
 
 
 def from_arrays(

@@ -53,6 +53,7 @@ class Split(abc.ABC):
         num_shards: int = 1,
         shard_index: int = 0,
         flips: bool = False,
+        per_class: int = 0,
     ) -> tf.data.Dataset:
         """Returns the endless batches of training, shuffled anew in every epoch.
 
@@ -65,6 +66,8 @@ class Split(abc.ABC):
           num_shards: Number of equal slices that each batch is cut into.
           shard_index: Which slice this dataset gives.
           flips: Whether each image is mirrored left-right with probability one half.
+          per_class: Where it is not 0, a batch is made of so many images of each of
+            batch_size / per_class classes, chosen anew for every batch.
 
         Returns:
           Dataset of (images uint8 [batch_size / num_shards, H, W, C], labels int32
@@ -84,7 +87,10 @@ class Split(abc.ABC):
             )
         share = batch_size // num_shards
         shard = slice(shard_index * share, (shard_index + 1) * share)
-        examples = self._train_examples(batch_size, seed, start_step, shard)
+        if per_class:
+            examples = self._examples_by_class(batch_size, seed, start_step, shard, per_class)
+        else:
+            examples = self._train_examples(batch_size, seed, start_step, shard)
         steps = tf.data.Dataset.range(start_step, tf.int64.max)
 
         def flip(step, batch):
@@ -124,6 +130,13 @@ class Split(abc.ABC):
         except tf.errors.OpError as error:
             raise input_error(error) from error
         return batch[0].numpy(), batch[1].numpy() if self.has_labels else None
+
+    def _examples_by_class(self, batch_size, seed, start_step, shard, per_class):
+        """The examples of `train_batches` where `per_class` is not 0."""
+        raise UserError(
+            "batches by identity need images that can be had in any order; those of this source "
+            "can only be read one after the other: raise data.memory_limit_mb"
+        )
 
     @abc.abstractmethod
     def _train_examples(self, batch_size, seed, start_step, shard):
@@ -174,6 +187,39 @@ class IndexedSplit(Split):
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
         return epochs.flat_map(epoch_of_batches).map(
             self._fetch, num_parallel_calls=tf.data.AUTOTUNE
+        )
+
+    def _examples_by_class(self, batch_size, seed, start_step, shard, per_class):
+        """See `train_batches`; the classes and images of a batch are a function of (seed, step)."""
+        if batch_size % per_class or (shard.stop - shard.start) % per_class:
+            raise UserError(
+                f"train.batch_size={batch_size}, and the part of each replica, must be a multiple "
+                f"of model.images_per_class={per_class}"
+            )
+        counts = np.bincount(self.labels) if self.has_labels else np.zeros(0, int)
+        classes = np.flatnonzero(counts >= per_class)
+        if len(classes) < batch_size // per_class:
+            raise UserError(
+                f"train.batch_size={batch_size} needs {batch_size // per_class} identities with "
+                f"{per_class} images or more, but the training images have {len(classes)}; choose "
+                "a smaller batch or model.images_per_class"
+            )
+        order = np.argsort(self.labels, kind="stable")
+        starts = tf.constant(np.cumsum(counts) - counts, tf.int64)
+        most, counts = counts[classes].max(), tf.constant(counts, tf.int64)
+
+        def fetch(step):
+            chosen = tf.random.experimental.stateless_shuffle(
+                tf.constant(classes), seed=(seed, step), alg="philox"
+            )[: batch_size // per_class, tf.newaxis]
+            keys = tf.random.stateless_uniform((len(chosen), most), (seed, -1 - step), alg="philox")
+            there = tf.range(most, dtype=tf.int64) < tf.gather(counts, chosen)
+            picked = tf.argsort(tf.where(there, keys, 2.0), stable=True)[:, :per_class]
+            places = tf.gather(starts, chosen) + tf.cast(picked, tf.int64)
+            return self._fetch(tf.gather(order, tf.reshape(places, [-1])[shard]))
+
+        return tf.data.Dataset.range(start_step, tf.int64.max).map(
+            fetch, num_parallel_calls=tf.data.AUTOTUNE
         )
 
     def _eval_examples(self, batch_size):

@@ -16,12 +16,13 @@ import math
 import keras
 import tensorflow as tf
 
-from gated_pixelcnn import likelihoods, sampling
+from gated_pixelcnn import evaluation, likelihoods, sampling
 from gated_pixelcnn.layers import Condition, Encoder
 from gated_pixelcnn.models.contract import DensityContract
+from gated_pixelcnn.models.trainable import Trainable
 
 
-class DensityModel(DensityContract, keras.Model):
+class DensityModel(DensityContract, Trainable):
     """Base class of the families.
 
     Attributes:
@@ -35,7 +36,6 @@ class DensityModel(DensityContract, keras.Model):
     """
 
     is_lower_bound = False
-    remat = False
 
     def __init__(
         self,
@@ -48,6 +48,8 @@ class DensityModel(DensityContract, keras.Model):
         spatial_features=0,
         code_size=0,
         encoder_features=100,
+        normalised_code=False,
+        train_encoder=True,
         **kwargs,
     ):
         """Makes what all families share.
@@ -63,6 +65,8 @@ class DensityModel(DensityContract, keras.Model):
             depend on the location; 0 for none.
           code_size: m, the numbers that an image condition becomes.
           encoder_features: see `Encoder`, which makes them.
+          normalised_code: whether codes have unit length, as those of an `Embedding` have.
+          train_encoder: whether the encoder is trained; else it stays what it is at the start.
           **kwargs: Keras' own (name, dtype).
 
         Raises:
@@ -80,7 +84,10 @@ class DensityModel(DensityContract, keras.Model):
         self.encoder = self.condition_map = None
         own = {"dtype": self.dtype_policy}
         if condition == "image":
-            self.encoder = Encoder(code_size, encoder_features, name="encoder", **own)
+            self.encoder = Encoder(
+                code_size, encoder_features, normalised_code, name="encoder", **own
+            )
+            self.encoder.trainable = train_encoder
         elif code_size:
             raise ValueError(f"code_size ({code_size}) needs a condition of kind 'image'.")
         if condition is not None:
@@ -107,6 +114,8 @@ class DensityModel(DensityContract, keras.Model):
             "spatial_features": spatial_features,
             "code_size": code_size,
             "encoder_features": encoder_features,
+            "normalised_code": normalised_code,
+            "train_encoder": train_encoder,
         }
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
 
@@ -138,6 +147,11 @@ class DensityModel(DensityContract, keras.Model):
         """
 
     # What the package computes with.
+
+    @property
+    def takes_labels(self):
+        """See `Trainable`."""
+        return self.condition_kind == "label"
 
     @property
     def colours(self):
@@ -251,16 +265,21 @@ class DensityModel(DensityContract, keras.Model):
             self.condition_map.build()
         self.built = True
 
-    def loss_bits_per_dim(self, images, condition, training):
+    def training_loss(self, images, condition, training):
         """Bits/dim of every image [N]: what training minimises the mean of."""
         nats = self.value_log_prob_of(images, condition, training)
         return -tf.reduce_mean(nats, axis=[1, 2, 3]) / math.log(2)
+
+    def validation_loss(self, split, batch_size, num_images, value_log_prob):
+        """Bits/dim of a data split: the lowest tells the best weights; see `evaluation.score`."""
+        score = evaluation.score(self, split, batch_size, num_images, value_log_prob=value_log_prob)
+        return score["bits_per_dim"]
 
     def train_step(self, data):
         """Keras' step: data is images, or (images, condition) as tf.data sets of pairs give."""
         images, condition = self._unpack(data)
         with tf.GradientTape() as tape:
-            bits = self.loss_bits_per_dim(images, condition, training=True)
+            bits = self.training_loss(images, condition, training=True)
             loss = self.optimizer.scale_loss(tf.reduce_mean(bits))
         weights = self.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
@@ -270,7 +289,7 @@ class DensityModel(DensityContract, keras.Model):
     def test_step(self, data):
         """Keras' evaluation step, see `train_step`."""
         images, condition = self._unpack(data)
-        self._bits_per_dim.update_state(self.loss_bits_per_dim(images, condition, False))
+        self._bits_per_dim.update_state(self.training_loss(images, condition, False))
         return {"bits_per_dim": self._bits_per_dim.result()}
 
     @staticmethod

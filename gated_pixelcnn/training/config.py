@@ -75,6 +75,8 @@ class TrainConfig:
       histogram_every: Steps between two histograms of all weights; at the end as for eval_every.
         0: none.
       profile_steps: The first and the last step that are profiled, such as "10,20"; "": none.
+      encoder: Work directory of a run of an embedding or an autoencoder: a model conditioned on an
+        image starts with its encoder; "": with a random one.
       accumulation: Gradient accumulation: each replica cuts its share of a batch into so many
         parts and takes them one after the other, for memory; the update is that of the batch.
       remat: Rematerialisation: the backward pass computes the inside of every block again instead
@@ -113,6 +115,7 @@ class TrainConfig:
     samples: int = 16
     histogram_every: int = 0
     profile_steps: str = ""
+    encoder: str = ""
     accumulation: int = 1
     remat: bool = False
     precision: str = "float32"

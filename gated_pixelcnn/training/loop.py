@@ -17,6 +17,7 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.data.split import input_error
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.base import DensityModel
 from gated_pixelcnn.training.interrupts import Stopped, StopRequests
 from gated_pixelcnn.training.monitoring import Monitor
 from gated_pixelcnn.training.profiling import Profiler
@@ -32,18 +33,20 @@ class TrainResult:
     Attributes:
       step: Steps made, those of earlier parts of the run included.
       stopped_by: "steps", "minutes" or "SIGTERM".
-      bits_per_dim: Validation bits/dim of the last evaluation; None if there was none.
-      best_bits_per_dim: The lowest one; that of the model that `load` gives.
+      loss: Of the last validation (bits/dim for a density model); None if there was none.
+      best_loss: The lowest one; that of the model that `load` gives.
       best_step: Its step.
       seconds: Training time, that of earlier parts of the run included.
+      unit: That of the losses.
     """
 
     step: int
     stopped_by: str
-    bits_per_dim: float | None
-    best_bits_per_dim: float | None
+    loss: float | None
+    best_loss: float | None
     best_step: int | None
     seconds: float
+    unit: str = "bits/dim"
 
 
 class Loop:
@@ -61,7 +64,7 @@ class Loop:
         self.workers = workers
         self.run_directory = run
         self.checkpoints = checkpoints
-        self.progress = Progress()
+        self.progress = Progress(unit=state.model.loss_unit)
         # What a checkpoint holds beside the arrays. `window` are loss and gradient norm of the
         # steps since the last report, `evaluated` and `sampled` the last steps with these.
         self.history = {
@@ -69,8 +72,8 @@ class Loop:
             "window": [],
             "evaluated": 0,
             "sampled": 0,
-            "bits_per_dim": None,
-            "best_bits_per_dim": None,
+            "loss": None,
+            "best_loss": None,
             "best_step": None,
         }
 
@@ -95,8 +98,8 @@ class Loop:
         It may be later than the checkpoint, or damaged.
         """
         best = self.checkpoints.best()
-        meta = best.meta if best else {"step": None, "bits_per_dim": None}
-        self.history.update(best_step=meta["step"], best_bits_per_dim=meta["bits_per_dim"])
+        meta = best.meta if best else {"step": None, "loss": None}
+        self.history.update(best_step=meta["step"], best_loss=meta["loss"])
 
     def run(self):
         """Trains to the end, or until something stops it."""
@@ -110,6 +113,7 @@ class Loop:
                         self.run_directory,
                         state.step,
                         self.dataset.levels,
+                        state.model,
                         self.history["evaluated"],
                     )
                 )
@@ -135,8 +139,9 @@ class Loop:
         return TrainResult(
             state.step,
             stopped_by,
-            *(self.history[k] for k in ("bits_per_dim", "best_bits_per_dim", "best_step")),
+            *(self.history[k] for k in ("loss", "best_loss", "best_step")),
             self.seconds(),
+            state.model.validation_unit,
         )
 
     def _steps(self):
@@ -172,7 +177,7 @@ class Loop:
         """Iterator over distributed batches from the next step on."""
         replicas = self.state.strategy.num_replicas_in_sync
         batch_size = self.settings.batch_size
-        labelled = self.state.model.condition_kind == "label"
+        model = self.state.model
 
         def batches_of_worker(context):
             batches = self.dataset.train.train_batches(
@@ -182,8 +187,9 @@ class Loop:
                 num_shards=context.num_input_pipelines,
                 shard_index=context.input_pipeline_id,
                 flips=self.config.data.flips,
+                per_class=model.images_per_class,
             )
-            if not labelled:
+            if not model.takes_labels:
                 batches = batches.map(lambda *batch: batch[:1])
             if replicas > context.num_input_pipelines:
                 batches = batches.rebatch(batch_size // replicas)
@@ -247,7 +253,7 @@ class Loop:
             finite = norms[np.isfinite(norms)]  # all, but for float16 gradients that overflowed
             speed = self.settings.batch_size * self._steps_per_second()
             values = {
-                "train_bits_per_dim": loss,
+                f"train_{self.state.model.loss_name}": loss,
                 "train_learning_rate": self.state.learning_rate,
                 "train_gradient_norm": float(finite.mean()) if finite.size else None,
                 "train_images_per_second": speed,
@@ -269,47 +275,47 @@ class Loop:
         self.progress.update(step, steps, fraction, left, loss, speed)
 
     def _evaluate(self):
-        """Validation bits/dim of the averaged weights; keeps them if they are the best."""
+        """Validation of the averaged weights; keeps them if they are the best."""
         if self.dataset.validation is None:
             return
         settings, step, history = self.settings, self.state.step, self.history
-        result = unreadable = None
+        loss = unreadable = None
         with self.state.averaged_weights():
             # Elsewhere others would wait: workers, or the threads of replicas.
             alone = self.state.strategy.num_replicas_in_sync == 1
             with self.stop.cut_short(at_once=alone):
                 try:
-                    result = evaluation.score(
-                        self.state.model,
+                    loss = self.state.model.validation_loss(
                         self.dataset.validation,
                         settings.eval_batch_size or settings.batch_size,
                         settings.eval_images or None,
-                        value_log_prob=self._value_log_prob,
+                        self._value_log_prob,
                     )
                 except FloatingPointError as error:
                     raise self._explained(f"validation after step {step}: {error}") from error
                 except UserError as error:
                     unreadable = error  # saved below, with the weights that are not averaged
-            if result is not None:
-                bits = float(result["bits_per_dim"])
-                best = history["best_bits_per_dim"]
-                is_best = best is None or bits < best
-                history.update(evaluated=step, bits_per_dim=bits)
+            if loss is not None:
+                is_best = history["best_loss"] is None or loss < history["best_loss"]
+                history.update(evaluated=step, loss=loss)
                 if is_best:
-                    history.update(best_bits_per_dim=bits, best_step=step)
+                    history.update(best_loss=loss, best_step=step)
                 if is_best and self.workers.is_chief:
                     self.checkpoints.save_best(
-                        self.state.model_arrays(), {"step": step, "bits_per_dim": bits}
+                        self.state.model_arrays(), {"step": step, "loss": loss}
                     )
         if unreadable is not None:
             raise self._unreadable(unreadable) from unreadable
-        if result is None:
+        if loss is None:
             return
         if self.workers.is_chief:
-            self.monitor.scalars(step, {"validation_bits_per_dim": bits})
+            model = self.state.model
+            self.monitor.scalars(step, {f"validation_{model.validation_name}": loss})
             mark = "  (best)" if is_best else ""
             took = duration(self.seconds())
-            self.progress.say(f"step {step}, {took}: validation {bits:.4f} bits/dim{mark}")
+            self.progress.say(
+                f"step {step}, {took}: validation {loss:.4f} {model.validation_unit}{mark}"
+            )
         self._restart_clock()
 
     def _value_log_prob(self, images, condition):
@@ -322,7 +328,7 @@ class Loop:
     def _sample(self):
         """A grid of samples of the averaged weights, always with the same seed."""
         model, num = self.state.model, self.settings.samples
-        if not num or self.stop.signal is not None:
+        if not num or self.stop.signal is not None or not isinstance(model, DensityModel):
             return
         condition = columns = shown = None
         if model.condition_kind == "label":

@@ -11,18 +11,19 @@ from tensorboard.plugins.hparams import api as hparams_plugin
 from gated_pixelcnn import images
 from gated_pixelcnn.configs import complete, flat
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.trainable import Trainable
 from gated_pixelcnn.training.checkpoints import what_is_left
 from gated_pixelcnn.training.config import REPORTING
 
 # What a run reports: the name in metrics.jsonl, the tag in TensorBoard (which sorts by tag) and
-# what it is.
+# what it is. {loss} and {validation} are the model's: bits_per_dim of a density model.
 SCALARS = {
-    "train_bits_per_dim": (
-        "bits_per_dim/train",
+    "train_{loss}": (
+        "{loss}/train",
         "Mean over the batches since the last report, of the weights of each step, with dropout.",
     ),
-    "validation_bits_per_dim": (
-        "bits_per_dim/validation",
+    "validation_{validation}": (
+        "{validation}/validation",
         "Of the averaged weights (train.ema_decay) on the validation images.",
     ),
     "train_learning_rate": ("optimizer/learning_rate", "Of the last step."),
@@ -54,7 +55,7 @@ class Monitor:
     A line of metrics.jsonl is one report: {"step": 100, "train_bits_per_dim": ...}.
     """
 
-    def __init__(self, run, step, levels, evaluated=0):
+    def __init__(self, run, step, levels, model=Trainable, evaluated=0):
         """Opens the files.
 
         Args:
@@ -62,10 +63,16 @@ class Monitor:
           step: The step at which training starts or resumes: what a run that was stopped reported
             after it will be reported again, and is removed from metrics.jsonl.
           levels: Number of values of a colour, for the grids.
+          model: What names the losses, see Trainable.
           evaluated: The step of the last validation that the run knows of: one that it made up for
             and was stopped before it saved will be reported again, too.
         """
         self._levels = levels
+        names = {"loss": model.loss_name, "validation": model.validation_name}
+        self._scalars = {
+            name.format(**names): (tag.format(**names), description)
+            for name, (tag, description) in SCALARS.items()
+        }
         self._samples = run.samples
         self._run = run
         with clear_errors(run):
@@ -118,14 +125,14 @@ class Monitor:
 
         Args:
           step: Steps made.
-          values: Dict of names of SCALARS and numbers.
+          values: Dict of names, see SCALARS, and numbers.
         """
         with clear_errors(self._run):
             self._metrics.write(json.dumps({"step": step} | values) + "\n")
             self._metrics.flush()
             with self._tensorboard.as_default(step=step):
                 for name, value in values.items():
-                    tag, description = SCALARS[name]
+                    tag, description = self._scalars[name]
                     tf.summary.scalar(tag, value, description=description)
             self._tensorboard.flush()
 
@@ -189,7 +196,8 @@ def _truncate(path, step, evaluated):
     for line in path.read_text().splitlines(keepends=True):
         try:
             report = json.loads(line)
-            last = evaluated if "validation_bits_per_dim" in report else step
+            validation = any(key.startswith("validation_") for key in report)
+            last = evaluated if validation else step
             if report["step"] <= last and line.endswith("\n"):
                 kept.append(line)
         except (ValueError, KeyError, TypeError):

@@ -20,14 +20,15 @@ class Progress:
     BAR = 24
     SECONDS_BETWEEN_LINES = 30
 
-    def __init__(self, stream=None):
-        """Args: stream: where to write; by default stderr."""
+    def __init__(self, stream=None, unit="bits/dim"):
+        """Args: stream: where to write, by default stderr; unit: of the loss."""
+        self.unit = unit
         self.stream = sys.stderr if stream is None else stream
         self.in_place = self.stream.isatty()
         self._width = 0
         self._last_line = -float("inf")
 
-    def update(self, step, steps, fraction, seconds_left, bits_per_dim, images_per_second):
+    def update(self, step, steps, fraction, seconds_left, loss, images_per_second):
         """Shows where the run is.
 
         Args:
@@ -35,11 +36,11 @@ class Progress:
           steps: Steps asked for.
           fraction: Part of the run that is done, 0..1 (of the steps or of the time limit).
           seconds_left: Expected time until the end.
-          bits_per_dim: Average training loss since the last update.
+          loss: Average training loss since the last update.
           images_per_second: Training speed since the last update.
         """
         text = (
-            f"step {step}/{steps}  {bits_per_dim:.4f} bits/dim  "
+            f"step {step}/{steps}  {loss:.4f} {self.unit}  "
             f"{images_per_second:.0f} images/s  {duration(seconds_left)} left"
         )
         if self.in_place:

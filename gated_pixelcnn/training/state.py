@@ -76,7 +76,7 @@ class TrainState:
           batch: (images, condition) or (images,): what a distributed iterator gives.
 
         Returns:
-          (loss, norm): bits/dim, the mean over the whole batch, and the global norm of its
+          (loss, norm): the mean of the loss over the whole batch, and the global norm of its
           gradient before clipping. Tensors: the host does not wait for the device. In
           mixed_float16 the norm is not finite if the gradient overflowed; no weight changed then.
 
@@ -143,11 +143,11 @@ class TrainState:
         batch = [tf.reshape(x, (self._parts, -1, *x.shape[1:])) for x in batch]
 
         def add(part, gradients, loss):
-            more, bits = self._gradients(
+            more, more_loss = self._gradients(
                 [x[part] for x in batch], stream * self._parts + tf.cast(part, tf.int64), scale
             )
             gradients = [a + b for a, b in zip(gradients, more, strict=True)]
-            return part + 1, gradients, loss + bits
+            return part + 1, gradients, loss + more_loss
 
         zeros = [tf.zeros(weight.shape, weight.dtype) for weight in self._weights]
         start = (tf.constant(0), zeros, tf.constant(0.0))
@@ -167,8 +167,8 @@ class TrainState:
         """
         images, condition = batch if len(batch) == 2 else (*batch, None)
         with self._stateless_dropout(stream), tf.GradientTape() as tape:
-            bits = self.model.loss_bits_per_dim(images, condition, training=True)
-            loss = tf.reduce_sum(bits) / self._batch_size
+            losses = self.model.training_loss(images, condition, training=True)
+            loss = tf.reduce_sum(losses) / self._batch_size
             scaled = loss * scale
         gradients = tape.gradient(
             scaled, self._weights, unconnected_gradients=tf.UnconnectedGradients.ZERO

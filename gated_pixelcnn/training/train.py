@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from gated_pixelcnn import data
-from gated_pixelcnn.building import build_model
+from gated_pixelcnn.building import build_model, load
 from gated_pixelcnn.configs import flat
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training.checkpoints import Checkpoints
@@ -46,9 +46,10 @@ def train(config, workdir, strategy=None, allow_changes=False):
     settings = TrainConfig(**config.train)
     if not 0 <= config.seed < 2**32:
         raise UserError(f"seed must be between 0 and 2**32 - 1, but is {config.seed}")
-    if config.model.condition not in (None, "label", "image"):
+    condition = config.model.get("condition")
+    if condition not in (None, "label", "image"):
         raise UserError(
-            f"model.condition={config.model.condition} cannot be trained from a data set, which "
+            f"model.condition={condition} cannot be trained from a data set, which "
             "has labels at most; set model.condition=label, image or none"
         )
     if settings.deterministic:
@@ -65,7 +66,7 @@ def train(config, workdir, strategy=None, allow_changes=False):
             config,
             dataset.image_shape,
             dataset.levels,
-            dataset.num_classes if config.model.condition == "label" else 0,
+            dataset.num_classes if condition == "label" else 0,
             dataset.class_names,
             dataset.fingerprint,
         )
@@ -79,6 +80,8 @@ def train(config, workdir, strategy=None, allow_changes=False):
                 dataset.num_classes,
                 dtype=settings.precision,
             )
+            if settings.encoder:
+                _take_encoder(model, settings.encoder)
             state = TrainState(model, settings, config.seed, strategy)
         run = checkpoints = None
         if workers.is_chief:
@@ -94,6 +97,25 @@ def train(config, workdir, strategy=None, allow_changes=False):
         if workers.is_chief:
             run.write_config(description)
         return loop.run()
+
+
+def _take_encoder(model, workdir):
+    """Gives a model the encoder of another run (train.encoder)."""
+    if getattr(model, "encoder", None) is None:
+        raise UserError(
+            "train.encoder needs a model that is conditioned on an image: set model.condition=image"
+        )
+    encoder = getattr(load(workdir), "encoder", None)
+    if encoder is None:
+        raise UserError(f"the run {workdir} (train.encoder) has no encoder: it is no embedding")
+    found, wanted = encoder.get_config(), model.encoder.get_config()
+    keys = {"size": "code_size", "features": "encoder_features", "normalised": "normalised_code"}
+    different = [f"model.{keys[k]}={found[k]}" for k in keys if found[k] != wanted[k]]
+    shapes = [[w.shape for w in e.weights] for e in (encoder, model.encoder)]
+    if different or shapes[0] != shapes[1]:
+        hint = f"set {' and '.join(different)}" if different else "its images are of another shape"
+        raise UserError(f"the encoder of {workdir} does not fit this model: {hint}")
+    model.encoder.set_weights(encoder.get_weights())
 
 
 def _check_division(settings, strategy):

@@ -1,0 +1,191 @@
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from test_cli import call
+
+import gated_pixelcnn as gpc
+from gated_pixelcnn import verification
+from gated_pixelcnn.cli import evaluate, sample
+from gated_pixelcnn.data.split import ArraySplit
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.embedding import Embedding, triplet_losses
+
+SHAPE = (8, 8, 1)
+
+
+def faces(identities=6, each=5, seed=0):
+    """Images of a pattern for each identity, with noise."""
+    random = np.random.default_rng(seed)
+    patterns = random.integers(0, 200, (identities, 1, *SHAPE))
+    images = patterns + random.integers(0, 56, (identities, each, *SHAPE))
+    labels = np.repeat(np.arange(identities), each)
+    order = random.permutation(len(labels))
+    return images.reshape(-1, *SHAPE).astype(np.uint8)[order], labels[order]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    images, labels = faces()
+    path = tmp_path_factory.mktemp("data") / "faces.npz"
+    np.savez(path, x_train=images, y_train=labels)
+    return f"data.source=npz:{path}"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, source):
+    """The run of a small embedding; two of six identities are held out."""
+    workdir = tmp_path_factory.mktemp("runs") / "embedding"
+    few = ["train.steps=80", "train.eval_every=40", "train.batch_size=8", "train.warmup_steps=0"]
+    model = ["model.code_size=4", "model.encoder_features=8", "model.images_per_class=2"]
+    data = [source, "data.image_size=0", "data.held_out_classes=2", "data.gray=false"]
+    gpc.train(gpc.get_config("face_embedding", few + model + data), workdir)
+    return workdir
+
+
+def loss_of_loops(embeddings, labels, margin):
+    """The triplet loss as the paper words it, one triplet at a time."""
+    losses = []
+    for a in range(len(labels)):
+        own = []
+        distance = [np.sum((embeddings[a] - other) ** 2) for other in embeddings]
+        negatives = [n for n in range(len(labels)) if labels[n] != labels[a]]
+        for p in range(len(labels)):
+            if p == a or labels[p] != labels[a] or not negatives:
+                continue
+            semi_hard = [distance[n] for n in negatives if distance[n] > distance[p]]
+            negative = min(semi_hard) if semi_hard else max(distance[n] for n in negatives)
+            own.append(max(0.0, distance[p] - negative + margin))
+        losses.append(np.mean(own) if own else 0.0)
+    return losses
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1, 2, 2, 2], [0, 1, 2, 3, 4, 5, 6], [1] * 7])
+def test_the_triplet_loss_is_that_of_a_loop_over_triplets(labels):
+    vectors = np.random.default_rng(1).normal(size=(7, 3))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    found = triplet_losses(vectors, np.array(labels), 0.2)
+    np.testing.assert_allclose(found, loss_of_loops(vectors, labels, 0.2), atol=1e-5)
+
+
+def test_embeddings_have_unit_length():
+    keras.utils.set_random_seed(0)
+    model = Embedding(SHAPE, code_size=5, encoder_features=4)
+    model.build()
+    np.testing.assert_allclose(np.linalg.norm(model(faces()[0]), axis=1), 1, rtol=1e-5)
+
+
+def test_a_batch_has_as_many_images_of_each_of_its_identities():
+    images, labels = faces(identities=7, each=5)
+    split = ArraySplit(images, labels)
+    batches = list(itertools.islice(split.train_batches(12, seed=3, per_class=3), 20))
+    seen = set()
+    for found, of_found in batches:
+        counts = np.bincount(of_found)
+        assert sorted(counts[counts > 0]) == [3] * 4
+        assert len({image.tobytes() for image in found.numpy()}) == 12, "an image comes once"
+        for image, label in zip(found.numpy(), of_found.numpy(), strict=True):
+            assert label in labels[(images == image).all(axis=(1, 2, 3))]
+        seen |= {image.tobytes() for image in found.numpy()}
+    assert len(seen) == 35
+    later = next(iter(split.train_batches(12, seed=3, per_class=3, start_step=7)))
+    np.testing.assert_array_equal(later[0], batches[7][0])
+    parts = [
+        next(iter(split.train_batches(12, 3, 7, num_shards=2, shard_index=i, per_class=3)))[0]
+        for i in (0, 1)
+    ]
+    np.testing.assert_array_equal(np.concatenate(parts), batches[7][0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((13, 3), "multiple of model.images_per_class=3"),
+        ((12, 6), "needs 2 identities with 6 images or more, but the training images have 0"),
+        ((24, 3), "needs 8 identities with 3 images or more, but the training images have 7"),
+    ],
+)
+def test_batches_by_identity_that_cannot_be_had_are_refused(arguments, message):
+    batch_size, per_class = arguments
+    split = ArraySplit(*faces(identities=7, each=5))
+    with pytest.raises(UserError, match=message):
+        split.train_batches(batch_size, seed=0, per_class=per_class)
+
+
+def test_held_out_identities_are_validated_and_never_trained_on(source):
+    config = gpc.get_config("face_embedding", [source, "data.held_out_classes=2"])
+    from gated_pixelcnn import data
+
+    settings = dict(config.data) | {"image_size": 0, "gray": False}
+    found = data.load(data.DataConfig(**settings))
+    assert set(found.train.labels) == {0, 1, 2, 3}
+    assert set(found.validation.labels) == set(found.test.labels) == {4, 5}
+    with pytest.raises(UserError, match="held_out_classes=6 leaves nothing to train on"):
+        data.load(data.DataConfig(**settings | {"held_out_classes": 6}))
+
+
+def test_auc_is_the_probability_that_a_pair_of_one_identity_is_nearer():
+    random = np.random.default_rng(0)
+    vectors, labels = random.integers(0, 4, (12, 2)).astype(float), np.arange(12) % 3
+    pairs = list(itertools.combinations(range(12), 2))
+    distance = {(a, b): np.sum((vectors[a] - vectors[b]) ** 2) for a, b in pairs}
+    same = [distance[a, b] for a, b in pairs if labels[a] == labels[b]]
+    other = [distance[a, b] for a, b in pairs if labels[a] != labels[b]]
+    wins = [(o > s) + 0.5 * (o == s) for s in same for o in other]
+    assert verification.auc(vectors, labels) == pytest.approx(np.mean(wins))
+    assert verification.auc(np.eye(3)[labels], labels) == 1
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0, 0, 0]])
+def test_verification_without_pairs_of_both_kinds_is_an_error(labels):
+    with pytest.raises(UserError, match="two images of one identity and two identities"):
+        verification.auc(np.zeros((3, 2)), np.array(labels))
+
+
+def test_training_tells_identities_apart(run, monkeypatch, capsys):
+    call(evaluate, monkeypatch, f"--workdir={run}")
+    out = capsys.readouterr().out
+    assert "10 test images of 2 identities" in out
+    model = gpc.load(run)
+    images, labels = faces()
+    seen = labels < 4  # four are too few to learn what tells others apart
+    assert verification.auc(np.asarray(model(images[seen])), labels[seen]) > 0.95
+
+
+def test_an_embedding_has_nothing_to_draw(run, monkeypatch):
+    with pytest.raises(UserError, match="an embedding, which has no images to draw"):
+        call(sample, monkeypatch, f"--workdir={run}")
+
+
+PORTRAITS = ["model.features=6", "model.layers=2", "model.kernel_size=3", "train.steps=2"]
+PORTRAITS += ["model.encoder_features=8", "train.batch_size=4", "train.samples=2"]
+PORTRAITS += ["data.image_size=0", "data.gray=false", "data.held_out_classes=2"]
+PORTRAITS += ["train.eval_every=2", "train.sample_every=2"]
+
+
+def test_portraits_start_with_the_embedding_and_leave_it_as_it_is(run, source, tmp_path):
+    config = gpc.get_config(
+        "portraits", [*PORTRAITS, source, f"train.encoder={run}", "model.code_size=4"]
+    )
+    gpc.train(config, tmp_path / "portraits")
+    model, embedding = gpc.load(tmp_path / "portraits"), gpc.load(run)
+    images = faces()[0]
+    np.testing.assert_allclose(model.encode(images), embedding(images), atol=1e-6)
+    assert (tmp_path / "portraits" / "samples" / "step-000000002.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model.code_size=5", "does not fit this model: set model.code_size=4"),
+        ("data.image_size=4", "its images are of another shape"),
+        ("model.condition=label", "needs a model that is conditioned on an image"),
+    ],
+)
+def test_an_encoder_that_does_not_fit_is_refused(run, source, tmp_path, change, message):
+    changes = [*PORTRAITS, source, f"train.encoder={run}", "model.code_size=4", change]
+    if "label" in change:
+        changes += ["model.code_size=0"]
+    with pytest.raises(UserError, match=message):
+        gpc.train(gpc.get_config("portraits", changes), tmp_path)
