@@ -156,6 +156,9 @@ def test_training_tells_identities_apart(run, monkeypatch, capsys):
 def test_an_embedding_has_nothing_to_draw(run, monkeypatch):
     with pytest.raises(UserError, match="an embedding, which has no images to draw"):
         call(sample, monkeypatch, f"--workdir={run}")
+    with pytest.raises(UserError, match="an embedding, which has no images to draw"):
+        gpc.export(run)
+    assert not (run / "export").exists()
 
 
 PORTRAITS = ["model.features=6", "model.layers=2", "model.kernel_size=3", "train.steps=2"]

@@ -55,6 +55,13 @@ def test_checkpoint_flag_chooses_the_weights(run, tmp_path, monkeypatch):
         )
 
 
+def test_warm_up_requests_can_be_left_out(run, versions, tmp_path, monkeypatch):
+    call(export, monkeypatch, f"--workdir={run}", f"--output={tmp_path}", "--warm_up=false")
+    extra = [path.name for path in (tmp_path / "1" / "assets.extra").iterdir()]
+    assert extra == ["gated_pixelcnn.json"]
+    assert (versions / "1" / "assets.extra" / "tf_serving_warmup_requests").is_file()
+
+
 def test_evaluation_of_a_saved_model_is_that_of_its_run(run, versions, monkeypatch, capsys):
     results = []
     for where in (f"--workdir={run}", f"--saved_model={versions}"):

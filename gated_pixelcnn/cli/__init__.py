@@ -32,17 +32,6 @@ def load_model(workdir, saved_model):
     return building.load(workdir), record
 
 
-def check_density_model(model):
-    """Raises a UserError for a model that has no images to give."""
-    from gated_pixelcnn.models.contract import DensityContract
-
-    if not isinstance(model, DensityContract):
-        raise UserError(
-            "this run is of an embedding, which has no images to draw; condition a model on it "
-            "(train.encoder) and give that model's --workdir"
-        )
-
-
 def check_workdir(workdir):
     """Raises a UserError where --workdir is missing."""
     if not workdir:

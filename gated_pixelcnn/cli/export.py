@@ -37,6 +37,12 @@ def define_flags():
         "server's memory.",
         flag_values=FLAGS,
     )
+    flags.DEFINE_bool(
+        "warm_up",
+        True,
+        "Write warm-up requests; a server that batches requests needs a version without.",
+        flag_values=FLAGS,
+    )
 
 
 def main(argv):
@@ -46,7 +52,7 @@ def main(argv):
     cli.check_no_arguments(argv)
     cli.check_at_least(1, max_images=FLAGS.max_images)
     cli.check_workdir(FLAGS.workdir)
-    path = export(FLAGS.workdir, FLAGS.output, FLAGS.checkpoint, FLAGS.max_images)
+    path = export(FLAGS.workdir, FLAGS.output, FLAGS.checkpoint, FLAGS.max_images, FLAGS.warm_up)
     print(f"SavedModel: {path}")
     print(f"signatures: {', '.join(load_saved_model(path).signatures)}")
 

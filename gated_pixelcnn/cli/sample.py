@@ -108,10 +108,12 @@ def define_flags():
 
 def main(argv):
     """Runs the script; see the module."""
+    from gated_pixelcnn.models.contract import check_density_model
+
     cli.check_no_arguments(argv)
     _check_flags()
     model, record = cli.load_model(FLAGS.workdir, FLAGS.saved_model)
-    cli.check_density_model(model)
+    check_density_model(model)
     wanted = prompts(FLAGS, model, record["class_names"])
     output = FLAGS.output or os.path.join(
         *((FLAGS.workdir, "samples") if FLAGS.workdir else ()), "sample.png"

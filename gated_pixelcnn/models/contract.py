@@ -8,9 +8,19 @@ import abc
 import numpy as np
 import tensorflow as tf
 
+from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.inputs import InputChecks
 
 LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
+
+
+def check_density_model(model):
+    """Raises a UserError for a model that has no images to give."""
+    if not isinstance(model, DensityContract):
+        raise UserError(
+            "this run is of an embedding, which has no images to draw; condition a model on it "
+            "(train.encoder) and give that model's --workdir"
+        )
 
 
 class DensityContract(InputChecks):
