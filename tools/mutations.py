@@ -23,6 +23,7 @@ HEAD = "layers/head.py"
 CONDITION = "layers/condition.py"
 MODEL = "models/gated_pixelcnn.py"
 BASE = "models/base.py"
+INPUTS = "models/inputs.py"
 SAMPLING = "sampling.py"
 
 CONFORMANCE = ("tests/test_conformance.py",)
@@ -110,8 +111,8 @@ MUTATIONS = {
     "rows of the cache in the wrong order": (MODEL, "rows = [*cache, x]", "rows = [x, *cache]"),
     "pixels of the cache in the wrong order": (
         MODEL,
-        "concat([*caches[i], *inputs[i]] or",
-        "concat([*reversed(caches[i]), *inputs[i]] or",
+        "[pixel[i - 1] for pixel in later_before]",
+        "[pixel[i - 1] for pixel in later_before[::-1]]",
     ),
     "rows before the image not empty": (
         SAMPLING,
@@ -140,13 +141,17 @@ MUTATIONS = {
         'tf.where(here["known"][:, colour], here["given"][:, colour], drawn)',
         "drawn",
     ),
-    "noise of the place in the batch": (BASE, "first + tf.range(num)", "tf.range(num)"),
+    "noise of the place in the batch": (
+        BASE,
+        "noise(seed, streams, self)",
+        "noise(seed, tf.range(num), self)",
+    ),
     "height and width exchanged": (
         SAMPLING,
         "height, width, channels = model.image_shape\n    first",
         "width, height, channels = model.image_shape\n    first",
     ),
-    "labels out of range accepted": (BASE, "low < 0 or high >= self.condition_size", "False"),
+    "labels out of range accepted": (INPUTS, "low < 0 or high >= self.condition_size", "False"),
 }
 
 
