@@ -25,7 +25,7 @@ from absl import flags
 
 from gated_pixelcnn.errors import run
 
-_STEPS = flags.DEFINE_integer("steps", 1000, "Training steps of each model.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 1500, "Training steps of each model.", lower_bound=1)
 _SAMPLES = flags.DEFINE_integer("samples", 50, "Samples per place and model.", lower_bound=1)
 _PICTURE = flags.DEFINE_string("picture", "", "PNG file for samples of each model.")
 
@@ -261,9 +261,9 @@ def main(_):
         rows, samples = experiment(Path(directory), _STEPS.value, labels)
 
     columns = list(rows["label"])
-    print(f"{'condition':11}" + "".join(f"{column:>14}" for column in columns))
+    print(f"{'condition':11}" + "".join(f"{column:>16}" for column in columns))
     for name, row in rows.items():
-        print(f"{name:11}" + "".join(f"{row.get(column, ''):>14}" for column in columns))
+        print(f"{name:11}" + "".join(f"{row.get(column, ''):>16}" for column in columns))
     if _PICTURE.value:
         first = [images[:: _SAMPLES.value] for images in samples.values()]  # one of every place
         picture = grid(np.concatenate(first), LEVELS, columns=PLACES, magnify=3)
