@@ -537,7 +537,7 @@ def test_each_export_of_a_run_is_the_next_version(whole, tmp_path):
 def make_quick(monkeypatch):
     """Exports that write only a file."""
 
-    def write(model, record, path, max_images):
+    def write(model, record, path, *options):
         path.mkdir()
         (path / "saved_model.pb").write_text("model")
 
