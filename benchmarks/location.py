@@ -25,7 +25,7 @@ from absl import flags
 
 from gated_pixelcnn.errors import run
 
-_STEPS = flags.DEFINE_integer("steps", 1500, "Training steps of each model.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("train_steps", 1500, "Steps of each model.", lower_bound=1)
 _SAMPLES = flags.DEFINE_integer("samples", 50, "Samples per place and model.", lower_bound=1)
 _PICTURE = flags.DEFINE_string("picture", "", "PNG file for samples of each model.")
 

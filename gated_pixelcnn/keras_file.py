@@ -127,7 +127,7 @@ def _arguments(saved):
     dtype = values["dtype"]["config"]["name"]
     if dtype not in PRECISIONS:
         raise UserError(f"its dtype policy must be one of {', '.join(PRECISIONS)}, not {dtype!r}")
-    shape, levels, condition_size = checked_sizes(values)
+    shape, levels, condition_size = checked_sizes({"condition_size": 0} | values)
     model = {key: value for key, value in values.items() if key not in _OF_BASE}
     return {
         # Checks names and types, as for a configuration of the user.
