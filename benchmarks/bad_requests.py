@@ -19,11 +19,13 @@ from pathlib import Path
 from absl import flags
 from request_trials import campaign
 
-from gated_pixelcnn.errors import run
+from gated_pixelcnn.errors import import_tensorflow_quietly, run
 
 _NUM = flags.DEFINE_integer("num", 500, "Number of requests.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the requests.", lower_bound=0)
-_SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Version of a SavedModel to ask.")
+_SAVED_MODEL = flags.DEFINE_string(
+    "saved_model", None, "A SavedModel to ask, or the directory of its versions."
+)
 
 VECTOR = {"condition": "vector", "condition_size": 4}
 # Image shape, arguments of the model.
@@ -40,9 +42,12 @@ MAX_IMAGES = 8
 
 def main(_):
     """Runs the campaign; returns 1 if a request did not end well."""
+    from gated_pixelcnn.exporting.versions import find
+
     folder = Path(tempfile.mkdtemp(prefix="requests-"))
     try:
-        paths = [Path(_SAVED_MODEL.value)] if _SAVED_MODEL.value else make_models(folder)
+        import_tensorflow_quietly()
+        paths = make_models(folder) if not _SAVED_MODEL.value else [find(Path(_SAVED_MODEL.value))]
         outcomes, memory = collections.Counter(), 0
         for index, path in enumerate(paths):
             num = len(range(index, _NUM.value, len(paths)))
@@ -63,9 +68,6 @@ def main(_):
 
 def make_models(folder):
     """Exports small models; returns the paths of the SavedModels."""
-    from gated_pixelcnn.errors import import_tensorflow_quietly
-
-    import_tensorflow_quietly()
     import gated_pixelcnn as gpc
     from gated_pixelcnn.exporting.export import write
     from gated_pixelcnn.training.run_directory import checked_record, record

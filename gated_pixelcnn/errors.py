@@ -47,7 +47,7 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the kind of an error and the last of its lines that tells something, cut."""
+    """Returns the kind of an error and the first of its lines that tells something, cut."""
     lines = [line for line in str(error).splitlines() if line.strip()] or [""]
     return f"{type(error).__name__}: {lines[0].strip()[:200]}"
 

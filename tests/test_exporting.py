@@ -3,10 +3,14 @@
 import importlib
 import io
 import json
+import os
 import shutil
+import signal
 import struct
 import sys
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -592,6 +596,43 @@ def test_a_directory_that_cannot_be_written_to_is_told(whole, tmp_path):
     assert (tmp_path / "file").read_text() == "kept"
 
 
-def test_max_images_is_at_least_one(whole, tmp_path):
-    with pytest.raises(UserError, match="max_images must be at least 1, got 0"):
-        gpc.export(whole, tmp_path, max_images=0)
+@pytest.mark.parametrize("number", [0, 100_001, 3_000_000_000])
+def test_max_images_is_a_number_that_a_machine_can_take(whole, tmp_path, number):
+    with pytest.raises(UserError, match=f"max_images must be 1…100000, got {number}"):
+        gpc.export(whole, tmp_path, max_images=number)
+
+
+def test_exports_at_the_same_time_do_not_get_in_each_others_way(whole, tmp_path):
+    with ThreadPoolExecutor(2) as threads:
+        paths = list(threads.map(lambda _: gpc.export(whole, tmp_path), range(2)))
+    assert sorted(path.name for path in paths) == ["1", "2"]
+    expected = gpc.load(whole).sample(2, [0, 1], seed=1, jit=False)
+    for path in paths:
+        np.testing.assert_array_equal(
+            gpc.load_saved_model(path).sample(2, [0, 1], seed=1), expected
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]
+
+
+def test_a_version_is_no_directory_of_versions(whole, tmp_path, quick):
+    version = gpc.export(whole, tmp_path)
+    with pytest.raises(UserError, match="is a version of a SavedModel itself"):
+        gpc.export(whole, version)
+
+
+def test_sigterm_during_an_export_leaves_nothing(whole, tmp_path, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(warm_up, "write", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as ended:
+        gpc.export(whole, tmp_path)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_a_killed_export_left_is_deleted_a_day_later(whole, tmp_path, quick):
+    for name, age in (("old", 25), ("new", 1)):
+        (tmp_path / f".unfinished-{name}").mkdir()
+        os.utime(tmp_path / f".unfinished-{name}", (time.time() - age * 3600,) * 2)
+    gpc.export(whole, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".unfinished-new", "1"]

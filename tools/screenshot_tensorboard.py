@@ -23,6 +23,7 @@ from PIL import Image
 
 try:
     from selenium import webdriver
+    from selenium.common.exceptions import TimeoutException
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.expected_conditions import presence_of_element_located
     from selenium.webdriver.support.ui import WebDriverWait
@@ -133,7 +134,11 @@ def picture(window, url, size, elements):
     window.get("about:blank")  # else another fragment of the same page would not load it again
     window.get(url)
     for element in elements:
-        WebDriverWait(window, WAIT).until(presence_of_element_located((By.CSS_SELECTOR, element)))
+        there = presence_of_element_located((By.CSS_SELECTOR, element))
+        try:
+            WebDriverWait(window, WAIT).until(there)
+        except TimeoutException:
+            sys.exit(f"TensorBoard shows no {element}: do the runs have bits/dim and samples?")
     time.sleep(SETTLE)
     return Image.open(io.BytesIO(window.get_screenshot_as_png())).convert("RGB")
 

@@ -27,15 +27,15 @@ def load_model(workdir, saved_model):
     from gated_pixelcnn import building
     from gated_pixelcnn.training.run_directory import RunDirectory
 
-    check_workdir(workdir)
+    check_workdir(workdir, ", or --saved_model, the one that export.py wrote")
     record = RunDirectory(workdir).read_config()
     return building.load(workdir), record
 
 
-def check_workdir(workdir):
-    """Raises a UserError where --workdir is missing."""
+def check_workdir(workdir, otherwise=""):
+    """Raises a UserError where --workdir is missing; `otherwise` says what else may be given."""
     if not workdir:
-        raise UserError("--workdir is missing: give the directory that train.py wrote")
+        raise UserError(f"--workdir is missing: give the directory that train.py wrote{otherwise}")
 
 
 def check_no_arguments(argv):

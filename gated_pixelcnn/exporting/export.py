@@ -1,21 +1,20 @@
 """Writing versions of a SavedModel, as TensorFlow Serving wants to find them."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import tensorflow as tf
 
 from gated_pixelcnn import building
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.exporting import facts
+from gated_pixelcnn.exporting import facts, versions
 from gated_pixelcnn.exporting import warm_up as requests
 from gated_pixelcnn.exporting.signatures import Signatures
 from gated_pixelcnn.models.contract import check_density_model
 from gated_pixelcnn.training.run_directory import RunDirectory
 
 MAX_IMAGES = 256
+MOST_IMAGES = 100_000  # more would not fit into any machine's memory
 
 
 def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_up=True):
@@ -38,22 +37,28 @@ def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_
     Raises:
       UserError: the run cannot be loaded, or the directory not be written to.
     """
-    if max_images < 1:
-        raise UserError(f"max_images must be at least 1, got {max_images}")
+    if not 1 <= max_images <= MOST_IMAGES:
+        raise UserError(f"max_images must be 1…{MOST_IMAGES}, got {max_images}")
     model = building.load(workdir, checkpoint)
     check_density_model(model)
     record = RunDirectory(workdir).read_config()
-    versions = Path(output) if output else Path(workdir) / "export"
-    temporary = versions / f".unfinished-{os.getpid()}"
+    directory = Path(output) if output else Path(workdir) / "export"
     try:
-        versions.mkdir(parents=True, exist_ok=True)
-        write(model, record, temporary, max_images, warm_up)
-        return _next_version(temporary, versions)
+        with versions.unfinished(directory) as path:
+            write(model, record, path, max_images, warm_up)
+            return versions.publish(path, directory)
     except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
-        raise UserError(f"cannot write the SavedModel to {versions} ({reason})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        raise UserError(
+            f"cannot write the SavedModel to {directory} ({_reason(error, directory)})"
+        ) from error
+
+
+def _reason(error, directory):
+    """Why a directory cannot be written to, without the names of TensorFlow's operations."""
+    if directory.is_symlink() or directory.exists() and not directory.is_dir():
+        return "it is not a directory"
+    text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
+    return text.split(";")[-1].split(" [Op:")[0].strip()
 
 
 def write(model, record, path, max_images=MAX_IMAGES, warm_up=True):
@@ -73,17 +78,3 @@ def write(model, record, path, max_images=MAX_IMAGES, warm_up=True):
     (extra / facts.NAME).write_text(json.dumps(facts.of(model, record, max_images), indent=2))
     if warm_up:
         requests.write(extra / requests.NAME, signatures.signatures, model.image_shape)
-
-
-def _next_version(finished, versions):
-    """Renames a finished export to the first free number after those that are there."""
-    while True:
-        numbers = [int(path.name) for path in versions.iterdir() if path.name.isdecimal()]
-        version = versions / str(max(numbers, default=0) + 1)
-        try:
-            finished.rename(version)
-        except OSError:
-            if version.exists():  # another export was faster
-                continue
-            raise
-        return version

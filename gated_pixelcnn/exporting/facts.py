@@ -10,7 +10,10 @@ FORMAT = 1
 
 
 def of(model, record, max_images):
-    """The facts of a model that is exported, for JSON; see `export.write`."""
+    """The facts of a model that is exported, for JSON; see `export.write`.
+
+    The run's configuration is part of them, so that other images can be prepared as its were.
+    """
     return {
         "format": FORMAT,
         "condition": model.condition_kind,
@@ -41,6 +44,8 @@ def read(path):
         if facts["format"] == FORMAT:
             if type(facts["max_images"]) is not int or facts["max_images"] < 1:
                 raise ValueError("max_images is no number of images")
+            if not 2 <= facts["run"]["levels"] <= 256:
+                raise ValueError("levels is no number of levels")
             return facts | {"run": checked_record(facts["run"])}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(f"{file} is damaged ({error}); export the model again") from error

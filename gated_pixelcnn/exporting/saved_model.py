@@ -5,7 +5,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError, first_line
-from gated_pixelcnn.exporting import facts
+from gated_pixelcnn.exporting import facts, versions
 from gated_pixelcnn.models.contract import DensityContract
 
 
@@ -23,19 +23,13 @@ def load_saved_model(path):
     Raises:
       UserError: it is not there, not of this package, or damaged.
     """
-    path = Path(path)
-    if not path.is_dir():
-        raise UserError(f"there is no directory {path}; export.py prints where it writes")
-    if not (path / "saved_model.pb").exists():
-        versions = [int(p.name) for p in path.iterdir() if p.name.isdecimal()]
-        if not versions:
-            raise UserError(
-                f"{path} holds no SavedModel: neither saved_model.pb nor versions of it"
-            )
-        path = path / str(max(versions))
+    path = versions.find(Path(path))
     known = facts.read(path)
     try:
-        return SavedModel(tf.saved_model.load(str(path)), known, path)
+        loaded = tf.saved_model.load(str(path))
+        if not all(hasattr(loaded, name) for name in ("draw", "draw_rest", "values")):
+            raise ValueError("it lacks the graphs of an export")
+        return SavedModel(loaded, known, path)
     except Exception as error:  # TensorFlow raises almost anything at a damaged one
         raise UserError(
             f"the SavedModel {path} is damaged ({first_line(error)}); export the model again"

@@ -109,3 +109,5 @@ if __name__ == "__main__":
         main()
     except grpc.RpcError as error:
         sys.exit(f"{error.code().name}: {error.details()}")
+    except OSError as error:
+        sys.exit(str(error))
