@@ -1,6 +1,20 @@
 """The command line scripts. Each module has `define_flags`, `main` and `run`, the entry point."""
 
+from absl import flags
+
 from gated_pixelcnn.errors import UserError
+
+
+def define_model_flags(values):
+    """Defines the two flags of `load_model` in FlagValues."""
+    flags.DEFINE_string("workdir", None, "Directory of the run.", flag_values=values)
+    flags.DEFINE_string(
+        "saved_model",
+        None,
+        "Instead of a run: the directory that export.py wrote. A SavedModel is a program: take it "
+        "from people you trust only.",
+        flag_values=values,
+    )
 
 
 def load_model(workdir, saved_model):

@@ -25,14 +25,7 @@ COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
 
 def define_flags():
     """Defines the script's flags."""
-    flags.DEFINE_string("workdir", None, "Directory of the run.", flag_values=FLAGS)
-    flags.DEFINE_string(
-        "saved_model",
-        None,
-        "Instead of a run: the directory that export.py wrote. A SavedModel is a program: take it "
-        "from people you trust only.",
-        flag_values=FLAGS,
-    )
+    cli.define_model_flags(FLAGS)
     flags.DEFINE_string("split", "test", f"One of {', '.join(SPLITS)}.", flag_values=FLAGS)
     flags.DEFINE_string(
         "source",

@@ -20,19 +20,11 @@ from gated_pixelcnn.cli.prompts import prompts
 from gated_pixelcnn.errors import UserError
 
 FLAGS = flags.FLAGS
-TEMPERATURES = (1e-6, 1e6)  # Beyond them float32 is left with 0 or infinity.
 
 
 def define_flags():
     """Defines the script's flags."""
-    flags.DEFINE_string("workdir", None, "Directory of the run.", flag_values=FLAGS)
-    flags.DEFINE_string(
-        "saved_model",
-        None,
-        "Instead of a run: the directory that export.py wrote. A SavedModel is a program: take it "
-        "from people you trust only.",
-        flag_values=FLAGS,
-    )
+    cli.define_model_flags(FLAGS)
     flags.DEFINE_integer(
         "num",
         None,
@@ -129,10 +121,12 @@ def main(argv):
 
 
 def _check_flags():
+    from gated_pixelcnn.models.contract import LEAST_TEMPERATURE, MOST_TEMPERATURE
+
     cli.check_at_least(1, num=FLAGS.num, batch_size=FLAGS.batch_size)
     if not 0 <= FLAGS.seed < 2**63:
         raise UserError(f"--seed must be at least 0 and at most 2^63 - 1, got {FLAGS.seed}")
-    least, most = TEMPERATURES
+    least, most = LEAST_TEMPERATURE, MOST_TEMPERATURE
     if not least <= FLAGS.temperature <= most:
         raise UserError(
             f"--temperature must be above 0 ({least:g} to {most:g}), got {FLAGS.temperature}"

@@ -11,10 +11,9 @@ from gated_pixelcnn import sampling
 from gated_pixelcnn.evaluation import bits_per_dim
 from gated_pixelcnn.exporting.checks import after, of_shape, required
 from gated_pixelcnn.exporting.decoding import decode
-from gated_pixelcnn.models.contract import LEAST_TEMPERATURE
+from gated_pixelcnn.models.contract import LEAST_TEMPERATURE, MOST_TEMPERATURE
 
 PNG_OR_JPEG_COLOURS = (1, 3)
-MOST_TEMPERATURE = 1e6  # the scales of a logistic times it stay finite
 MOST_CONDITION = 1e30  # sums of products with weights stay finite
 
 

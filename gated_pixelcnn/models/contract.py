@@ -12,6 +12,7 @@ from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.inputs import InputChecks
 
 LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
+MOST_TEMPERATURE = 1e6  # the scales of a logistic times it stay finite
 
 
 def check_density_model(model):
