@@ -78,6 +78,8 @@ def test_embeddings_have_unit_length():
 
 def test_a_batch_has_as_many_images_of_each_of_its_identities():
     images, labels = faces(identities=7, each=5)
+    kept = np.sort(np.concatenate([np.flatnonzero(labels == 0)[:3], np.flatnonzero(labels > 0)]))
+    images, labels = images[kept], labels[kept]  # one identity has fewer images than the others
     split = ArraySplit(images, labels)
     batches = list(itertools.islice(split.train_batches(12, seed=3, per_class=3), 20))
     seen = set()
@@ -88,7 +90,7 @@ def test_a_batch_has_as_many_images_of_each_of_its_identities():
         for image, label in zip(found.numpy(), of_found.numpy(), strict=True):
             assert label in labels[(images == image).all(axis=(1, 2, 3))]
         seen |= {image.tobytes() for image in found.numpy()}
-    assert len(seen) == 35
+    assert len(seen) == 33
     later = next(iter(split.train_batches(12, seed=3, per_class=3, start_step=7)))
     np.testing.assert_array_equal(later[0], batches[7][0])
     parts = [
