@@ -17,11 +17,18 @@ MOST_TEMPERATURE = 1e6  # the scales of a logistic times it stay finite
 
 def check_density_model(model):
     """Raises a UserError for a model that has no images to give."""
-    if not isinstance(model, DensityContract):
+    if isinstance(model, DensityContract):
+        return
+    if hasattr(model, "reconstruct"):
         raise UserError(
-            "this run is of an embedding, which has no images to draw; condition a model on it "
-            "(train.encoder) and give that model's --workdir"
+            "this run is of an autoencoder trained for the squared error, which has no images to "
+            "draw; sample.py --reconstruct shows what it makes of images beside a PixelCNN "
+            "autoencoder, if that is the --workdir and this run is given by --beside"
         )
+    raise UserError(
+        "this run is of an embedding, which has no images to draw; condition a model on it "
+        "(train.encoder) and give that model's --workdir"
+    )
 
 
 class DensityContract(InputChecks):
