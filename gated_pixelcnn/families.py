@@ -2,5 +2,10 @@
 
 from gated_pixelcnn.models.embedding import Embedding
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.models.mse_autoencoder import MSEAutoencoder
 
-FAMILIES = {"gated_pixelcnn": GatedPixelCNN, "embedding": Embedding}
+FAMILIES = {
+    "gated_pixelcnn": GatedPixelCNN,
+    "embedding": Embedding,
+    "mse_autoencoder": MSEAutoencoder,
+}

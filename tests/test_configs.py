@@ -18,7 +18,8 @@ from gated_pixelcnn.training import train as training
 from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
 EXPECTED = "demo autoencoder10 autoencoder100 binarized_mnist binarized_mnist_cpu cifar10 digits"
-EXPECTED += " face_embedding fashion_mnist imagenet32 imagenet64 mnist portraits tiles32"
+EXPECTED += " face_embedding fashion_mnist imagenet32 imagenet64 mnist mse_autoencoder10"
+EXPECTED += " mse_autoencoder100 portraits tiles32"
 
 
 def test_the_presets_are_listed_with_the_default_first():

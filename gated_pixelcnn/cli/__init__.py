@@ -1,5 +1,7 @@
 """The command line scripts. Each module has `define_flags`, `main` and `run`, the entry point."""
 
+import contextlib
+
 from absl import flags
 
 from gated_pixelcnn.errors import UserError
@@ -44,6 +46,48 @@ def load_model(workdir, saved_model):
     check_workdir(workdir, ", or --saved_model, the one that export.py wrote")
     record = RunDirectory(workdir).read_config()
     return building.load(workdir), record
+
+
+@contextlib.contextmanager
+def beside(workdir):
+    """An error in this context says that it is about the run of --beside=workdir."""
+    try:
+        yield
+    except (UserError, FloatingPointError) as error:
+        raise UserError(f"--beside={workdir}: {error}") from error
+
+
+def load_beside(workdir, model):
+    """Loads another run, that is to be compared with a model on the same images.
+
+    Args:
+      workdir: the directory that train.py wrote.
+      model: the model that is compared.
+
+    Returns:
+      What `load_model` does.
+
+    Raises:
+      UserError: it is not such a directory, or the run is of other images.
+    """
+    from gated_pixelcnn import building
+    from gated_pixelcnn.training.run_directory import RunDirectory
+
+    with beside(workdir):
+        record = RunDirectory(workdir).read_config()
+        other = building.load(workdir)
+        found, wanted = (other.image_shape, other.levels), (model.image_shape, model.levels)
+        if found != wanted:
+            raise UserError(
+                f"this run is of images of {kind_of_images(*found)}, but the model was trained on "
+                f"images of {kind_of_images(*wanted)}"
+            )
+    return other, record
+
+
+def kind_of_images(image_shape, levels):
+    """What images of a shape (H, W, C) are called in messages."""
+    return f"{'x'.join(map(str, image_shape))} with {levels} levels"
 
 
 def check_workdir(workdir, otherwise=""):

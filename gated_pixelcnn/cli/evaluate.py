@@ -2,11 +2,13 @@
 
 python evaluate.py --workdir=runs/a
 python evaluate.py --workdir=runs/a --json > result.json
+python evaluate.py --workdir=runs/ae10 --beside=runs/unconditional
 """
 
 import collections
 import dataclasses
 import json
+import math
 import sys
 
 import numpy as np
@@ -18,7 +20,7 @@ from gated_pixelcnn.images import check_writable, written_aside
 
 FLAGS = flags.FLAGS
 SPLITS = ("test", "validation", "train")
-HISTOGRAM_IMAGES = 50_000  # The baseline's histogram is fitted on at most so many images.
+BASELINE_IMAGES = 50_000  # Histogram and mean image are of at most so many images.
 WRONG = {"label": "with a wrong label", "image": "another's code"}  # by the kind of condition
 COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
 
@@ -37,6 +39,13 @@ def define_flags():
     flags.DEFINE_integer("num_images", None, "Only the first images.", flag_values=FLAGS)
     flags.DEFINE_integer("batch_size", 64, "Images per forward pass.", flag_values=FLAGS)
     flags.DEFINE_bool("baselines", True, "Also print the baselines.", flag_values=FLAGS)
+    flags.DEFINE_multi_string(
+        "beside",
+        None,
+        "Directory of another run of images of the same kind: its bits/dim of these images are "
+        "printed, too. Again for another one.",
+        flag_values=FLAGS,
+    )
     flags.DEFINE_bool(
         "classify",
         False,
@@ -51,33 +60,38 @@ def define_flags():
 def main(argv):
     """Runs the script; see the module."""
     from gated_pixelcnn import evaluation
-    from gated_pixelcnn.models.embedding import Embedding
+    from gated_pixelcnn.models.contract import DensityContract
 
     cli.check_no_arguments(argv)
     if FLAGS.split not in SPLITS:
         raise UserError(f"--split must be one of {', '.join(SPLITS)}, got {FLAGS.split!r}")
     cli.check_at_least(1, num_images=FLAGS.num_images, batch_size=FLAGS.batch_size)
     model, record = cli.load_model(FLAGS.workdir, FLAGS.saved_model)
+    for name in ("beside", "classify", "csv"):
+        if FLAGS[name].value and not isinstance(model, DensityContract):
+            raise UserError(f"--{name} is not possible: {_no_density(model)}")
+    others = {workdir: _load_beside(workdir, model) for workdir in FLAGS.beside or ()}
     images = _load_data(record, model)
     split = getattr(images, FLAGS.split)
     if split is None:
         found = " or ".join(f"--split={name}" for name in SPLITS if getattr(images, name))
         raise UserError(f"{images.name} has no {FLAGS.split} images; choose {found}")
-    if isinstance(model, Embedding):
-        return _verify(model, images.name, split)
-    if model.condition_kind == "label" and not split.has_labels:
-        raise UserError(f"the model is conditioned on the label, but {images.name} has no labels")
+    if not isinstance(model, DensityContract):
+        tell = _reconstruct if hasattr(model, "reconstruct") else _verify
+        return tell(model, images, split)
+    label_map = _label_map(model, record, images, split, mapped=bool(FLAGS.source))
     if FLAGS.classify and model.condition_kind != "label":
         raise UserError("--classify needs a model that is conditioned on the class (the label)")
-    label_map = None
-    if FLAGS.source and model.condition_kind == "label":
-        known = record["class_names"] or [str(label) for label in range(model.condition_size)]
-        label_map = map_labels(images.class_names, known, images.name)
+    label_maps = {}
+    for workdir, other in others.items():
+        with cli.beside(workdir):
+            label_maps[workdir] = _label_map(*other, images, split)
     if FLAGS.csv:
         check_writable(FLAGS.csv)
 
     try:
-        arguments = (model, split, FLAGS.batch_size, FLAGS.num_images, label_map)
+        sizes = (FLAGS.batch_size, FLAGS.num_images)
+        arguments = (model, split, *sizes, label_map)
         result = evaluation.score(*arguments)
         if model.condition_kind in WRONG and model.condition_size > 1:
             wrong = evaluation.score(*arguments, wrong_condition=True)
@@ -85,6 +99,10 @@ def main(argv):
             result["condition"] = model.condition_kind
         if FLAGS.classify:
             result["accuracy"] = evaluation.classify(*arguments)["accuracy"]
+        scores = {}
+        for workdir, (other, _) in others.items():
+            with cli.beside(workdir):
+                scores[workdir] = evaluation.score(other, split, *sizes, label_maps[workdir])
     except FloatingPointError as error:
         raise UserError(str(error)) from error
     log_probs = result.pop("log_probs")
@@ -96,24 +114,122 @@ def main(argv):
         "levels": model.levels,
         **result,
     }
+    if scores:
+        result["beside"] = {name: score["bits_per_dim"] for name, score in scores.items()}
+        bounds = {name: score["is_lower_bound"] for name, score in scores.items()}
+        result["beside_is_lower_bound"] = bounds
     if FLAGS.baselines:
         result["baselines"] = _baselines(images, split)
     if FLAGS.csv:
         _write_csv(FLAGS.csv, log_probs, model.image_shape)
+    _print(result, table)
+
+
+def _no_density(model):
+    """Says why a model has no bits/dim."""
+    reconstructs = hasattr(model, "reconstruct")
+    what = "an autoencoder trained for the squared error" if reconstructs else "an embedding"
+    return f"this run is of {what}, which gives images no probability"
+
+
+def _print(result, table):
+    """Prints a result, as a table if JSON is not wanted."""
     print(json.dumps(result, indent=2, allow_nan=False) if FLAGS.json else table(result))
 
 
-def _verify(model, source, split):
+def _load_beside(workdir, model):
+    """Loads a run of --beside: the model and its record."""
+    from gated_pixelcnn.models.contract import DensityContract
+
+    other, record = cli.load_beside(workdir, model)
+    if not isinstance(other, DensityContract):
+        raise UserError(f"--beside={workdir}: {_no_density(other)}")
+    return other, record
+
+
+def _label_map(model, record, images, split, mapped=True):
+    """The model's label for each of the images', or None: the same, or a model without labels.
+
+    Args:
+      model: a density model.
+      record: config.json of its run.
+      images: what was loaded.
+      split: the split of them that is evaluated.
+      mapped: whether the images may have other classes than the run, or in another order.
+    """
+    if model.condition_kind != "label":
+        return None
+    if not split.has_labels:
+        raise UserError(f"the model is conditioned on the label, but {images.name} has no labels")
+    if images.num_classes > model.condition_size:
+        raise UserError(
+            f"{images.name} has {images.num_classes} classes, but the model was trained on "
+            f"{model.condition_size}"
+        )
+    if not mapped:
+        return None
+    known = record["class_names"] or [str(label) for label in range(model.condition_size)]
+    return map_labels(images.class_names, known, images.name)
+
+
+def _reconstruct(model, images, split):
+    """What evaluate.py tells of an autoencoder trained for the squared error: that error."""
+    from gated_pixelcnn.models.mse_autoencoder import mean_image, squared_errors
+
+    arguments = (split, model.levels, FLAGS.batch_size, FLAGS.num_images)
+    errors = squared_errors(model.reconstruct_graph, *arguments)
+    num = len(errors)
+    result = {
+        "workdir": FLAGS.workdir,
+        "source": images.name,
+        "split": FLAGS.split,
+        "image_shape": list(model.image_shape),
+        "levels": model.levels,
+        "code_size": model.code_size,
+        "num_images": num,
+        "mse": float(errors.mean()),
+        "standard_error": float(errors.std(ddof=1) / math.sqrt(num)) if num > 1 else None,
+        "psnr": psnr(errors.mean()),
+    }
+    if FLAGS.baselines:
+        mean = mean_image(images.train, model.levels, BASELINE_IMAGES)
+        error = squared_errors(lambda _: mean, *arguments).mean()
+        result["baselines"] = {"mean_image": float(error)}
+    _print(result, table_of_errors)
+
+
+def psnr(mse):
+    """The peak signal-to-noise ratio in dB of a mean squared error of colours from 0 to 1."""
+    return -10 * math.log10(max(mse, 1e-12))  # at most 120 dB: JSON has no infinity
+
+
+def table_of_errors(result):
+    """Formats the result of an autoencoder trained for the squared error, as `table` does."""
+    error = result["standard_error"]
+    error = "" if error is None else f" ± {error:.5f} (standard error)"
+    lines = [
+        _heading(result),
+        "",
+        f"{'':<22}{'MSE':>8}  PSNR in dB",
+        f"  {'code of ' + str(result['code_size']):<18}{result['mse']:>10.5f}"
+        f"{result['psnr']:>12.2f}{error}",
+    ]
+    for mse in result.get("baselines", {}).values():
+        lines.append(f"  {'mean image':<18}{mse:>10.5f}{psnr(mse):>12.2f}")
+    return "\n".join(lines)
+
+
+def _verify(model, images, split):
     """What evaluate.py tells of an embedding: how well it knows an identity."""
     from gated_pixelcnn import verification
 
     if not split.has_labels:
-        raise UserError(f"an embedding is evaluated by identities, but {source} has no labels")
+        raise UserError(f"an embedding is evaluated by identities, but {images.name} has no labels")
     arguments = (split, FLAGS.batch_size, FLAGS.num_images)
     vectors, labels = verification.embed(model, *arguments)
     pixels, _ = verification.embed(lambda images: images.reshape(len(images), -1), *arguments)
     result = {
-        "source": source,
+        "source": images.name,
         "split": FLAGS.split,
         "num_images": len(labels),
         "num_identities": len(np.unique(labels)),
@@ -125,7 +241,7 @@ def _verify(model, source, split):
         return
     print(
         f"{result['num_images']} {FLAGS.split} images of {result['num_identities']} identities of "
-        f"{source}\n\n{'':<22}AUC of verification\n"
+        f"{images.name}\n\n{'':<22}AUC of verification\n"
         f"  {'embedding':<18}{result['auc']:>10.4f}\n"
         f"  {'pixel distance':<18}{result['pixel_auc']:>10.4f}"
     )
@@ -142,13 +258,8 @@ def _load_data(record, model):
     found, wanted = (images.image_shape, images.levels), (model.image_shape, model.levels)
     if found != wanted:
         raise UserError(
-            f"the images of {config.source} are {_kind(*found)}, but the model was trained on "
-            f"images of {_kind(*wanted)}"
-        )
-    if model.condition_kind == "label" and images.num_classes > model.condition_size:
-        raise UserError(
-            f"{config.source} has {images.num_classes} classes, but the model was trained on "
-            f"{model.condition_size}"
+            f"the images of {config.source} are {cli.kind_of_images(*found)}, but the model was "
+            f"trained on images of {cli.kind_of_images(*wanted)}"
         )
     return images
 
@@ -191,7 +302,7 @@ def _baselines(images, split):
             yield batch
 
     return baselines.baselines(
-        batches(images.train, HISTOGRAM_IMAGES),
+        batches(images.train, BASELINE_IMAGES),
         batches(split, FLAGS.num_images),
         images.image_shape,
         images.levels,
@@ -217,12 +328,11 @@ def table(result):
     Returns:
       Lines of text.
     """
-    kind = _kind(result["image_shape"], result["levels"])
     bound = "at most " if result["is_lower_bound"] else ""
     error = result["standard_error"]
     error = "" if error is None else f" ± {error:.4f} (standard error)"
     lines = [
-        f"{result['num_images']} {result['split']} images of {result['source']}, {kind}",
+        _heading(result),
         "",
         f"{'':<22}bits/dim",
         f"  {'model':<18}{bound}{result['bits_per_dim']:>10.4f}{error}",
@@ -236,6 +346,9 @@ def table(result):
     if "wrong_condition_bits_per_dim" in result:
         what = WRONG[result["condition"]]
         lines.append(f"  {what:<18}{result['wrong_condition_bits_per_dim']:>10.4f}")
+    for name, bits in result.get("beside", {}).items():
+        at_most = "at most " if result["beside_is_lower_bound"][name] else ""
+        lines.append(f"  {_cut(name):<18}{at_most}{bits:>10.4f}")
     names = {
         "uniform": "uniform",
         "histogram": "pixel histograms",
@@ -257,8 +370,14 @@ def table(result):
     return "\n".join(lines)
 
 
-def _kind(image_shape, levels):
-    return f"{'x'.join(map(str, image_shape))} with {levels} levels"
+def _heading(result):
+    kind = cli.kind_of_images(result["image_shape"], result["levels"])
+    return f"{result['num_images']} {result['split']} images of {result['source']}, {kind}"
+
+
+def _cut(name):
+    """A work directory that fits into a column: its end."""
+    return name if len(name) <= 18 else f"…{name[-17:]}"
 
 
 def run():

@@ -5,6 +5,7 @@ a row of the grid.
 """
 
 import dataclasses
+import math
 import os
 
 import numpy as np
@@ -39,6 +40,28 @@ class Prompts:
     given: np.ndarray | None = None
     known: np.ndarray | None = None
 
+    def cells(self, images):
+        """The cells of the grid, where every prompt has a row.
+
+        Args:
+          images: drawn from the prompts, bytes [num, H, W, C].
+
+        Returns:
+          Bytes [rows, columns, H, W, C]: what is shown at the left, then the images; gray where
+          there are none.
+        """
+        columns = math.ceil(self.num / self.rows)
+        cells = np.full((columns * self.rows, *images.shape[1:]), pictures.UNDRAWN, np.uint8)
+        cells[: self.num] = images
+        cells = cells.reshape(columns, self.rows, *images.shape[1:]).swapaxes(0, 1)
+        if self.shown is None:
+            return cells
+        return np.concatenate([self.shown[: self.rows, None], cells], axis=1)
+
+    def arrays(self, images):
+        """What an npz file holds of the images that were drawn, by name."""
+        return {"images": images} | ({} if self.labels is None else {"labels": self.labels})
+
 
 def prompts(flags, model, class_names=()):
     """Reads the prompts that the flags of sample.py name.
@@ -69,7 +92,8 @@ def prompts(flags, model, class_names=()):
     if labels is not None:
         result.labels = taken
         if rows and given is None:
-            result.names = [class_name(label, class_names) for label in labels]
+            shown = labels[: result.rows]
+            result.names = [class_name(label, class_names) for label in shown]
     if likes is not None:
         result.shown = pictures.to_bytes(likes, model.levels)
     if given is not None:

@@ -4,9 +4,9 @@ python sample.py --workdir=runs/a --num=16
 python sample.py --workdir=runs/a --label=all
 python sample.py --workdir=runs/a --interpolate=bag,coat
 python sample.py --workdir=runs/a --given=photo.png --keep_rows=14
+python sample.py --workdir=runs/ae10 --reconstruct=photos --beside=runs/ae100 --beside=runs/mse10
 """
 
-import math
 import os
 import sys
 import time
@@ -16,6 +16,7 @@ from absl import flags
 
 from gated_pixelcnn import cli, errors
 from gated_pixelcnn import images as pictures
+from gated_pixelcnn.cli import reconstructions
 from gated_pixelcnn.cli.prompts import prompts
 from gated_pixelcnn.errors import UserError
 
@@ -80,6 +81,23 @@ def define_flags():
         flag_values=FLAGS,
     )
     flags.DEFINE_string(
+        "reconstruct",
+        None,
+        "For autoencoders: an image file, a directory, or an npz file with an array images. For "
+        "every length m of a code and every image a row: the image, what a decoder trained for the "
+        "squared error makes of its code (if such a run is given by --beside), and images drawn "
+        "from it. --num of them are drawn by each model, 4 per image by default; of more than "
+        f"{reconstructions.MOST} images the first are taken.",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_multi_string(
+        "beside",
+        None,
+        "With --reconstruct: the directory of the run of another autoencoder, with codes of "
+        "another length or trained for the squared error. Again for another one.",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_string(
         "output",
         None,
         "PNG file for a grid of the images. By default samples/sample.png in the run's "
@@ -87,7 +105,12 @@ def define_flags():
         flag_values=FLAGS,
     )
     flags.DEFINE_string(
-        "npz", None, "npz file for the images, uint8 [N, H, W, C], and labels.", flag_values=FLAGS
+        "npz",
+        None,
+        "npz file for the images, uint8 [N, H, W, C], and labels. With --reconstruct: originals, "
+        "and for every length m of a code mse_<m> and pixelcnn_<m>, image i drawn from original "
+        "i mod their number.",
+        flag_values=FLAGS,
     )
     flags.DEFINE_string(
         "gif", None, "GIF file that shows the images grow pixel by pixel.", flag_values=FLAGS
@@ -106,7 +129,11 @@ def main(argv):
     _check_flags()
     model, record = cli.load_model(FLAGS.workdir, FLAGS.saved_model)
     check_density_model(model)
-    wanted = prompts(FLAGS, model, record["class_names"])
+    if FLAGS.reconstruct:
+        wanted = reconstructions.reconstructions(FLAGS, model)
+        models = wanted.models.values()
+    else:
+        wanted, models = prompts(FLAGS, model, record["class_names"]), [model]
     output = FLAGS.output or os.path.join(
         *((FLAGS.workdir, "samples") if FLAGS.workdir else ()), "sample.png"
     )
@@ -114,10 +141,10 @@ def main(argv):
         pictures.check_writable(path)
 
     start = time.perf_counter()
-    images = draw(model, wanted)
+    images = np.concatenate([draw(each, wanted) for each in models])
     seconds = time.perf_counter() - start
-    print(f"{wanted.num} images in {seconds:.1f} s ({wanted.num / seconds:.1f} images/s)")
-    _write(output, model, images, wanted)
+    print(f"{len(images)} images in {seconds:.1f} s ({len(images) / seconds:.1f} images/s)")
+    _write(output, model.levels, images, wanted)
 
 
 def _check_flags():
@@ -135,6 +162,8 @@ def _check_flags():
         raise UserError("--given needs either --keep_rows or --mask: which part of it is kept")
     if not FLAGS.given and (FLAGS.keep_rows is not None or FLAGS.mask):
         raise UserError("--keep_rows and --mask need --given, the images to complete")
+    if FLAGS.beside and not FLAGS.reconstruct:
+        raise UserError("--beside needs --reconstruct, the images that all the runs reconstruct")
     for name, ending in (("output", ".png"), ("npz", ".npz"), ("gif", ".gif")):
         if FLAGS[name].value and not FLAGS[name].value.lower().endswith(ending):
             raise UserError(f"--{name} must end in {ending}, got {FLAGS[name].value}")
@@ -171,17 +200,16 @@ def draw(model, wanted):
     return np.concatenate([np.asarray(batch) for batch in batches])[:num]
 
 
-def _write(output, model, images, wanted):
+def _write(output, levels, images, wanted):
     """Writes the files that were asked for and prints their names."""
-    pictures.save_png(output, picture(pictures.to_bytes(images, model.levels), wanted))
+    pictures.save_png(output, picture(pictures.to_bytes(images, levels), wanted))
     print(f"grid: {output}")
     if FLAGS.npz:
-        labels = {} if wanted.labels is None else {"labels": wanted.labels}
         with pictures.written_aside(FLAGS.npz) as file:
-            np.savez_compressed(file, images=images, **labels)
+            np.savez_compressed(file, **wanted.arrays(images))
         print(f"images: {FLAGS.npz}")
     if FLAGS.gif:
-        frames = pictures.growing(images, model.levels, wanted.known)
+        frames = pictures.growing(images, levels, wanted.known)
         pictures.save_gif(FLAGS.gif, (picture(frame, wanted) for frame in frames))
         print(f"animation: {FLAGS.gif}")
 
@@ -190,25 +218,18 @@ def picture(images, wanted):
     """Arranges images in a grid that is large enough to look at.
 
     Args:
-      images: uint8 [num, H, W, C], values 0…255.
+      images: what was drawn, uint8 [N, H, W, C], values 0…255.
       wanted: the Prompts that they were drawn from, each of which has a row.
 
     Returns:
       uint8 [height, width, 1 or 3].
     """
-    num, height, width, _ = images.shape
-    rows, columns = wanted.rows, None
-    if rows:
-        columns = math.ceil(num / rows)
-        cells = np.full((columns * rows, *images.shape[1:]), pictures.UNDRAWN, np.uint8)
-        cells[:num] = images
-        cells = cells.reshape(columns, rows, *images.shape[1:]).swapaxes(0, 1)
-        if wanted.shown is not None:
-            cells = np.concatenate([wanted.shown[:rows, None], cells], axis=1)
-            columns += 1
-        images = cells.reshape(-1, *images.shape[1:])
+    columns, (height, width) = None, images.shape[1:3]
+    if wanted.rows:
+        cells = wanted.cells(images)
+        columns, images = cells.shape[1], cells.reshape(-1, *images.shape[1:])
     grid = pictures.grid(images, 256, columns, magnify=max(1, 96 // max(height, width)))
-    return grid if wanted.names is None else pictures.captioned(grid, wanted.names[:rows])
+    return grid if wanted.names is None else pictures.captioned(grid, wanted.names)
 
 
 def run():

@@ -1,0 +1,183 @@
+"""The baseline of the PixelCNN autoencoder: the same encoder, a decoder trained for the error.
+
+Source: "Conditional Image Generation with PixelCNN Decoders" (van den Oord et al., 2016b), section
+3.4: an autoencoder with a deconvolutional decoder that is trained for the mean squared error (MSE).
+The paper does not give its layers. Here they are `Deconvolution`, the m(h) of its equation 5, and a
+3×3 convolution to the colours.
+"""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gated_pixelcnn.evaluation import filled_up, split_batches
+from gated_pixelcnn.layers import Encoder
+from gated_pixelcnn.layers.condition import Deconvolution
+from gated_pixelcnn.layers.gated_block import relu
+from gated_pixelcnn.models.inputs import InputChecks
+from gated_pixelcnn.models.trainable import Trainable
+
+
+@keras.saving.register_keras_serializable("gated_pixelcnn")
+class MSEAutoencoder(InputChecks, Trainable):
+    """Images [N, H, W, C] → codes [N, code_size] → one reconstruction of each.
+
+    Attributes:
+      image_shape: (H, W, C).
+      levels: number of values that a colour of a pixel can take.
+      code_size: m, the numbers of a code.
+      encoder: what makes the code.
+    """
+
+    loss_name = validation_name = "mse"
+    loss_unit = validation_unit = "MSE"
+    condition_kind = None
+
+    def __init__(
+        self,
+        image_shape,
+        levels=256,
+        code_size=10,
+        encoder_features=100,
+        decoder_features=64,
+        condition_size=0,
+        **kwargs,
+    ):
+        """Makes the model.
+
+        Args:
+          image_shape: (H, W, C) of the images.
+          levels: number of values per colour, 2…256.
+          code_size: m, the numbers of a code.
+          encoder_features: see `Encoder`.
+          decoder_features: maps of every layer of the decoder but the last.
+          condition_size: must be 0: there is no condition.
+          **kwargs: Keras' own (name, dtype).
+
+        Raises:
+          ValueError: an argument out of its range; the message names it and what is allowed.
+        """
+        super().__init__(**kwargs)
+        if condition_size:
+            raise ValueError("an autoencoder trained for the squared error has no condition.")
+        if decoder_features < 1:
+            raise ValueError(f"decoder_features must be at least 1, got {decoder_features}.")
+        self.image_shape, self.levels = tuple(image_shape), levels
+        self.code_size = code_size
+        height, width, channels = self.image_shape
+        own = {"dtype": self.dtype_policy}
+        self.encoder = Encoder(code_size, encoder_features, name="encoder", **own)
+        self.deconvolution = Deconvolution(
+            decoder_features, height, width, name="deconvolution", **own
+        )
+        self.colours = keras.layers.Conv2D(channels, 3, padding="same", name="colours", **own)
+        self._config = {
+            "image_shape": self.image_shape,
+            "levels": levels,
+            "code_size": code_size,
+            "encoder_features": encoder_features,
+            "decoder_features": decoder_features,
+        }
+
+    def build(self, input_shape=None):
+        """Makes all weights; `input_shape` is ignored, Keras passes it."""
+        self.encoder.build((None, *self.image_shape))
+        self.deconvolution.build((None, 1, 1, self.code_size))
+        self.colours.build((None, *self.image_shape[:2], self.deconvolution.features))
+        self.built = True
+
+    def call(self, images):
+        """Reconstructions of images: integers 0…levels−1 [N, H, W, C] → float32 0…1, that shape."""
+        return tf.clip_by_value(self.decode(self.encode(images)), 0.0, 1.0)
+
+    def encode(self, images):
+        """The codes of images [N, H, W, C], float [N, code_size]."""
+        x = tf.cast(images, self.compute_dtype) * (2.0 / (self.levels - 1)) - 1.0
+        return self.encoder(x)
+
+    def decode(self, codes):
+        """Codes [N, code_size] → images of black 0 and white 1, float32 [N, H, W, C].
+
+        They may be a little out of that range. A sigmoid, which keeps to it, did a little worse:
+        its gradient vanishes where an image is black.
+        """
+        s = self.deconvolution(tf.cast(codes, self.compute_dtype)[:, tf.newaxis, tf.newaxis])
+        return tf.cast(self.colours(relu(s)), tf.float32)
+
+    def reconstruct(self, images):
+        """What the decoder makes of the codes of images.
+
+        Args:
+          images: integers 0…levels−1 [N, H, W, C].
+
+        Returns:
+          The nearest levels, uint8 [N, H, W, C].
+
+        Raises:
+          ValueError: images that do not fit the model.
+        """
+        found = self.reconstruct_graph(self.check_images(images))
+        return np.rint(np.asarray(found) * (self.levels - 1)).astype(np.uint8)
+
+    @functools.cached_property
+    def reconstruct_graph(self):
+        """`call` as a graph, traced once for any number of images."""
+        return tf.function(self.call, reduce_retracing=True, autograph=False)
+
+    def training_loss(self, images, labels, training):
+        """The squared error of every image [N], the mean over its colours from 0 to 1."""
+        wanted = tf.cast(images, tf.float32) / (self.levels - 1)
+        found = self.decode(self.encode(images))  # not clipped: that would have no gradient
+        return tf.reduce_mean(tf.square(found - wanted), axis=[1, 2, 3])
+
+    def validation_loss(self, split, batch_size, num_images, compute):
+        """The mean squared error of reconstructions from 0 to 1, see `squared_errors`."""
+        arguments = (split, self.levels, batch_size, num_images)
+        return float(squared_errors(self.reconstruct_graph, *arguments).mean())
+
+    def get_config(self):
+        """See `keras.Model.get_config`."""
+        policy = keras.saving.serialize_keras_object(self.dtype_policy)
+        return {"name": self.name, "dtype": policy, **self._config}
+
+
+def squared_errors(function, split, levels, batch_size=64, num_images=None):
+    """How far what a function makes of images is from them.
+
+    Args:
+      function: integers [N, H, W, C] → floats 0…1 that broadcast to that shape, called with
+        `batch_size` images every time.
+      split: a split of `data.load`.
+      levels: number of values of a colour.
+      batch_size: number of images in one forward pass.
+      num_images: the first images only; None for all.
+
+    Returns:
+      Float64 [N]: of every image the mean over its colours of the squared difference, 0…1.
+    """
+    errors = []
+    for images, _ in split_batches(split, batch_size, num_images):
+        found = np.asarray(function(filled_up(images, batch_size)), np.float64)
+        found = np.broadcast_to(found, (batch_size, *images.shape[1:]))[: len(images)]
+        errors.append(np.square(found - images / (levels - 1)).mean(axis=(1, 2, 3)))
+    return np.concatenate(errors)
+
+
+def mean_image(split, levels, num_images=None):
+    """The mean of the images of a split.
+
+    Args:
+      split: a split of `data.load`.
+      levels: number of values of a colour.
+      num_images: the first images only; None for all.
+
+    Returns:
+      Float64 0…1 [H, W, C]: of all images that are the same for every code, the one of the least
+      squared error.
+    """
+    total, count = 0.0, 0
+    for images, _ in split_batches(split, 256, num_images):
+        total, count = total + images.sum(axis=0, dtype=np.float64), count + len(images)
+    return total / count / (levels - 1)

@@ -1,0 +1,509 @@
+"""Autoencoders side by side: the one trained for the squared error, and figure 6 of 2016b."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from test_cli import ROOT, call, read_npz
+
+import gated_pixelcnn as gpc
+from gated_pixelcnn import data, evaluation
+from gated_pixelcnn import images as pictures
+from gated_pixelcnn.cli import evaluate, sample
+from gated_pixelcnn.data.split import ArraySplit
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.exporting import export
+from gated_pixelcnn.models.mse_autoencoder import MSEAutoencoder, mean_image, squared_errors
+from gated_pixelcnn.training.checkpoints import Checkpoints, named
+from gated_pixelcnn.training.run_directory import RunDirectory, record
+
+SHAPE, LEVELS = (8, 8, 1), 16
+NAMES = ["bag", "boot"]  # the classes of the images
+
+
+def photos(num=11, shape=SHAPE, seed=0):
+    return np.random.default_rng(seed).integers(0, LEVELS, (num, *shape)).astype(np.uint8)
+
+
+def random_weights(model):
+    for index, weight in enumerate(model.trainable_variables):
+        values = np.random.default_rng(index).normal(size=weight.shape)
+        weight.assign(values / np.sqrt(np.prod(weight.shape[:-1]) or 1))
+    return model
+
+
+def small(shape=SHAPE, **arguments):
+    keras.utils.set_random_seed(0)
+    arguments = {"code_size": 3, "encoder_features": 4, "decoder_features": 5} | arguments
+    model = MSEAutoencoder(shape, LEVELS, **arguments)
+    model.build()
+    return random_weights(model)
+
+
+@pytest.fixture(scope="module", name="source")
+def make_source(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "photos.npz"
+    images, labels = photos(), np.arange(11) % 2
+    arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
+    np.savez(path, class_names=np.array(NAMES), **arrays)
+    return path
+
+
+AUTOENCODER = ["model.condition=image", "model.encoder_features=4"]
+RUNS = {
+    "ae2": ("demo", [*AUTOENCODER, "model.code_size=2"]),
+    "ae3": ("demo", [*AUTOENCODER, "model.code_size=3"]),
+    "mse2": ("mse_autoencoder10", ["model.code_size=2"]),
+    "mse4": ("mse_autoencoder10", ["model.code_size=4"]),
+    "none": ("demo", ["model.condition=none"]),
+    "label": ("demo", ["model.condition=label"]),
+    "binary": ("demo", ["model.condition=none", "data.levels=2"]),
+    "embedding": ("face_embedding", ["data.levels=16"]),
+}
+
+
+@pytest.fixture(scope="module", name="runs")
+def make_runs(tmp_path_factory, source):
+    """Work directories of models that were not trained: their weights are random."""
+    directory = tmp_path_factory.mktemp("runs")
+    for name, (preset, changes) in RUNS.items():
+        changes = [*changes, f"data.source=npz:{source}"]
+        if preset == "demo":
+            sizes = ["features=4", "layers=2", "kernel_size=3", "spatial_features=0"]
+            changes = [f"model.{size}" for size in sizes] + changes
+        config = gpc.get_config(preset, changes)
+        labelled = config.model.get("condition") == "label"
+        sizes = (SHAPE, config.data.levels, 2 if labelled else 0)
+        model = random_weights(gpc.build_model(config, *sizes))
+        with RunDirectory(directory / name) as run:
+            run.write_config(record(config, *sizes, NAMES[::-1] if labelled else NAMES))
+        checkpoints = Checkpoints(run.checkpoints)
+        checkpoints.save_best(named("weights", model.weights), {"step": 1, "loss": 1.0})
+    return directory
+
+
+# The model
+
+
+def test_the_loss_is_the_mean_squared_difference_of_colours_from_0_to_1():
+    model, images = small((5, 6, 3)), photos(4, (5, 6, 3))
+    found = np.asarray(model.decode(model.encode(images)), np.float64)
+    wanted = ((found - images / 15) ** 2).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(model.training_loss(images, None, True), wanted, rtol=1e-5)
+    assert not ((0 <= found) & (found <= 1)).all()
+
+
+def test_reconstructions_are_the_nearest_levels_of_what_is_decoded():
+    model, images = small(), photos(4)
+    found = np.asarray(model.decode(model.encode(images))).clip(0, 1)
+    reconstructions = model.reconstruct(images)
+    assert reconstructions.dtype == np.uint8
+    np.testing.assert_array_equal(reconstructions, np.rint(found * 15))
+    with pytest.raises(ValueError, match="images must have the shape"):
+        model.reconstruct(images[0])
+
+
+@pytest.mark.parametrize(("batch_size", "num"), [(4, None), (20, None), (3, 5)])
+def test_validation_is_the_error_of_all_images_whatever_the_batch(batch_size, num):
+    model, images = small(), photos()
+    split, mean = ArraySplit(images), images[:num].mean(axis=0) / 15
+    scaled = images[:num] / 15
+    wanted = ((np.asarray(model(images[:num])) - scaled) ** 2).mean()
+    assert model.validation_loss(split, batch_size, num, None) == pytest.approx(wanted, rel=1e-5)
+    np.testing.assert_allclose(mean_image(split, LEVELS, num), mean)
+    errors = squared_errors(lambda _: mean, split, LEVELS, batch_size, num)
+    np.testing.assert_allclose(errors, ((mean - scaled) ** 2).mean(axis=(1, 2, 3)))
+
+
+def test_the_code_is_all_that_the_decoder_knows_of_an_image():
+    model, images = small(code_size=2), photos(4)
+    codes = np.asarray(model.encode(images))
+    assert codes.shape == (4, 2) and len(np.unique(codes, axis=0)) == 4
+    np.testing.assert_allclose(np.clip(model.decode(codes), 0, 1), model(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 1), (9, 20, 3), (5, 7, 2)])
+def test_images_of_any_shape_are_reconstructed(shape):
+    assert small(shape).reconstruct(photos(2, shape)).shape == (2, *shape)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"code_size": 0}, "code_size must be at least 1, got 0"),
+        ({"encoder_features": 0}, "encoder_features must be at least 1"),
+        ({"decoder_features": 0}, "decoder_features must be at least 1, got 0"),
+        ({"condition_size": 3}, "has no condition"),
+    ],
+)
+def test_an_argument_out_of_its_range_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MSEAutoencoder(SHAPE, **arguments)
+
+
+def test_it_comes_back_from_a_keras_file(tmp_path):
+    model = small()
+    model.save(tmp_path / "model.keras")
+    again = gpc.load(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(photos()), model(photos()))
+
+
+def test_baselines_have_the_data_encoder_and_budget_of_their_autoencoders():
+    for size in (10, 100):
+        own = gpc.get_config(f"mse_autoencoder{size}")
+        other = gpc.get_config(f"autoencoder{size}")
+        assert own.model.family == "mse_autoencoder" and own.data == other.data
+        assert own.model.code_size == other.model.code_size == size
+        assert own.model.encoder_features == other.model.encoder_features
+        reporting = {"samples", "sample_every"}
+        assert {k for k in own.train if own.train[k] != other.train[k]} <= reporting
+
+
+# Training
+
+
+FEW = ["model.encoder_features=8", "model.decoder_features=8", "model.code_size=4"]
+FEW += ["data.validation=0", "train.batch_size=8", "train.warmup_steps=0", "train.minutes=0"]
+
+
+def trained(workdir, source, *changes):
+    config = gpc.get_config("mse_autoencoder10", [*FEW, f"data.source=npz:{source}", *changes])
+    return gpc.train(config, workdir)
+
+
+def reports(workdir, name):
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    return [line[name] for line in lines if name in line]
+
+
+def test_training_learns_a_few_images_and_the_run_gives_them_back(tmp_path):
+    workdir, images = tmp_path / "run", photos(11, (2, 2, 1)).repeat(4, axis=1).repeat(4, axis=2)
+    np.savez(tmp_path / "a.npz", x_train=images, x_test=images)
+    changes = ["train.steps=300", "train.eval_every=100", "train.learning_rate=0.01"]
+    result = trained(workdir, tmp_path / "a.npz", *changes)
+    assert result.unit == "MSE"
+    mean = ((images / 15 - images.mean(axis=0) / 15) ** 2).mean()
+    found = ((np.asarray(gpc.load(workdir)(images)) - images / 15) ** 2).mean()
+    assert found < mean / 20
+    assert found == pytest.approx(result.best_loss, rel=1e-4)
+    assert min(reports(workdir, "validation_mse")) == result.best_loss
+    assert reports(workdir, "train_mse")[-1] < mean / 10
+    difference = gpc.load(workdir).reconstruct(images).astype(int) - images
+    assert (np.abs(difference) <= 1).mean() > 0.9
+
+
+def test_replicas_train_it_like_one_device(source, tmp_path):
+    few = ["train.steps=4", "train.log_every=2", "train.eval_every=2"]
+    trained(tmp_path / "one", source, *few)
+    changes = [*FEW, *few, f"data.source=npz:{source}"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "train.py", "--config=mse_autoencoder10"]
+        + ["--strategy=mirrored", "--cpu_devices=2", f"--workdir={tmp_path / 'two'}"]
+        + [f"--config.{change}" for change in changes],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("train_mse", "validation_mse"):
+        found = reports(tmp_path / "two", name)
+        assert len(found) == 2
+        np.testing.assert_allclose(found, reports(tmp_path / "one", name), rtol=1e-4)
+
+
+# evaluate.py
+
+
+def evaluated(monkeypatch, capsys, *arguments):
+    call(evaluate, monkeypatch, *arguments)
+    return capsys.readouterr().out
+
+
+def test_evaluation_tells_the_error_beside_that_of_the_mean_training_image(
+    runs, monkeypatch, capsys
+):
+    workdir = f"--workdir={runs / 'mse2'}"
+    options = ["--num_images=7", "--batch_size=3"]
+    found = json.loads(evaluated(monkeypatch, capsys, workdir, *options, "--json"))
+    images = photos()
+    config = RunDirectory(runs / "mse2").read_config()["config"]
+    train = data.load(data.DataConfig(**config.data)).train.images
+    assert len(train) == 10, "one of the 11 is held out"
+    mean = ((train.mean(axis=0) / 15 - images[:7] / 15) ** 2).mean()
+    assert found["baselines"] == {"mean_image": pytest.approx(mean)}
+    reconstruction = np.asarray(gpc.load(runs / "mse2")(images[:7]))
+    errors = ((reconstruction - images[:7] / 15) ** 2).mean(axis=(1, 2, 3))
+    assert found["mse"] == pytest.approx(errors.mean(), rel=1e-5)
+    assert found["standard_error"] == pytest.approx(errors.std(ddof=1) / np.sqrt(7), rel=1e-4)
+    assert found["psnr"] == pytest.approx(10 * np.log10(1 / errors.mean()), rel=1e-5)
+    assert (found["code_size"], found["num_images"]) == (2, 7)
+    out = evaluated(monkeypatch, capsys, workdir, *options)
+    assert "7 test images of npz:" in out and "8x8x1 with 16 levels" in out
+    row = next(line for line in out.splitlines() if line.startswith("  code of 2 "))
+    assert f"{found['mse']:.5f}" in row and f"{found['psnr']:.2f}" in row and "±" in row
+    row = next(line for line in out.splitlines() if line.startswith("  mean image "))
+    assert f"{found['baselines']['mean_image']:.5f}" in row
+    assert "mean image" not in evaluated(monkeypatch, capsys, workdir, "--nobaselines")
+
+
+def test_other_runs_stand_beside_the_model_with_their_bits_of_the_same_images(
+    runs, monkeypatch, capsys, tmp_path
+):
+    images, labels = photos(), np.arange(11) % 2
+    beside = [f"--beside={runs / name}" for name in ("none", "label", "ae2")]
+    arguments = [f"--workdir={runs / 'ae3'}", "--nobaselines", "--num_images=9", *beside]
+    found = json.loads(evaluated(monkeypatch, capsys, *arguments, "--json", "--batch_size=4"))
+    wanted = {
+        "ae3": (found["bits_per_dim"], None),
+        "none": (found["beside"][str(runs / "none")], None),
+        "label": (found["beside"][str(runs / "label")], 1 - labels[:9]),  # by its own names
+        "ae2": (found["beside"][str(runs / "ae2")], images[:9]),
+    }
+    for name, (bits, condition) in wanted.items():
+        score = evaluation.evaluate(gpc.load(runs / name), images[:9], condition)
+        assert bits == pytest.approx(score["bits_per_dim"], rel=1e-5), name
+    assert set(found["beside_is_lower_bound"].values()) == {False}
+    lines = evaluated(monkeypatch, capsys, *arguments).splitlines()
+    for name, (bits, _) in list(wanted.items())[1:]:
+        end = str(runs / name)[-17:]
+        assert f"  …{end}{bits:>10.4f}" in lines
+    # As it is given, where that is short.
+    monkeypatch.chdir(runs)
+    short = evaluated(monkeypatch, capsys, *arguments[:2], "--beside=none", "--num_images=9")
+    assert f"  none              {wanted['none'][0]:>10.4f}" in short.splitlines()
+
+
+def test_a_bound_beside_the_model_is_marked():
+    result = {"num_images": 1, "split": "test", "source": "a", "image_shape": [2, 2, 1]}
+    result |= {"levels": 2, "bits_per_dim": 1.0, "standard_error": None, "nats": 1.0}
+    result |= {"bits_per_channel": [1.0], "images_per_second": 1.0, "is_lower_bound": False}
+    result |= {"beside": {"a": 2.0, "b": 3.0}, "beside_is_lower_bound": {"a": False, "b": True}}
+    lines = evaluate.table(result).splitlines()
+    assert [line for line in lines if "at most" in line] == [f"  {'b':<18}at most {3.0:>10.4f}"]
+
+
+@pytest.mark.parametrize(
+    ("workdir", "arguments", "message"),
+    [
+        ("mse2", ["--beside={runs}/none"], "--beside is not possible: .* the squared error, which"),
+        ("mse2", ["--classify"], "--classify is not possible: .* gives images no probability"),
+        ("mse2", ["--csv={tmp}/a.csv"], "--csv is not possible: this run is of an autoencoder"),
+        ("embedding", ["--csv={tmp}/a.csv"], "--csv is not possible: this run is of an embedding"),
+        ("embedding", ["--beside={runs}/none"], "--beside is not possible: .* an embedding, which"),
+        (
+            "none",
+            ["--beside={runs}/mse2"],
+            "--beside=.*mse2: this run is of an autoencoder trained",
+        ),
+        ("none", ["--beside={runs}/embedding"], "--beside=.*: this run is of an embedding, which"),
+        ("none", ["--beside={tmp}"], "--beside=.*: .* is not the work directory of a run"),
+        ("none", ["--beside="], "--beside=: . is not the work directory of a run"),
+        (
+            "none",
+            ["--beside={runs}/binary"],
+            "--beside=.*binary: this run is of images of 8x8x1 with 2 levels, but the model was .* "
+            "8x8x1 with 16 levels",
+        ),
+        (
+            "none",
+            ["--beside={runs}/label", "--source=npz:{tmp}/plain.npz"],
+            "--beside=.*label: the model is conditioned on the label, but npz:.* has no labels",
+        ),
+        (
+            "none",
+            ["--beside={runs}/label", "--source=npz:{tmp}/three.npz"],
+            "--beside=.*label: npz:.*three.npz has 3 classes, but the model was trained on 2",
+        ),
+        (
+            "none",
+            ["--beside={runs}/label", "--source=npz:{tmp}/hats.npz"],
+            "--beside=.*label: the model was not trained on the class 'hat'",
+        ),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_clear_sentence(
+    runs, monkeypatch, tmp_path, workdir, arguments, message
+):
+    def work(*args, **kwargs):
+        pytest.fail("the work was begun")
+
+    monkeypatch.setattr(evaluation, "score", work)
+    images = photos()
+    arrays = {"x_train": images, "x_test": images}
+    np.savez(tmp_path / "plain.npz", **arrays)
+    for name, classes in (("three", ["a", "b", "c"]), ("hats", ["bag", "hat"])):
+        labels = np.arange(11) % len(classes)
+        labelled = arrays | {"y_train": labels, "y_test": labels}
+        np.savez(tmp_path / f"{name}.npz", class_names=np.array(classes), **labelled)
+    arguments = [argument.format(runs=runs, tmp=tmp_path) for argument in arguments]
+    with pytest.raises(UserError, match=message):
+        call(evaluate, monkeypatch, f"--workdir={runs / workdir}", *arguments)
+    assert not (tmp_path / "a.csv").exists()
+
+
+# sample.py --reconstruct
+
+
+@pytest.fixture(name="draw")
+def make_draw(runs, tmp_path, monkeypatch):
+    """Runs sample.py on some runs; returns what it saved and the cells of the picture."""
+
+    def draw(names, *arguments, num=3):
+        np.savez(tmp_path / "some.npz", images=photos(num, seed=5))
+        first, *others = names
+        files = [f"--npz={tmp_path / 'drawn.npz'}", f"--output={tmp_path / 'drawn.png'}"]
+        call(
+            sample,
+            monkeypatch,
+            *([f"--workdir={runs / first}"] if first else []),
+            *(f"--beside={runs / name}" for name in others),
+            f"--reconstruct={tmp_path / 'some.npz'}",
+            "--nojit",
+            *files,
+            *arguments,
+        )
+        return read_npz(tmp_path / "drawn.npz"), cells_of(tmp_path / "drawn.png")
+
+    return draw
+
+
+def cells_of(path):
+    """The cells [rows, columns, 8, 8] of a picture whose pixels are squares of 12×12."""
+    with Image.open(path) as picture:
+        array = np.asarray(picture)
+    rows = array.shape[0] // 98
+    names = array.shape[1] % 98 - 2  # the margin is narrower than a cell
+    array = array[2:, names + 2 :]
+    array = array.reshape(rows, 98, -1, 98).swapaxes(1, 2)
+    return array[:, :, :96:12, :96:12]
+
+
+def test_every_code_size_and_image_has_a_row_of_what_the_models_make_of_it(runs, draw):
+    saved, cells = draw(["ae3", "mse2", "ae2"], "--seed=7")
+    images = photos(3, seed=5)
+    turn = np.arange(12)
+    drawn = {
+        size: gpc.load(runs / f"ae{size}").sample(
+            condition=images[turn % 3], streams=turn, seed=7, jit=False
+        )
+        for size in (2, 3)
+    }
+    single = gpc.load(runs / "mse2").reconstruct(images)
+    assert set(saved) == {"originals", "mse_2", "pixelcnn_2", "pixelcnn_3"}
+    np.testing.assert_array_equal(saved["originals"], images)
+    np.testing.assert_array_equal(saved["mse_2"], single)
+    assert cells.shape == (6, 6, 8, 8)
+    for block, size in enumerate((2, 3)):
+        np.testing.assert_array_equal(saved[f"pixelcnn_{size}"], drawn[size])
+        for row in range(3):
+            wanted = [images[row], single[row], *np.asarray(drawn[size])[row::3]]
+            wanted = pictures.to_bytes(np.stack(wanted)[..., 0], LEVELS)
+            if size == 3:  # no run for the squared error
+                wanted[1] = pictures.UNDRAWN
+            np.testing.assert_array_equal(cells[3 * block + row], wanted)
+
+
+def test_rows_tell_their_code_size(draw, tmp_path, monkeypatch):
+    names = []
+    captioned = pictures.captioned
+    monkeypatch.setattr(
+        pictures, "captioned", lambda grid, rows: names.extend(rows) or captioned(grid, rows)
+    )
+    draw(["ae2", "mse4"], num=2)
+    assert names == ["m = 2", "m = 2", "m = 4", "m = 4"]
+
+
+def test_a_model_alone_reconstructs_as_it_draws_images_like_others(
+    runs, draw, tmp_path, monkeypatch
+):
+    saved, cells = draw(["ae2"], "--num=7", "--batch_size=3")
+    assert cells.shape == (3, 4, 8, 8)
+    assert (cells[1:, 3] == pictures.UNDRAWN).all() and (cells[0, 3] != pictures.UNDRAWN).any()
+    files = [f"--npz={tmp_path / 'like.npz'}", f"--output={tmp_path / 'like.png'}"]
+    like = f"--like={tmp_path / 'some.npz'}"
+    call(sample, monkeypatch, f"--workdir={runs / 'ae2'}", like, "--num=7", "--nojit", *files)
+    np.testing.assert_array_equal(saved["pixelcnn_2"], read_npz(tmp_path / "like.npz")["images"])
+
+
+def test_a_row_of_a_code_size_without_a_pixelcnn_has_the_single_reconstruction(runs, draw):
+    saved, cells = draw(["ae2", "mse4"], "--num=2")
+    assert set(saved) == {"originals", "mse_4", "pixelcnn_2"}
+    single = gpc.load(runs / "mse4").reconstruct(photos(2, seed=5))
+    assert cells.shape == (4, 3, 8, 8), "--num=2 takes two of the three images"
+    np.testing.assert_array_equal(cells[2:, 1], pictures.to_bytes(single[..., 0], LEVELS))
+    assert (cells[2:, 2] == pictures.UNDRAWN).all() and (cells[:2, 1] == pictures.UNDRAWN).all()
+
+
+def test_of_very_many_images_the_first_are_taken_with_a_warning(draw):
+    with pytest.warns(UserWarning, match="only the first 32 of the 40 images of .*some.npz"):
+        saved, cells = draw(["ae2"], "--num=40", num=40)
+    np.testing.assert_array_equal(saved["originals"], photos(40, seed=5)[:32])
+    assert len(saved["pixelcnn_2"]) == 40 and cells.shape[:2] == (32, 3)
+
+
+def test_the_animation_ends_with_the_picture(draw, tmp_path):
+    draw(["ae2", "mse2"], "--num=2", f"--gif={tmp_path / 'drawn.gif'}", num=1)
+    with Image.open(tmp_path / "drawn.gif") as gif, Image.open(tmp_path / "drawn.png") as picture:
+        first = np.asarray(gif.convert("L"))
+        gif.seek(gif.n_frames - 1)
+        np.testing.assert_array_equal(np.asarray(gif.convert("L")), np.asarray(picture))
+    assert (first != np.asarray(picture)).any()
+
+
+def test_an_exported_model_reconstructs_like_its_run(runs, draw, tmp_path):
+    path = export(runs / "ae2", tmp_path / "versions", warm_up=False)
+    found, cells = draw([None, "mse2"], f"--saved_model={path}", "--num=3")
+    wanted, _ = draw(["ae2", "mse2"], "--num=3")
+    for name in wanted:
+        np.testing.assert_array_equal(found[name], wanted[name])
+    assert cells.shape == (3, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("workdir", "arguments", "message"),
+    [
+        ("none", [], "--reconstruct is not possible: this model is not conditioned on an image"),
+        ("label", [], "--reconstruct is not possible: this model is not conditioned on an image"),
+        ("mse2", [], "the squared error, which has no images to draw; .* given by --beside"),
+        ("ae2", ["--label=0"], "--reconstruct names what to draw from itself: leave out --label"),
+        ("ae2", ["--like={photos}"], "leave out --like"),
+        ("ae2", ["--interpolate=a.png,b.png"], "leave out --interpolate"),
+        ("ae2", ["--given={photos}", "--keep_rows=3"], "leave out --given"),
+        ("ae2", ["--reconstruct=absent.png"], "there is no file absent.png"),
+        ("ae2", ["--reconstruct={tmp}/empty"], "there is no image file in"),
+        ("ae2", ["--reconstruct={tmp}/text.npz"], "text.npz cannot be read as an npz file"),
+        ("ae2", ["--reconstruct={tmp}/large.png"], "large.png is 9x9 pixels"),
+        ("ae2", ["--beside={tmp}"], "--beside=.* is not the work directory of a run"),
+        ("ae2", ["--beside={runs}/none"], "--beside=.*none: this run is not of an autoencoder"),
+        ("ae2", ["--beside={runs}/embedding"], "embedding: this run is not of an autoencoder"),
+        ("ae2", ["--beside={runs}/binary"], "--beside=.*binary: this run is of images of 8x8x1 wi"),
+        ("ae2", ["--beside={runs}/ae2"], "a PixelCNN autoencoder with a code of 2 numbers is th"),
+        (
+            "ae2",
+            ["--beside={runs}/mse2", "--beside={runs}/mse2"],
+            "mse2: an autoencoder for the squared error with a code of 2 numbers is there already",
+        ),
+        ("ae2", ["--reconstruct=", "--beside={runs}/mse2"], "--beside needs --reconstruct"),
+    ],
+)
+def test_what_cannot_be_reconstructed_is_one_clear_sentence(
+    runs, source, monkeypatch, tmp_path, workdir, arguments, message
+):
+    def work(*args, **kwargs):
+        pytest.fail("the work was begun")
+
+    monkeypatch.setattr(sample, "draw", work)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.npz").write_text("text")
+    Image.new("L", (9, 9)).save(tmp_path / "large.png")
+    arguments = [a.format(runs=runs, photos=source, tmp=tmp_path) for a in arguments]
+    output = f"--output={tmp_path / 'a.png'}"
+    with pytest.raises(UserError, match=message):
+        files = [f"--reconstruct={source}", output]
+        call(sample, monkeypatch, f"--workdir={runs / workdir}", *files, *arguments)
+    assert not (tmp_path / "a.png").exists()
