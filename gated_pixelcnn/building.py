@@ -29,7 +29,7 @@ def build_model(config, image_shape=None, levels=None, condition_size=None, dtyp
       UserError: a value of `config.model` is out of its range, or the data have no labels for a
         model that is conditioned on the label.
     """
-    arguments = dict(config.model)
+    arguments = config.model.to_dict()
     family = arguments.pop("family", None)
     if family not in FAMILIES:
         raise UserError(f"model.family is {family!r}{nearest(str(family), FAMILIES)}")

@@ -41,7 +41,9 @@ def evaluate(model, images, condition=None, batch_size=64):
         bits_per_dim: mean over the images,
         standard_error: of that mean, in bits/dim; None for a single image,
         nats: mean of -log p of an image,
-        bits_per_channel: mean bits/dim of each colour given the ones before it, a list of C,
+        bits_per_channel: mean bits/dim of each colour given the ones before it, a list of C; None
+          for a lower bound,
+        terms: of a lower bound, what each of its terms has in the bits/dim, by name; else None,
         num_images: N,
         images_per_second: without the first batch, which traces the graph, where there are more,
         is_lower_bound: whether the model's log-probabilities are lower bounds (then the bits/dim
@@ -78,7 +80,7 @@ def score(
     batch_size=64,
     num_images=None,
     label_map=None,
-    value_log_prob=None,
+    log_prob_parts=None,
     wrong_condition=False,
 ):
     """Evaluates a model on a data split, as `evaluate` does; its labels are the condition.
@@ -89,7 +91,7 @@ def score(
       batch_size: number of images in one forward pass, at least 1.
       num_images: evaluate the first images only; None for all.
       label_map: the model's label for each label of the split, a list; None if they are the same.
-      value_log_prob: what computes the nats of a batch, see `DensityModel.value_log_prob`, which
+      log_prob_parts: what computes the nats of a batch, see `DensityContract.log_prob_parts`, which
         it is by default.
       wrong_condition: give every image the label of another class (image i the one that comes
         1 + i mod (classes − 1) after its own), or the code of another image (the one before it):
@@ -131,7 +133,7 @@ def score(
             yield images, condition
             start, last = start + len(images), images[-1]
 
-    return _evaluate_batches(model, batches(), batch_size, value_log_prob)
+    return _evaluate_batches(model, batches(), batch_size, log_prob_parts)
 
 
 def classify(model, split, batch_size=64, num_images=None, label_map=None):
@@ -163,10 +165,8 @@ def classify(model, split, batch_size=64, num_images=None, label_map=None):
     nats, truth = [], []
     for images, labels in split_batches(split, batch_size, num_images):
         given = [np.full(len(images), label, np.int32) for label in range(model.condition_size)]
-        channels = [
-            _channel_log_probs(model.value_log_prob, images, label, batch_size) for label in given
-        ]
-        nats.append(np.sum(channels, axis=2).T)
+        parts = [_parts(model.log_prob_parts, images, label, batch_size) for label in given]
+        nats.append(np.sum(parts, axis=2).T)
         truth.append(mapped(labels, label_map))
     nats, truth = np.concatenate(nats), np.concatenate(truth)
     return {
@@ -227,21 +227,21 @@ def _check_batch_size(batch_size):
         raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
 
 
-def _evaluate_batches(model, batches, batch_size, value_log_prob=None):
+def _evaluate_batches(model, batches, batch_size, log_prob_parts=None):
     """`evaluate` of pairs of images and condition; only the last may be a partial batch."""
-    value_log_prob = value_log_prob or model.value_log_prob
-    log_probs = []  # One array [n, C] per batch: nats of every image's colours.
+    log_prob_parts = log_prob_parts or model.log_prob_parts
+    parts = []  # one array [n, P] per batch
     num_images = warm_images = 0
     start = warm = time.perf_counter()
     for images, condition in batches:
-        nats = _channel_log_probs(value_log_prob, images, condition, batch_size)
+        nats = _parts(log_prob_parts, images, condition, batch_size)
         wrong = np.flatnonzero(~np.isfinite(nats.sum(axis=1)))
         if wrong.size:
             raise FloatingPointError(
                 f"the log-probability of image {num_images + wrong[0]} (counted from 0) is "
                 f"{nats[wrong[0]].sum()}: the model gives no valid probability for it"
             )
-        log_probs.append(nats)
+        parts.append(nats)
         num_images += len(images)
         if not warm_images:
             warm_images, warm = num_images, time.perf_counter()
@@ -251,17 +251,24 @@ def _evaluate_batches(model, batches, batch_size, value_log_prob=None):
         warm_images, warm = 0, start
     images_per_second = (num_images - warm_images) / (time.perf_counter() - warm)
 
-    channels = np.concatenate(log_probs)
-    log_probs = channels.sum(axis=1)
+    parts = np.concatenate(parts)
+    log_probs = parts.sum(axis=1)
     bits = bits_per_dim(-log_probs, model.image_shape)
-    colour_shape = (*model.image_shape[:2], 1)
+    per_channel = terms = None
+    if model.terms is None:
+        colour_shape = (*model.image_shape[:2], 1)
+        per_channel = bits_per_dim(-parts.mean(axis=0), colour_shape).tolist()
+    else:
+        shares = bits_per_dim(-parts.mean(axis=0), model.image_shape).tolist()
+        terms = dict(zip(model.terms, shares, strict=True))
     return {
         "bits_per_dim": float(bits.mean()),
         "standard_error": (
             float(bits.std(ddof=1) / math.sqrt(num_images)) if num_images > 1 else None
         ),
         "nats": float(-log_probs.mean()),
-        "bits_per_channel": bits_per_dim(-channels.mean(axis=0), colour_shape).tolist(),
+        "bits_per_channel": per_channel,
+        "terms": terms,
         "num_images": num_images,
         "images_per_second": images_per_second,
         "is_lower_bound": bool(model.is_lower_bound),
@@ -269,18 +276,18 @@ def _evaluate_batches(model, batches, batch_size, value_log_prob=None):
     }
 
 
-def _channel_log_probs(value_log_prob, images, condition, batch_size):
-    """Nats of every image's colours, float64 [n, C].
+def _parts(log_prob_parts, images, condition, batch_size):
+    """Nats of every image's parts, float64 [n, P].
 
     A partial batch is filled up with copies of its first image, so that no graph is traced again
     for it, and the copies are dropped.
     """
     size = len(images)
-    values = value_log_prob(
+    parts = log_prob_parts(
         filled_up(images, batch_size),
         None if condition is None else filled_up(condition, batch_size),
     )
-    return tf.convert_to_tensor(values).numpy()[:size].sum(axis=(1, 2), dtype=np.float64)
+    return np.asarray(parts)[:size]
 
 
 def filled_up(array, size):

@@ -1,5 +1,6 @@
 """The model families, by the names that configurations use for them (`model.family`)."""
 
+from gated_pixelcnn.models.auxiliary import AuxiliaryModel
 from gated_pixelcnn.models.embedding import Embedding
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
 from gated_pixelcnn.models.mse_autoencoder import MSEAutoencoder
@@ -8,4 +9,5 @@ FAMILIES = {
     "gated_pixelcnn": GatedPixelCNN,
     "embedding": Embedding,
     "mse_autoencoder": MSEAutoencoder,
+    "auxiliary": AuxiliaryModel,
 }

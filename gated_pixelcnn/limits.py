@@ -9,6 +9,7 @@ import math
 
 import tensorflow as tf
 
+from gated_pixelcnn import configs
 from gated_pixelcnn.errors import UserError
 
 _OTHERS = 1000  # values that are no weights, such as those of metrics
@@ -32,8 +33,8 @@ def within(path, array_sizes, config):
     """
     wrong = f"{path} is of another model or version: it holds"
     left = sum(array_sizes) + _OTHERS
-    for key, value in config.model.items():
-        most = len(array_sizes) if key == "layers" else left
+    for key, value in configs.flat(config.model).items():
+        most = len(array_sizes) if key.split(".")[-1] == "layers" else left
         if isinstance(value, int) and value > most:
             raise UserError(f"{wrong} {len(array_sizes)} arrays, but model.{key} is {value}")
 

@@ -13,6 +13,7 @@ class TableModel:
     """Independent values: a table of probabilities for each label, position and colour."""
 
     is_lower_bound = False
+    terms = None
 
     def __init__(self, image_shape=(3, 5, 2), levels=4, classes=0, seed=0):
         self.image_shape, self.levels = image_shape, levels
@@ -26,6 +27,9 @@ class TableModel:
         self.batch_shapes.append(images.shape)
         labels = np.zeros(len(images), int) if condition is None else condition
         return np.take_along_axis(self.table[labels], images[..., None].astype(int), -1)[..., 0]
+
+    def log_prob_parts(self, images, condition=None):
+        return self.value_log_prob(images, condition).sum(axis=(1, 2), dtype=np.float64)
 
 
 def random_images(num=10, image_shape=(3, 5, 2), levels=4, seed=1):

@@ -97,10 +97,13 @@ def complete(given) -> ConfigDict:
     if not hasattr(given, "items"):
         raise UserError(f"a configuration is a ConfigDict or a dict, but this is {given!r}")
     values = flat(given)
-    family = values.get("model.family", next(iter(FAMILIES)))
-    if family not in list(FAMILIES):
-        raise UserError(f"model.family is {family!r}{nearest(str(family), FAMILIES)}")
-    config = base.get_config(family)
+    families = {key: family for key, family in values.items() if _is_family(key)}
+    for key, family in families.items():
+        if family not in list(FAMILIES):
+            raise UserError(f"{key} is {family!r}{nearest(str(family), FAMILIES)}")
+    # "model.prior.family" names the family of the part "prior".
+    parts = {key[len("model.") : -len(".family")]: family for key, family in families.items()}
+    config = base.get_config(families.get("model.family", next(iter(FAMILIES))), parts)
     keys = flat(config)
     for key, value in values.items():
         if key not in keys:
@@ -132,8 +135,8 @@ def _override(config, text):
     keys = list(flat(config))
     if key not in keys:
         raise UserError(_unknown(key, keys))
-    if key == "model.family":
-        raise UserError("model.family belongs to the preset; choose another preset instead")
+    if _is_family(key):
+        raise UserError(f"{key} belongs to the preset; choose another preset instead")
     *section, last = key.split(".")
     for part in section:
         config = config[part]
@@ -149,6 +152,10 @@ def _override(config, text):
         values(argv)
     except (flags.IllegalFlagValueError, TypeError) as error:
         raise UserError(f"{key} must be of type {kind}, but is {value!r}") from error
+
+
+def _is_family(key):
+    return key.startswith("model.") and key.endswith(".family")
 
 
 def flat(config, prefix=""):

@@ -6,7 +6,7 @@ from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training.run_directory import checked_record
 
 NAME = "gated_pixelcnn.json"
-FORMAT = 1
+FORMAT = 2
 
 
 def of(model, record, max_images):
@@ -19,6 +19,7 @@ def of(model, record, max_images):
         "condition": model.condition_kind,
         "condition_size": model.condition_size,
         "is_lower_bound": model.is_lower_bound,
+        "terms": model.terms,
         "max_images": max_images,
         "run": record | {"config": json.loads(record["config"].to_json_best_effort())},
     }

@@ -27,7 +27,8 @@ def load_saved_model(path):
     known = facts.read(path)
     try:
         loaded = tf.saved_model.load(str(path))
-        if not all(hasattr(loaded, name) for name in ("draw", "draw_rest", "values")):
+        exact = () if known["is_lower_bound"] else ("draw_rest", "values")
+        if not all(hasattr(loaded, name) for name in ("draw", "parts", *exact)):
             raise ValueError("it lacks the graphs of an export")
         return SavedModel(loaded, known, path)
     except Exception as error:  # TensorFlow raises almost anything at a damaged one
@@ -54,7 +55,7 @@ class SavedModel(DensityContract):
         self.levels = self.run["levels"]
         self.condition_kind = known["condition"]
         self.condition_size = known["condition_size"]
-        self.is_lower_bound = known["is_lower_bound"]
+        self.is_lower_bound, self.terms = known["is_lower_bound"], known["terms"]
         self.max_images = known["max_images"]
 
     @property
@@ -73,11 +74,20 @@ class SavedModel(DensityContract):
             )
         return condition
 
+    def _log_prob_parts(self, images, condition):
+        """See `DensityContract`."""
+        return self._score(self._graphs.parts, images, condition)
+
     def _value_log_prob(self, images, condition):
         """See `DensityContract`."""
+        if self.is_lower_bound:
+            return super()._value_log_prob(images, condition)
+        return self._score(self._graphs.values, images, condition)
+
+    def _score(self, graph, images, condition):
         return self._in_parts(
             len(images),
-            lambda part: self._graphs.values(images=images[part], **self._named(condition, part)),
+            lambda part: graph(images=images[part], **self._named(condition, part)),
         )
 
     def _sample(self, num, condition, seed, temperature, given, known, streams, jit):

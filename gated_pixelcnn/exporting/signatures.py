@@ -7,7 +7,6 @@ TensorFlow runtime has are used: no Python functions, no XLA.
 
 import tensorflow as tf
 
-from gated_pixelcnn import sampling
 from gated_pixelcnn.evaluation import bits_per_dim
 from gated_pixelcnn.exporting.checks import after, of_shape, required
 from gated_pixelcnn.exporting.decoding import decode
@@ -22,8 +21,9 @@ class Signatures:
 
     Attributes:
       signatures: name → concrete function, see docs/serving.md.
-      values, draw, draw_rest: what they are made of, concrete functions that Python calls: nats
-        of every value; images of given random streams; the rest of given images.
+      graphs: what they are made of, name → concrete function that Python calls. draw: images of
+        given random streams; parts: nats of an image's parts; of an exact model also values: nats
+        of every value, and draw_rest: the rest of given images.
     """
 
     def __init__(self, model, max_images):
@@ -45,20 +45,28 @@ class Signatures:
         streams = tf.TensorSpec([None], tf.int32)
         how = {"seed": seed, "temperature": temperature}
         given = {"images": images, "known": known}
-        self.draw = self._traced(self._draw, streams=streams, **self._condition, **how)
-        self.draw_rest = self._traced(
-            self._draw_rest, streams=streams, **given, **self._condition, **how
-        )
-        self.values = self._traced(self._values, images=images, **self._condition)
+        self.graphs = {
+            "draw": self._traced(self._draw, streams=streams, **self._condition, **how),
+            "parts": self._traced(self._parts, images=images, **self._condition),
+        }
         sample = self._traced(self._sample, **how_many, **how)
         self.signatures = {
             "serving_default": sample,
             "sample": sample,
             "sample_at_temperature_1": self._traced(self._sample, **how_many, seed=seed),
-            "complete": self._traced(self._complete, **given, **self._condition, **how),
             "log_prob": self._traced(self._log_prob, images=images, **self._condition),
-            "value_log_prob": self._traced(self._value_log_prob, images=images, **self._condition),
         }
+        if not model.is_lower_bound:
+            self.graphs["draw_rest"] = self._traced(
+                self._draw_rest, streams=streams, **given, **self._condition, **how
+            )
+            self.graphs["values"] = self._traced(self._values, images=images, **self._condition)
+            self.signatures["complete"] = self._traced(
+                self._complete, **given, **self._condition, **how
+            )
+            self.signatures["value_log_prob"] = self._traced(
+                self._value_log_prob, images=images, **self._condition
+            )
         if model.image_shape[-1] in PNG_OR_JPEG_COLOURS:
             files = tf.TensorSpec([None], tf.string)
             self.signatures["log_prob_bytes"] = self._traced(
@@ -69,7 +77,8 @@ class Signatures:
         """Writes the SavedModel."""
         module = tf.Module()
         module.weights = [weight.value for weight in self._model.weights]
-        module.values, module.draw, module.draw_rest = self.values, self.draw, self.draw_rest
+        for name, graph in self.graphs.items():
+            setattr(module, name, graph)
         # Gradients of our operations could only be kept with the code that defines them.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         tf.saved_model.save(module, str(path), self.signatures, options)
@@ -94,18 +103,20 @@ class Signatures:
         num = self._checked_num("num" if not condition else f"the number of {[*condition][0]}", num)
         temperature = tf.ones([]) if temperature is None else temperature
         how = {"seed": seed, "temperature": temperature}
-        return {"images": self.draw(streams=tf.range(num), **condition, **how)}
+        return {"images": self.graphs["draw"](streams=tf.range(num), **condition, **how)}
 
     def _complete(self, images, **arguments):
         num = self._checked_num("the number of images", tf.shape(images)[0])
-        return {"images": self.draw_rest(streams=tf.range(num), images=images, **arguments)}
+        draw_rest = self.graphs["draw_rest"]
+        return {"images": draw_rest(streams=tf.range(num), images=images, **arguments)}
 
     def _log_prob(self, images, **condition):
-        nats = tf.reduce_sum(self.values(images=images, **condition), axis=[1, 2, 3])
+        parts = self.graphs["parts"](images=images, **condition)
+        nats = tf.cast(tf.reduce_sum(parts, axis=1), tf.float32)
         return {"log_prob": nats, "bits_per_dim": bits_per_dim(-nats, self._model.image_shape)}
 
     def _value_log_prob(self, images, **condition):
-        return {"value_log_prob": self.values(images=images, **condition)}
+        return {"value_log_prob": self.graphs["values"](images=images, **condition)}
 
     def _log_prob_bytes(self, image_bytes, **condition):
         checked = self._checked_batch({"image_bytes": image_bytes, **condition})
@@ -117,17 +128,19 @@ class Signatures:
 
     def _draw(self, streams, seed, temperature, **condition):
         streams, *condition = self._checked_batch({"streams": streams, **condition}).values()
-        noise = sampling.noise(seed, streams, self._model)
         condition = condition[0] if condition else None
-        return sampling.sample(self._model, noise, condition, checked_temperature(temperature))
+        return self._model.draw(seed, streams, condition, checked_temperature(temperature))
 
     def _draw_rest(self, streams, images, known, seed, temperature, **condition):
         inputs = {"images": images, "known": known, "streams": streams, **condition}
         images, known, streams, *condition = self._checked_batch(inputs).values()
-        temperature = checked_temperature(temperature)
-        noise = sampling.noise(seed, streams, self._model)
         condition = condition[0] if condition else None
-        return sampling.sample(self._model, noise, condition, temperature, images, known)
+        temperature = checked_temperature(temperature)
+        return self._model.draw(seed, streams, condition, temperature, images, known)
+
+    def _parts(self, images, **condition):
+        images, *condition = self._checked_batch({"images": images, **condition}).values()
+        return self._model.log_prob_parts_of(images, *condition)
 
     def _values(self, images, **condition):
         images, *condition = self._checked_batch({"images": images, **condition}).values()

@@ -9,6 +9,7 @@ from gated_pixelcnn.layers.shifted_convolutions import (
     PointwiseConv2D,
     VerticalConv2D,
 )
+from gated_pixelcnn.layers.upsampler import Upsampler
 
 __all__ = [
     "Condition",
@@ -19,6 +20,7 @@ __all__ = [
     "HorizontalConv2D",
     "PointwiseConv2D",
     "SkipSum",
+    "Upsampler",
     "VerticalConv2D",
     "gate",
 ]

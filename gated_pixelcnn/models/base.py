@@ -6,23 +6,21 @@ factorises p(x | condition) over values in the order (row, column, colour). A fa
 - `parameter_map`: the parameters of the likelihood at all positions in one parallel pass;
 - `incremental`: the same network as an `IncrementalView`, one row and one pixel at a time.
 
-Everything else is here or in `contract`, once.
+Everything else is here, in `contract` or in `likelihood_model`, once.
 """
 
 import abc
 import functools
-import math
 
 import keras
 import tensorflow as tf
 
-from gated_pixelcnn import evaluation, likelihoods, sampling
+from gated_pixelcnn import likelihoods, sampling
 from gated_pixelcnn.layers import Condition, Encoder
-from gated_pixelcnn.models.contract import DensityContract
-from gated_pixelcnn.models.trainable import Trainable
+from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 
 
-class DensityModel(DensityContract, Trainable):
+class DensityModel(LikelihoodModel):
     """Base class of the families.
 
     Attributes:
@@ -31,11 +29,8 @@ class DensityModel(DensityContract, Trainable):
       likelihood: the `likelihoods.Likelihood` that gives the parameter map its meaning.
       condition_kind, condition_size: see `DensityContract`.
       encoder: what makes the code of an image condition, or None.
-      is_lower_bound: whether `log_prob` is a lower bound and not exact.
       remat: whether the backward pass computes the inside of blocks again, see `rematerialised`.
     """
-
-    is_lower_bound = False
 
     def __init__(
         self,
@@ -117,7 +112,6 @@ class DensityModel(DensityContract, Trainable):
             "normalised_code": normalised_code,
             "train_encoder": train_encoder,
         }
-        self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
 
     # What a family gives.
 
@@ -147,11 +141,6 @@ class DensityModel(DensityContract, Trainable):
         """
 
     # What the package computes with.
-
-    @property
-    def takes_labels(self):
-        """See `Trainable`."""
-        return self.condition_kind == "label"
 
     @property
     def colours(self):
@@ -229,6 +218,10 @@ class DensityModel(DensityContract, Trainable):
         """See `DensityContract`."""
         return self._value_log_prob_graph(images, condition)
 
+    def _log_prob_parts(self, images, condition):
+        """See `DensityContract`; the parts are those of the colours."""
+        return of_colours(self._value_log_prob(images, condition))
+
     def _sample(self, num, condition, seed, temperature, given, known, streams, jit):
         """See `DensityContract`."""
         noise = sampling.noise(seed, streams, self)
@@ -251,6 +244,15 @@ class DensityModel(DensityContract, Trainable):
         """`value_log_prob` without checks, for use inside a graph."""
         return self.likelihood.log_prob(self(images, condition, training=training), images)
 
+    def log_prob_parts_of(self, images, condition=None, training=False):
+        """See `LikelihoodModel`."""
+        return of_colours(self.value_log_prob_of(images, condition, training))
+
+    def draw(self, seed, streams, condition, temperature, given=None, known=None):
+        """See `LikelihoodModel`."""
+        noise = sampling.noise(seed, streams, self)
+        return sampling.sample(self, noise, condition, temperature, given, known)
+
     # Keras.
 
     def build(self, input_shape=None):
@@ -265,46 +267,12 @@ class DensityModel(DensityContract, Trainable):
             self.condition_map.build()
         self.built = True
 
-    def training_loss(self, images, condition, training):
-        """Bits/dim of every image [N]: what training minimises the mean of."""
-        nats = self.value_log_prob_of(images, condition, training)
-        return -tf.reduce_mean(nats, axis=[1, 2, 3]) / math.log(2)
-
-    def validation_loss(self, split, batch_size, num_images, value_log_prob):
-        """Bits/dim of a data split: the lowest tells the best weights; see `evaluation.score`."""
-        score = evaluation.score(self, split, batch_size, num_images, value_log_prob=value_log_prob)
-        return score["bits_per_dim"]
-
-    def train_step(self, data):
-        """Keras' step: data is images, or (images, condition) as tf.data sets of pairs give."""
-        images, condition = self._unpack(data)
-        with tf.GradientTape() as tape:
-            bits = self.training_loss(images, condition, training=True)
-            loss = self.optimizer.scale_loss(tf.reduce_mean(bits))
-        weights = self.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, weights), weights)
-        self._bits_per_dim.update_state(bits)
-        return {"bits_per_dim": self._bits_per_dim.result()}
-
-    def test_step(self, data):
-        """Keras' evaluation step, see `train_step`."""
-        images, condition = self._unpack(data)
-        self._bits_per_dim.update_state(self.training_loss(images, condition, False))
-        return {"bits_per_dim": self._bits_per_dim.result()}
-
-    @staticmethod
-    def _unpack(data):
-        images, condition, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if weights is not None:
-            raise ValueError("sample weights are not supported: a likelihood has none.")
-        return images, condition
-
-    @property
-    def metrics(self):
-        """Keras resets these at every epoch."""
-        return [self._bits_per_dim]
-
     def get_config(self):
         """See `keras.Model.get_config`."""
         policy = keras.saving.serialize_keras_object(self.dtype_policy)
         return {"name": self.name, "dtype": policy, **self._config}
+
+
+def of_colours(values):
+    """Sums nats [N, H, W, C] to those of the colours, float64 [N, C]."""
+    return tf.reduce_sum(tf.cast(values, tf.float64), axis=[1, 2])

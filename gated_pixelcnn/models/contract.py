@@ -41,11 +41,22 @@ class DensityContract(InputChecks):
       condition_size: number of classes, length of the vector, number of maps or, for an image, m,
         the numbers of its code.
       is_lower_bound: whether `log_prob` is a lower bound and not exact.
+      terms: names of the terms of a lower bound; None for an exact log-probability.
     """
 
+    is_lower_bound = False
+    terms = None
+
     @abc.abstractmethod
+    def _log_prob_parts(self, images, condition):
+        """`log_prob_parts` of arguments that were checked."""
+
     def _value_log_prob(self, images, condition):
-        """`value_log_prob` of arguments that were checked."""
+        """`value_log_prob` of arguments that were checked, of a model that is exact."""
+        raise ValueError(
+            "log_prob of this model is a lower bound: single values have no log-probability; see "
+            "log_prob_parts."
+        )
 
     @abc.abstractmethod
     def _sample(self, num, condition, seed, temperature, given, known, streams, jit):
@@ -62,12 +73,31 @@ class DensityContract(InputChecks):
           Nats [N, H, W, C], at most 0; their sum over an image is `log_prob`.
 
         Raises:
+          ValueError: images or a condition that do not fit the model, or a model whose `log_prob`
+            is a lower bound.
+        """
+        return self._value_log_prob(*self._checked(images, condition))
+
+    def log_prob_parts(self, images, condition=None):
+        """Log-probability of images in parts that add up to it.
+
+        Args:
+          images: integers 0…levels−1 [N, H, W, C].
+          condition: what the model is conditioned on, or None.
+
+        Returns:
+          Nats, float64 [N, P]: of every colour given the ones before it, P = C; of a lower bound
+          its `terms`.
+
+        Raises:
           ValueError: images or a condition that do not fit the model.
         """
+        return self._log_prob_parts(*self._checked(images, condition))
+
+    def _checked(self, images, condition):
         images = self.check_images(images)
         condition = self.own_condition(images, condition)
-        condition = self.check_condition(condition, images.shape[0])
-        return self._value_log_prob(images, condition)
+        return images, self.check_condition(condition, images.shape[0])
 
     def own_condition(self, images, condition):
         """What images are conditioned on: where it is an image and none is given, on themselves."""
@@ -86,7 +116,8 @@ class DensityContract(InputChecks):
         Raises:
           ValueError: images or a condition that do not fit the model.
         """
-        return tf.reduce_sum(self.value_log_prob(images, condition), axis=[1, 2, 3])
+        parts = self.log_prob_parts(images, condition)
+        return tf.cast(tf.reduce_sum(parts, axis=1), tf.float32)
 
     def sample(
         self,
@@ -118,10 +149,16 @@ class DensityContract(InputChecks):
           uint8 [N, H, W, C].
 
         Raises:
-          ValueError: arguments that do not fit the model or each other.
+          ValueError: arguments that do not fit the model or each other; images to complete, for a
+            model whose `log_prob` is a lower bound.
         """
         if (given is None) != (known is None):
             raise ValueError("given and known go together: the images and which values to keep.")
+        if given is not None and self.is_lower_bound:
+            raise ValueError(
+                "this model draws an image in several stages, so it cannot complete one: leave out "
+                "given and known."
+            )
         sizes = [np.shape(a)[0] for a in (condition, given) if np.ndim(a) > 0]
         if num is None and not sizes:
             raise ValueError("num, the number of images to sample, is missing.")

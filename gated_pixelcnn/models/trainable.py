@@ -43,7 +43,7 @@ class Trainable(keras.Model):
           split: a split of `data.load`.
           batch_size: number of images in one forward pass.
           num_images: look at the first images only; None for all.
-          compute: what computes `value_log_prob` of a density model, by all replicas.
+          compute: what computes `log_prob_parts` of a density model, by all replicas.
 
         Returns:
           A float.

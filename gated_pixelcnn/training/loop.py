@@ -17,7 +17,7 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.data.split import input_error
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.base import DensityModel
+from gated_pixelcnn.models.contract import DensityContract
 from gated_pixelcnn.training.interrupts import Stopped, StopRequests
 from gated_pixelcnn.training.monitoring import Monitor
 from gated_pixelcnn.training.profiling import Profiler
@@ -289,7 +289,7 @@ class Loop:
                         self.dataset.validation,
                         settings.eval_batch_size or settings.batch_size,
                         settings.eval_images or None,
-                        self._value_log_prob,
+                        self._log_prob_parts,
                     )
                 except FloatingPointError as error:
                     raise self._explained(f"validation after step {step}: {error}") from error
@@ -318,17 +318,17 @@ class Loop:
             )
         self._restart_clock()
 
-    def _value_log_prob(self, images, condition):
+    def _log_prob_parts(self, images, condition):
         """Of a batch of validation images, by all replicas, unless it is time to stop."""
         interrupted, terminated, _ = self._requests()
         if interrupted or terminated:
             raise Stopped
-        return self.state.value_log_prob(images, condition)
+        return self.state.log_prob_parts(images, condition)
 
     def _sample(self):
         """A grid of samples of the averaged weights, always with the same seed."""
         model, num = self.state.model, self.settings.samples
-        if not num or self.stop.signal is not None or not isinstance(model, DensityModel):
+        if not num or self.stop.signal is not None or not isinstance(model, DensityContract):
             return
         condition = columns = shown = None
         if model.condition_kind == "label":

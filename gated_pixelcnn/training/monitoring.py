@@ -172,9 +172,10 @@ def clear_errors(run):
 
 def _table(config):
     """The configuration in Markdown; what is not the default comes first."""
-    defaults = flat(complete({"model": {"family": config.model.family}}))
+    values = flat(config)
+    defaults = flat(complete({key: x for key, x in values.items() if key.endswith(".family")}))
     changed, unchanged = [], []
-    for key, value in flat(config).items():
+    for key, value in values.items():
         if value == defaults[key]:
             unchanged.append(f"| {key} | {_code(value)} | |")
         else:

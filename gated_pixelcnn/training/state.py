@@ -37,7 +37,7 @@ class TrainState:
         """Makes the optimizer and the averages. Call within the scope of the strategy.
 
         Args:
-          model: A built DensityModel that was made within the scope.
+          model: A built Trainable that was made within the scope.
           train: TrainConfig.
           seed: Seed of the random streams of the step (dropout).
           strategy: tf.distribute.Strategy.
@@ -237,18 +237,18 @@ class TrainState:
                 variable.assign(workers.from_chief(np.asarray(variable)))
         self.step = int(np.asarray(self.optimizer.iterations))
 
-    def value_log_prob(self, images, condition=None):
-        """The model's `value_log_prob`, computed by all replicas together; collective.
+    def log_prob_parts(self, images, condition=None):
+        """The model's `log_prob_parts`, computed by all replicas together; collective.
 
         Args:
           images: uint8 [N, H, W, C], the same on all workers.
           condition: Labels [N], or None.
 
         Returns:
-          Nats [N, H, W, C].
+          Nats, float64 [N, P].
         """
         if self.strategy.num_replicas_in_sync == 1:
-            return self.model.value_log_prob(images, condition)
+            return self.model.log_prob_parts(images, condition)
         whole = (images,) if condition is None else (images, condition)
         share = -(-len(images) // self.strategy.num_replicas_in_sync)
 
@@ -262,9 +262,9 @@ class TrainState:
 
     @functools.cached_property
     def _score(self):
-        def log_prob(batch):
-            return self.model.value_log_prob_of(*batch)
+        def log_prob_parts(batch):
+            return self.model.log_prob_parts_of(*batch)
 
         return tf.function(
-            lambda parts: self.strategy.run(log_prob, args=(parts,)), autograph=False
+            lambda parts: self.strategy.run(log_prob_parts, args=(parts,)), autograph=False
         )

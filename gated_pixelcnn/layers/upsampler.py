@@ -1,0 +1,52 @@
+"""From a small image to maps of twice its size: how a multi-scale model sees the smaller image.
+
+Source: "Pixel Recurrent Neural Networks" (van den Oord et al., 2016a), section 3.5: deconvolutions
+make maps c×n×n of the small image, which every layer takes in by an unmasked 1×1 convolution. How
+many there are is not told. Here a 3×3 convolution lets a pixel know its surroundings, a transposed
+4×4 convolution of stride 2 doubles the size, and a 3×3 convolution mixes what overlapped.
+"""
+
+import keras
+
+from gated_pixelcnn.layers.gated_block import relu
+
+
+class Upsampler(keras.layers.Layer):
+    """Scaled images [N, h, w, C] → maps [N, 2h, 2w, features]."""
+
+    def __init__(self, features, **kwargs):
+        """Makes the layer.
+
+        Args:
+          features: maps of the result and of the layers before it, at least 1.
+          **kwargs: Keras' own (name, dtype).
+
+        Raises:
+          ValueError: no features.
+        """
+        super().__init__(**kwargs)
+        if features < 1:
+            raise ValueError(f"embedding_features must be at least 1, got {features}.")
+        self.features = features
+        own = {"padding": "same", "dtype": self.dtype_policy}
+        self.small = keras.layers.Conv2D(features, 3, name="small", **own)
+        self.deconvolution = keras.layers.Conv2DTranspose(
+            features, 4, strides=2, name="deconvolution", **own
+        )
+        self.large = keras.layers.Conv2D(features, 3, name="large", **own)
+
+    def build(self, input_shape):
+        """Makes the weights."""
+        num, height, width, _ = input_shape
+        self.small.build(input_shape)
+        self.deconvolution.build((num, height, width, self.features))
+        self.large.build((num, 2 * height, 2 * width, self.features))
+        super().build(input_shape)
+
+    def call(self, x):
+        """Doubles the size."""
+        return self.large(relu(self.deconvolution(relu(self.small(x)))))
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        return {**super().get_config(), "features": self.features}

@@ -1,0 +1,223 @@
+"""Two density models that share the work: one of a simpler view of an image, one of the rest.
+
+p(x̂, x) = p(x̂) p(x | x̂) with x̂ = ψ(x), a deterministic view of the image. As other views may give
+the same image, too, log p(x) ≥ log p(ψ(x)) + log p(x | ψ(x)): a lower bound, which is what is
+trained and reported.
+
+Sources:
+- multi-scale: "Pixel Recurrent Neural Networks" (van den Oord et al., 2016a), section 3.5, and
+  "Conditional Image Generation with PixelCNN Decoders" (2016b), the appendix: a class-conditional
+  model of small images, and one of large images given the class and the deconvolved small image;
+- the bound: "PixelCNN Models with Auxiliary Variables for Natural Image Modeling" (Kolesnikov and
+  Lampert, 2017), equation 2.
+"""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from gated_pixelcnn.errors import nearest
+from gated_pixelcnn.layers import Condition, Upsampler
+from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+from gated_pixelcnn.models.transforms import TRANSFORMS
+
+PART = {"family": "gated_pixelcnn"}
+FAR = 2**32  # random streams of the prior: farther than any that a user can name (int32)
+
+
+@keras.saving.register_keras_serializable("gated_pixelcnn")
+class AuxiliaryModel(LikelihoodModel):
+    """A prior of views ψ(x) and a conditional of images given their view.
+
+    Attributes:
+      transform: ψ, see `transforms`.
+      prior: the density model of views, with the condition of this one.
+      embedding: what makes maps of a view.
+      conditional: the density model of images given these maps (a spatial condition), which hold
+        the label or vector, too.
+    """
+
+    is_lower_bound = True
+
+    def __init__(
+        self,
+        image_shape,
+        levels=256,
+        transform="half",
+        prior=PART,
+        conditional=PART,
+        embedding_features=32,
+        condition=None,
+        condition_size=0,
+        spatial_features=0,
+        **kwargs,
+    ):
+        """Makes the model.
+
+        Args:
+          image_shape: (H, W, C) of the images.
+          levels: number of values per colour, 2…256.
+          transform: name of ψ: "half".
+          prior: family of the prior and its arguments, without its condition.
+          conditional: the same of the conditional.
+          embedding_features: maps that the conditional sees of a view, see `Upsampler`.
+          condition: None, "label" or "vector", of both parts.
+          condition_size: number of classes or length of the vector.
+          spatial_features: maps of m(h) beside those of the view; 0: the conditional sees the label
+            or the vector itself, the same at all positions. The prior has a setting of its own.
+          **kwargs: Keras' own (name, dtype).
+
+        Raises:
+          ValueError: an argument out of its range; the message names it and what is allowed.
+        """
+        super().__init__(**kwargs)
+        if transform not in TRANSFORMS:
+            raise ValueError(f"transform is {transform!r}{nearest(transform, TRANSFORMS)}.")
+        if condition not in (None, "label", "vector"):
+            raise ValueError(
+                f"condition of an auxiliary model must be None, 'label' or 'vector', got "
+                f"{condition!r}."
+            )
+        self.image_shape, self.levels = tuple(image_shape), levels
+        self.condition_kind, self.condition_size = condition, condition_size
+        self.transform = TRANSFORMS[transform](self.image_shape, levels)
+        self.terms = (self.transform.term, "image given it")
+        own = {"dtype": self.dtype_policy}
+        self.prior = _part(
+            prior,
+            name="prior",
+            image_shape=self.transform.image_shape,
+            levels=self.transform.levels,
+            condition=condition,
+            condition_size=condition_size,
+            **own,
+        )
+        self.embedding = Upsampler(embedding_features, name="embedding", **own)
+        self.condition_map = None
+        if condition is not None:
+            self.condition_map = Condition(
+                condition,
+                condition_size,
+                *self.image_shape[:2],
+                spatial_features=spatial_features,
+                name="condition",
+                **own,
+            )
+        elif condition_size or spatial_features:
+            raise ValueError(
+                f"condition_size ({condition_size}) and spatial_features ({spatial_features}) need "
+                "a condition: set condition to 'label' or 'vector'."
+            )
+        maps = 0 if self.condition_map is None else self.condition_map.output_features
+        self.conditional = _part(
+            conditional,
+            name="conditional",
+            image_shape=self.image_shape,
+            levels=levels,
+            condition="spatial",
+            condition_size=embedding_features + maps,
+            **own,
+        )
+        self._config = {
+            "image_shape": self.image_shape,
+            "levels": levels,
+            "transform": transform,
+            "prior": dict(prior),
+            "conditional": dict(conditional),
+            "embedding_features": embedding_features,
+            "condition": condition,
+            "condition_size": condition_size,
+            "spatial_features": spatial_features,
+        }
+
+    @property
+    def remat(self):
+        """See `Trainable`."""
+        return self.conditional.remat
+
+    @remat.setter
+    def remat(self, value):
+        self.prior.remat = self.conditional.remat = value
+
+    def build(self, input_shape=None):
+        """Makes all weights; `input_shape` is ignored, Keras passes it."""
+        self.prior.build()
+        self.embedding.build((None, *self.transform.image_shape))
+        if self.condition_map is not None:
+            self.condition_map.build()
+        self.conditional.build()
+        self.built = True
+
+    def call(self, images, condition=None, training=False):
+        """The terms of the bound, see `log_prob_parts_of`."""
+        return self.log_prob_parts_of(images, condition, training)
+
+    def log_prob_parts_of(self, images, condition=None, training=False):
+        """See `LikelihoodModel`: log p(ψ(x)) and log p(x | ψ(x)), nats float64 [N, 2]."""
+        view = self.transform(images)
+        terms = [
+            self.prior.log_prob_parts_of(view, condition, training),
+            self.conditional.log_prob_parts_of(images, self.maps(view, condition), training),
+        ]
+        return tf.stack([tf.reduce_sum(term, axis=1) for term in terms], axis=1)
+
+    def maps(self, view, condition=None):
+        """What the conditional is conditioned on.
+
+        Args:
+          view: integers [N, h, w, C], of the prior or made by `transform`.
+          condition: what this model is conditioned on, or None.
+
+        Returns:
+          Float [N, H, W, D].
+        """
+        maps = self.embedding(self.prior.scale(view))
+        if self.condition_map is None:
+            return maps
+        h = self.condition_map(condition)
+        h = tf.broadcast_to(h, [tf.shape(maps)[0], *self.image_shape[:2], h.shape[-1]])
+        return tf.concat([maps, h], axis=-1)
+
+    def draw(self, seed, streams, condition, temperature, given=None, known=None):
+        """See `LikelihoodModel`; there is nothing `given`."""
+        streams = tf.cast(streams, tf.int64)
+        view = self.prior.draw(seed, streams + FAR, condition, temperature)
+        return self.conditional.draw(seed, streams, self.maps(view, condition), temperature)
+
+    def _log_prob_parts(self, images, condition):
+        """See `DensityContract`."""
+        return self._log_prob_parts_graph(images, condition)
+
+    def _sample(self, num, condition, seed, temperature, given, known, streams, jit):
+        """See `DensityContract`."""
+        streams = tf.cast(streams, tf.int64)
+        how = (seed, temperature, None, None)
+        view = self.prior._sample(num, condition, *how, streams + FAR, jit)
+        return self.conditional._sample(num, self._maps_graph(view, condition), *how, streams, jit)
+
+    @functools.cached_property
+    def _log_prob_parts_graph(self):
+        return tf.function(self.log_prob_parts_of, reduce_retracing=True, autograph=False)
+
+    @functools.cached_property
+    def _maps_graph(self):
+        return tf.function(self.maps, reduce_retracing=True, autograph=False)
+
+    def get_config(self):
+        """See `keras.Model.get_config`."""
+        policy = keras.saving.serialize_keras_object(self.dtype_policy)
+        return {"name": self.name, "dtype": policy, **self._config}
+
+
+def _part(part, **arguments):
+    """A density model of a family and its arguments."""
+    from gated_pixelcnn.families import FAMILIES  # which has this one, too
+
+    part = dict(part)
+    family = part.pop("family", None)
+    kind = FAMILIES.get(family)
+    if kind is None or not issubclass(kind, LikelihoodModel):
+        wanted = [name for name, kind in FAMILIES.items() if issubclass(kind, LikelihoodModel)]
+        raise ValueError(f"family of a part must be one of {', '.join(wanted)}, got {family!r}.")
+    return kind(**arguments, **part)

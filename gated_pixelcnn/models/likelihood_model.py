@@ -1,0 +1,98 @@
+"""What is trained by the log-probability of images: one network, or several that share the work."""
+
+import abc
+
+import keras
+import tensorflow as tf
+
+from gated_pixelcnn import evaluation
+from gated_pixelcnn.models.contract import DensityContract
+from gated_pixelcnn.models.trainable import Trainable
+
+
+class LikelihoodModel(DensityContract, Trainable):
+    """A density model in training: bits/dim as the loss, Keras' own fit and evaluate."""
+
+    def __init__(self, **kwargs):
+        """Args: **kwargs: Keras' own (name, dtype)."""
+        super().__init__(**kwargs)
+        self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
+
+    # What a derived class gives.
+
+    @abc.abstractmethod
+    def log_prob_parts_of(self, images, condition=None, training=False):
+        """`log_prob_parts` without checks, for use inside a graph.
+
+        Args:
+          images: integers 0…levels−1 [N, H, W, C].
+          condition: what the model is conditioned on, or None.
+          training: whether dropout and the like are on.
+
+        Returns:
+          Nats, float64 [N, P]: sums of thousands of values.
+        """
+
+    @abc.abstractmethod
+    def draw(self, seed, streams, condition, temperature, given=None, known=None):
+        """`sample` without checks, for use inside a graph.
+
+        Args:
+          seed: integer.
+          streams: integers [N], the images' random streams.
+          condition: what the model is conditioned on, or None.
+          temperature: scalar above 0.
+          given: uint8 [N, H, W, C] or None.
+          known: booleans [N, H, W, C]; where True the value of `given` is kept.
+
+        Returns:
+          uint8 [N, H, W, C].
+        """
+
+    # Training, see `Trainable`.
+
+    @property
+    def takes_labels(self):
+        """See `Trainable`."""
+        return self.condition_kind == "label"
+
+    def training_loss(self, images, condition, training):
+        """Bits/dim of every image [N]: what training minimises the mean of."""
+        nats = tf.reduce_sum(self.log_prob_parts_of(images, condition, training), axis=1)
+        return tf.cast(evaluation.bits_per_dim(-nats, self.image_shape), tf.float32)
+
+    def validation_loss(self, split, batch_size, num_images, log_prob_parts):
+        """Bits/dim of a data split: the lowest tells the best weights; see `evaluation.score`."""
+        score = evaluation.score(self, split, batch_size, num_images, log_prob_parts=log_prob_parts)
+        return score["bits_per_dim"]
+
+    # Keras.
+
+    def train_step(self, data):
+        """Keras' step: data is images, or (images, condition) as tf.data sets of pairs give."""
+        images, condition = self._unpack(data)
+        with tf.GradientTape() as tape:
+            bits = self.training_loss(images, condition, training=True)
+            loss = self.optimizer.scale_loss(tf.reduce_mean(bits))
+        weights = self.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        self._bits_per_dim.update_state(bits)
+        return {"bits_per_dim": self._bits_per_dim.result()}
+
+    def test_step(self, data):
+        """Keras' evaluation step, see `train_step`."""
+        images, condition = self._unpack(data)
+        self._bits_per_dim.update_state(self.training_loss(images, condition, False))
+        return {"bits_per_dim": self._bits_per_dim.result()}
+
+    @staticmethod
+    def _unpack(data):
+        images, condition, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise ValueError("sample weights are not supported: a likelihood has none.")
+        return images, condition
+
+    @property
+    def metrics(self):
+        """Keras resets these at every epoch."""
+        return [self._bits_per_dim]

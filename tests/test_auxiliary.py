@@ -1,0 +1,315 @@
+"""Two models that share an image between them: the bound, its terms, and how it is drawn from."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import gated_pixelcnn as gpc
+from gated_pixelcnn import configs
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.auxiliary import AuxiliaryModel
+from gated_pixelcnn.models.transforms import Half
+
+SMALL = {"family": "gated_pixelcnn", "features": 6, "layers": 2, "first_kernel_size": 3}
+
+
+def build(image_shape=(4, 6, 1), levels=4, dtype="float32", seed=0, **changes):
+    """A model with random weights, biases too, of a size that makes dependence visible."""
+    keras.utils.set_random_seed(1)
+    model = AuxiliaryModel(
+        image_shape,
+        levels,
+        dtype=dtype,
+        **{"prior": SMALL, "conditional": SMALL, "embedding_features": 3, **changes},
+    )
+    model.build()
+    random = np.random.default_rng(seed)
+    for weight in model.trainable_variables:
+        fan = np.prod(weight.shape[:-1]) or 1
+        weight.assign(random.normal(size=weight.shape) * (1.5 / np.sqrt(fan)))
+    return model
+
+
+LABEL = {"condition": "label", "condition_size": 3}
+KINDS = {
+    "unconditional": {},
+    "label": LABEL,
+    "label-map": LABEL | {"spatial_features": 2},
+    "vector": {"condition": "vector", "condition_size": 2},
+    "colour": LABEL | {"image_shape": (4, 2, 3), "levels": 3},
+}
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+def images_of(model, num, seed=0):
+    random = np.random.default_rng(seed)
+    return random.integers(0, model.levels, (num, *model.image_shape)).astype(np.uint8)
+
+
+def condition_of(model, num):
+    if model.condition_kind == "vector":
+        return np.random.default_rng(1).normal(size=(num, model.condition_size)).astype(np.float32)
+    return None if model.condition_kind is None else np.arange(num) % model.condition_size
+
+
+# The view
+
+
+def test_half_is_the_rounded_mean_of_squares():
+    image = np.array([[0, 1, 3, 3], [1, 0, 2, 3], [7, 7, 0, 0], [7, 7, 0, 1]], np.uint8)
+    # Means 0.5, 2.75, 7 and 0.25.
+    found = Half((4, 4, 1), 8)(image[None, ..., None])
+    assert found.numpy()[0, ..., 0].tolist() == [[1, 3], [7, 0]]
+    white = np.full((1, 4, 4, 3), 255, np.uint8)
+    assert (Half((4, 4, 3), 256)(white).numpy() == 255).all()
+
+
+# The bound
+
+
+@every_kind
+def test_the_bound_is_the_prior_of_the_view_and_the_conditional_given_it(kind):
+    model = build(**kind)
+    images, condition = images_of(model, 5), condition_of(model, 5)
+    view = model.transform(images)
+    prior = model.prior.log_prob(view, condition)
+    rest = model.conditional.log_prob(images, model.maps(view, condition))
+    parts = model.log_prob_parts(images, condition)
+    np.testing.assert_allclose(parts, np.stack([prior, rest], axis=1), rtol=1e-5)
+    np.testing.assert_allclose(model.log_prob(images, condition), prior + rest, rtol=1e-5)
+    assert model.is_lower_bound and len(model.terms) == 2
+
+
+def marginal(model):
+    """Exact log p(x) of all images of a tiny model: the sum over all views; with the images."""
+    shape, view_shape = model.image_shape, model.transform.image_shape
+    images, views = (
+        np.array(
+            list(itertools.product(range(model.levels), repeat=int(np.prod(s)))), np.uint8
+        ).reshape(-1, *s)
+        for s in (shape, view_shape)
+    )
+    joint = [
+        model.prior.log_prob(view[None])
+        + model.conditional.log_prob(images, np.repeat(model.maps(view[None]), len(images), 0))
+        for view in views
+    ]
+    return images, np.logaddexp.reduce(np.array(joint, np.float64))
+
+
+def test_the_bound_is_below_the_exact_log_probability_which_sums_to_one():
+    model = build((2, 2, 1), 3)
+    images, exact = marginal(model)
+    assert np.exp(exact).sum() == pytest.approx(1, abs=1e-5)
+    bound = model.log_prob(images).numpy()
+    assert (bound < exact).all()
+    assert np.exp(bound.astype(np.float64)).sum() < 1
+
+
+def test_images_are_drawn_from_the_marginal():
+    model = build((2, 2, 1), 2)
+    images, exact = marginal(model)
+    num = 20_000
+    drawn = model.sample(num, seed=3, jit=False).numpy().reshape(num, -1)
+    counts = np.bincount(np.ravel_multi_index(drawn.T, (2,) * 4), minlength=len(images))
+    expected = np.exp(exact) * num
+    statistic = np.sum((counts - expected) ** 2 / expected)
+    freedom = len(images) - 1
+    assert statistic < freedom + 4.5 * np.sqrt(2 * freedom) + 8  # beyond the 99.99 % quantile
+
+
+def test_single_values_have_no_log_probability():
+    model = build()
+    with pytest.raises(ValueError, match="lower bound: single values"):
+        model.value_log_prob(images_of(model, 1))
+
+
+# Who sees what
+
+
+def test_the_prior_sees_the_view_alone_and_the_conditional_no_later_value():
+    model = build(dtype="float64")
+    images = images_of(model, 1)
+    view = model.transform(images)
+    # Another image of the same view: two values of a square exchanged.
+    other = images.copy()
+    row, column = np.argwhere(images[0, :-1, :, 0] != images[0, 1:, :, 0])[0]
+    row -= row % 2
+    if images[0, row, column, 0] == images[0, row + 1, column, 0]:
+        row += 2
+    other[0, [row, row + 1], column] = images[0, [row + 1, row], column]
+    np.testing.assert_array_equal(model.transform(other), view)
+    both = model.log_prob_parts(np.concatenate([images, other])).numpy()
+    assert both[0, 0] == both[1, 0] and both[0, 1] != both[1, 1]
+    # The maps being what they are, values before the first that differs keep their probabilities.
+    maps = np.repeat(model.maps(view), 2, axis=0)
+    values = model.conditional.value_log_prob(np.concatenate([images, other]), maps).numpy()
+    values = values.reshape(2, -1)
+    first = row * images.shape[2] + column
+    np.testing.assert_array_equal(values[0, :first], values[1, :first])
+
+
+def test_every_value_depends_on_the_view_and_on_the_label():
+    model = build(condition="label", condition_size=2)
+    images = np.repeat(images_of(model, 1), 2, axis=0)
+    views = images_of(model.prior, 2, seed=5)
+    labels = np.array([0, 1])
+    for maps in (model.maps(views, labels[[0, 0]]), model.maps(views[[0, 0]], labels)):
+        found = model.conditional(images, maps).numpy()
+        assert (np.abs(found[0] - found[1]).max(axis=-1) > 0).all()
+    prior = model.prior(model.transform(images), labels).numpy()
+    assert (np.abs(prior[0] - prior[1]).max(axis=-1) > 0).all()
+
+
+@every_kind
+def test_every_weight_gets_a_gradient(kind):
+    model = build(**kind)
+    images, condition = images_of(model, 6), condition_of(model, 6)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model.training_loss(images, condition, training=True))
+    weights = model.trainable_variables
+    for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+        assert gradient is not None and np.abs(gradient).max() > 0, weight.path
+
+
+# Sampling
+
+
+@every_kind
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
+def test_a_sample_is_drawn_in_two_stages_from_streams_of_their_own(kind, jit):
+    model = build(**kind)
+    condition = condition_of(model, 4)
+    found = model.sample(4, condition, seed=3, jit=jit)
+    views = model.prior._sample(  # streams that a user cannot name
+        4, condition, 3, tf.constant(1.0), None, None, tf.range(4, dtype=tf.int64) + 2**32, jit
+    )
+    wanted = model.conditional.sample(4, model.maps(views, condition), seed=3, jit=jit)
+    np.testing.assert_array_equal(found, wanted)
+    assert not np.array_equal(views, model.prior.sample(4, condition, seed=3, jit=jit))
+
+
+def test_samples_depend_on_the_seed_and_not_on_the_batch():
+    model = build()
+    whole = model.sample(5, seed=7, jit=False).numpy()
+    cut = [
+        model.sample(2, seed=7, streams=[0, 1], jit=False),
+        model.sample(3, seed=7, streams=2, jit=False),
+    ]
+    np.testing.assert_array_equal(np.concatenate(cut), whole)
+    assert not np.array_equal(model.sample(5, seed=8, jit=False), whole)
+
+
+def test_images_cannot_be_completed():
+    model = build()
+    with pytest.raises(ValueError, match="cannot complete"):
+        model.sample(given=images_of(model, 1), known=np.array(True))
+
+
+# Round trips
+
+
+@every_kind
+def test_a_saved_model_is_the_same_model(kind, tmp_path):
+    model = build(**kind)
+    images, condition = images_of(model, 3), condition_of(model, 3)
+    model.save(tmp_path / "model.keras")
+    for other in (
+        keras.saving.load_model(tmp_path / "model.keras"),
+        gpc.load(tmp_path / "model.keras"),
+    ):
+        np.testing.assert_array_equal(
+            other.log_prob(images, condition), model.log_prob(images, condition)
+        )
+
+
+# In use
+
+
+OVERRIDES = [
+    "data.source=embedded:digits8",
+    "data.levels=16",
+    *(f"model.{part}.features=4" for part in ("prior", "conditional")),
+    *(f"model.{part}.layers=2" for part in ("prior", "conditional")),
+    "model.embedding_features=3",
+    "train.batch_size=16",
+    "train.steps=4",
+    "train.log_every=2",
+    "train.eval_every=2",
+    "train.eval_images=20",
+    "train.save_every=2",
+    "train.sample_every=4",
+    "train.samples=10",
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run")
+    gpc.train(gpc.get_config("multiscale28", OVERRIDES), workdir)
+    return workdir
+
+
+def test_a_run_is_trained_loaded_and_evaluated_by_its_terms(run):
+    model = gpc.load(run)
+    assert isinstance(model, AuxiliaryModel)
+    images, labels = images_of(model, 20), np.arange(20) % 10
+    result = gpc.evaluate(model, images, labels)
+    assert list(result["terms"]) == ["small image", "image given it"]
+    assert sum(result["terms"].values()) == pytest.approx(result["bits_per_dim"])
+    assert result["is_lower_bound"] and result["bits_per_channel"] is None
+    assert (run / "samples" / "step-000000004.png").exists()
+
+
+def test_an_exported_model_is_the_same_model(run, tmp_path):
+    model = gpc.load(run)
+    served = gpc.load_saved_model(gpc.export(run, tmp_path))
+    images, labels = images_of(model, 3), np.arange(3)
+    np.testing.assert_allclose(
+        served.log_prob_parts(images, labels), model.log_prob_parts(images, labels), rtol=1e-5
+    )
+    np.testing.assert_array_equal(
+        served.sample(condition=labels, seed=4),
+        model.sample(condition=labels, seed=4, jit=False),
+    )
+    assert served.is_lower_bound and served.terms == list(model.terms)
+    assert not {"complete", "value_log_prob"} & set(served.signatures)
+    for call in (
+        lambda: served.value_log_prob(images, labels),
+        lambda: served.sample(condition=labels, given=images, known=np.array(True)),
+    ):
+        with pytest.raises(ValueError, match="lower bound|cannot complete"):
+            call()
+
+
+def test_parts_are_configured_by_sections_of_their_own():
+    config = gpc.get_config("multiscale28", ["model.prior.features=7", "model.prior.layers=1"])
+    assert (config.model.prior.features, config.model.conditional.features) == (7, 32)
+    for key, message in (
+        ("model.prior.featurs=3", r"did you mean 'model.prior.features'\?"),
+        ("model.prior.family=gated_pixelcnn", "model.prior.family belongs to the preset"),
+        ("model.prior.condition=label", "there is no configuration key 'model.prior.condition'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            gpc.get_config("multiscale28", [key])
+    with pytest.raises(UserError, match="model.prior.family is 'nothing'"):
+        configs.complete({"model": {"family": "auxiliary", "prior": {"family": "nothing"}}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_shape": (5, 4, 1)}, r"images of 5x4 .* cannot be halved: both must be even"),
+        ({"transform": "hal"}, r"transform is 'hal'; did you mean 'half'\?"),
+        ({"condition": "spatial", "condition_size": 2}, "must be None, 'label' or 'vector'"),
+        ({"spatial_features": 2}, "need a condition"),
+        ({"embedding_features": 0}, "embedding_features must be at least 1"),
+        ({"prior": {"family": "embedding"}}, "family of a part must be one of"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(changes, message):
+    with pytest.raises(ValueError, match=message):
+        build(**changes)
