@@ -1,6 +1,9 @@
 """Two models that share an image between them: the bound, its terms, and how it is drawn from."""
 
 import itertools
+import pathlib
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -13,6 +16,7 @@ from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.auxiliary import AuxiliaryModel
 from gated_pixelcnn.models.transforms import Half
 
+ROOT = pathlib.Path(__file__).parent.parent
 SMALL = {"family": "gated_pixelcnn", "features": 6, "layers": 2, "first_kernel_size": 3}
 
 
@@ -262,6 +266,28 @@ def test_a_run_is_trained_loaded_and_evaluated_by_its_terms(run):
     assert sum(result["terms"].values()) == pytest.approx(result["bits_per_dim"])
     assert result["is_lower_bound"] and result["bits_per_channel"] is None
     assert (run / "samples" / "step-000000004.png").exists()
+
+
+def script(name, *arguments):
+    """Runs a script as a user does."""
+    command = [sys.executable, ROOT / f"{name}.py", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_the_scripts_tell_the_terms_and_draw_every_class(run, tmp_path):
+    evaluated = script("evaluate", f"--workdir={run}", "--num_images=20")
+    assert evaluated.returncode == 0, evaluated.stderr
+    lines = evaluated.stdout.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("  model"))
+    model, small, rest, wrong = (line.split() for line in lines[start : start + 4])
+    assert model[1:3] == wrong[-3:-1] == ["at", "most"]
+    assert small[:2] == ["small", "image"] and rest[:3] == ["image", "given", "it"]
+    assert float(model[3]) == pytest.approx(float(small[2]) + float(rest[3]), abs=2e-4)
+    drawn = script("sample", f"--workdir={run}", "--label=all", f"--output={tmp_path}/a.png")
+    assert drawn.returncode == 0, drawn.stderr
+    refused = script("sample", f"--workdir={run}", "--label=1", "--given=a.png", "--keep_rows=2")
+    assert refused.returncode == 1
+    assert "--given is not possible: this model draws an image in several" in refused.stderr
 
 
 def test_an_exported_model_is_the_same_model(run, tmp_path):

@@ -334,21 +334,17 @@ def table(result):
     lines = [
         _heading(result),
         "",
-        f"{'':<22}bits/dim",
-        f"  {'model':<18}{bound}{result['bits_per_dim']:>10.4f}{error}",
+        f"{'':<24}bits/dim",
+        f"  {'model':<20}{bound}{result['bits_per_dim']:>10.4f}{error}",
     ]
-    channels = result["bits_per_channel"]
-    if len(channels) > 1:
-        names = COLOURS.get(len(channels)) or [f"channel {c}" for c in range(len(channels))]
-        lines += [
-            f"    {name:<16}{bits:>10.4f}" for name, bits in zip(names, channels, strict=True)
-        ]
+    for name, bits in _parts(result).items():
+        lines.append(f"    {name:<18}{bits:>10.4f}")
     if "wrong_condition_bits_per_dim" in result:
         what = WRONG[result["condition"]]
-        lines.append(f"  {what:<18}{result['wrong_condition_bits_per_dim']:>10.4f}")
+        lines.append(f"  {what:<20}{bound}{result['wrong_condition_bits_per_dim']:>10.4f}")
     for name, bits in result.get("beside", {}).items():
         at_most = "at most " if result["beside_is_lower_bound"][name] else ""
-        lines.append(f"  {_cut(name):<18}{at_most}{bits:>10.4f}")
+        lines.append(f"  {_cut(name):<20}{at_most}{bits:>10.4f}")
     names = {
         "uniform": "uniform",
         "histogram": "pixel histograms",
@@ -356,18 +352,29 @@ def table(result):
         "webp": "lossless WebP",
     }
     for name, bits in result.get("baselines", {}).items():
-        lines.append(f"  {names[name]:<18}{bits:>10.4f}")
+        lines.append(f"  {names[name]:<20}{bits:>10.4f}")
     lines += [
         "",
         *(
-            [f"  {'classified right':<18}{result['accuracy']:>10.1%}"]
+            [f"  {'classified right':<20}{result['accuracy']:>10.1%}"]
             if "accuracy" in result
             else []
         ),
-        f"  {'nats per image':<18}{bound}{result['nats']:>10.4f}",
-        f"  {'images/s':<18}{result['images_per_second']:>10.1f}",
+        f"  {'nats per image':<20}{bound}{result['nats']:>10.4f}",
+        f"  {'images/s':<20}{result['images_per_second']:>10.1f}",
     ]
     return "\n".join(lines)
+
+
+def _parts(result):
+    """What the bits/dim are made of: the mean of the colours', or the sum of a bound's terms."""
+    if result["terms"]:
+        return result["terms"]
+    channels = result["bits_per_channel"]
+    if len(channels) == 1:
+        return {}
+    names = COLOURS.get(len(channels)) or [f"channel {c}" for c in range(len(channels))]
+    return dict(zip(names, channels, strict=True))
 
 
 def _heading(result):

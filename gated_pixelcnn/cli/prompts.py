@@ -175,6 +175,11 @@ def _read_given(flags, model):
     """Returns the images to complete and which values are kept, or (None, None)."""
     if not flags.given:
         return None, None
+    if model.is_lower_bound:
+        raise UserError(
+            "--given is not possible: this model draws an image in several stages, so it cannot "
+            "complete one"
+        )
     given = pictures.read_images(flags.given, model.image_shape, model.levels)
     if flags.mask:
         return given, pictures.read_mask(flags.mask, model.image_shape)
