@@ -1,4 +1,4 @@
-"""How well embeddings tell whether two images show the same identity."""
+"""How well embeddings tell whether two images show the same identity, also of drawn images."""
 
 import numpy as np
 
@@ -58,3 +58,67 @@ def auc(vectors, labels):
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     below = ranks[~same].sum() - negatives * (negatives + 1) / 2
     return float(below / (positives * negatives))
+
+
+def likeness(model, split, each, batch_size=64, num_images=None, seed=0):
+    """Draws images like those of a split, and tells whose identity they have, by their codes.
+
+    Args:
+      model: a density model conditioned on an image by its code (`encode`).
+      split: a split of `data.load` with labels.
+      each: number of images drawn like each, at least 1.
+      batch_size: number of images drawn at once.
+      num_images: the first images only; None for all.
+      seed: of the random numbers.
+
+    Returns:
+      The dict of `alike`.
+
+    Raises:
+      UserError: images of one identity only.
+    """
+    sources, labels = embed(model.encode, split, batch_size, num_images)
+    codes = np.repeat(sources, each, axis=0)
+    drawn = []
+    for start in range(0, len(codes), batch_size):
+        part = codes[start : start + batch_size]
+        images = model.sample(condition=filled_up(part, batch_size), seed=seed, streams=start)
+        drawn.append(np.asarray(model.encode(images))[: len(part)])
+    return alike(np.concatenate(drawn).reshape(len(sources), each, -1), sources, labels)
+
+
+def alike(drawn, sources, labels):
+    """How often drawn images are nearer to what they were drawn from than to others.
+
+    Args:
+      drawn: vectors of the images drawn from each source, float [N, K, D].
+      sources: vectors of the sources, float [N, D].
+      labels: their identities [N].
+
+    Returns:
+      A dict with
+        pairs: of all pairs of a drawn image and an image of another identity the share in which
+          the drawn one is nearer to its source: 0.5 for images that have nothing of it,
+        identities: the share of the drawn images that are nearer to the mean of their source's
+          identity than to that of any other.
+
+    Raises:
+      UserError: images of one identity only.
+    """
+    identities = np.unique(labels)
+    if len(identities) < 2:
+        raise UserError("likeness needs images of two identities, but there is only one")
+
+    def distances(to):
+        return np.linalg.norm(drawn[:, :, np.newaxis] - to, axis=-1)
+
+    others = np.broadcast_to(labels[:, np.newaxis] != labels, (len(labels),) * 2)
+    to_all = distances(sources)  # [N, K, N]
+    to_own = np.moveaxis(np.diagonal(to_all, axis1=0, axis2=2), -1, 0)  # [N, K]
+    nearer = np.moveaxis(to_own[..., np.newaxis] < to_all, 1, 0)  # [K, N, N]
+    means = np.stack([sources[labels == identity].mean(axis=0) for identity in identities])
+    nearest = identities[distances(means).argmin(axis=-1)]
+    return {
+        "pairs": float(nearer[:, others].mean()),
+        "identities": float(np.mean(nearest == labels[:, np.newaxis])),
+    }

@@ -12,7 +12,7 @@ from PIL import Image
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import evaluation, images
-from gated_pixelcnn.cli import evaluate, prompts, sample
+from gated_pixelcnn.cli import evaluate, prompts, sample, tables
 from gated_pixelcnn.data import DataConfig, load
 from gated_pixelcnn.errors import UserError
 
@@ -112,7 +112,7 @@ def test_table_shows_the_model_beside_the_baselines(run, monkeypatch, capsys):
 
 
 def test_table_names_the_colours_and_a_bound():
-    table = evaluate.table(
+    table = tables.of_bits(
         {
             "num_images": 1,
             "split": "test",

@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import keras
 import numpy as np
@@ -177,15 +178,66 @@ PORTRAITS += ["data.image_size=0", "data.gray=false", "data.held_out_classes=2"]
 PORTRAITS += ["train.eval_every=2", "train.sample_every=2"]
 
 
-def test_portraits_start_with_the_embedding_and_leave_it_as_it_is(run, source, tmp_path):
+@pytest.fixture(scope="module")
+def portraits(tmp_path_factory, run, source):
+    workdir = tmp_path_factory.mktemp("runs") / "portraits"
     config = gpc.get_config(
         "portraits", [*PORTRAITS, source, f"train.encoder={run}", "model.code_size=4"]
     )
-    gpc.train(config, tmp_path / "portraits")
-    model, embedding = gpc.load(tmp_path / "portraits"), gpc.load(run)
+    gpc.train(config, workdir)
+    return workdir
+
+
+def test_portraits_start_with_the_embedding_and_leave_it_as_it_is(run, portraits):
+    model, embedding = gpc.load(portraits), gpc.load(run)
     images = faces()[0]
     np.testing.assert_allclose(model.encode(images), embedding(images), atol=1e-6)
-    assert (tmp_path / "portraits" / "samples" / "step-000000002.png").is_file()
+    assert (portraits / "samples" / "step-000000002.png").is_file()
+
+
+def test_alike_counts_how_often_drawn_images_are_nearer_to_their_source():
+    random = np.random.default_rng(1)
+    sources, labels = random.normal(size=(7, 3)), np.array([4, 4, 9, 9, 9, 2, 2])
+    drawn = sources[:, None] + random.normal(size=(7, 2, 3))
+    pairs, own = [], []
+    for i, k in itertools.product(range(7), range(2)):
+        distance = [np.linalg.norm(drawn[i, k] - source) for source in sources]
+        pairs += [distance[i] < distance[j] for j in range(7) if labels[j] != labels[i]]
+        means = {x: np.mean(sources[labels == x], axis=0) for x in (4, 9, 2)}
+        own.append(min(means, key=lambda x: np.linalg.norm(drawn[i, k] - means[x])) == labels[i])
+    found = verification.alike(drawn, sources, labels)
+    assert found == {"pairs": pytest.approx(np.mean(pairs)), "identities": np.mean(own)}
+    assert 0.5 < found["pairs"] < 1 and 0 < found["identities"] < 1
+    with pytest.raises(UserError, match="two identities"):
+        verification.alike(drawn[:2], sources[:2], labels[:2])
+
+
+def test_likeness_draws_from_every_image_with_random_numbers_of_its_own():
+    class Copies:  # draws the one number of a code, changed by the stream's
+        def encode(self, images):
+            return images[:, 0, 0].astype(np.float64)
+
+        def sample(self, condition, seed, streams):
+            drawn.extend(streams + np.arange(len(condition)))
+            return condition[:, None, None].astype(int)
+
+    drawn = []
+    images = np.arange(5, dtype=np.uint8).repeat(2).reshape(10, 1, 1, 1) * 9
+    split = ArraySplit(images, np.arange(10) // 2)
+    found = verification.likeness(Copies(), split, each=3, batch_size=8, num_images=9)
+    assert found == {"pairs": 1.0, "identities": 1.0}
+    assert drawn[: 9 * 3] == list(range(9 * 3))
+
+
+def test_evaluate_tells_how_often_portraits_are_like_their_source(portraits, monkeypatch, capsys):
+    call(evaluate, monkeypatch, f"--workdir={portraits}", "--likeness=2", "--num_images=8")
+    out = capsys.readouterr().out
+    assert re.search(r"like their source +\d+\.\d%\n +of its identity +\d+\.\d%\n", out)
+
+
+def test_likeness_of_what_has_no_code_is_refused(run, monkeypatch):
+    with pytest.raises(UserError, match="--likeness is not possible: this run is of an embedding"):
+        call(evaluate, monkeypatch, f"--workdir={run}", "--likeness=2")
 
 
 @pytest.mark.parametrize(

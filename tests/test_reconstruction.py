@@ -14,7 +14,7 @@ from test_cli import ROOT, call, read_npz
 import gated_pixelcnn as gpc
 from gated_pixelcnn import data, evaluation
 from gated_pixelcnn import images as pictures
-from gated_pixelcnn.cli import evaluate, sample
+from gated_pixelcnn.cli import evaluate, sample, tables
 from gated_pixelcnn.data.split import ArraySplit
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.exporting import export
@@ -283,7 +283,7 @@ def test_a_bound_beside_the_model_is_marked():
     result |= {"levels": 2, "bits_per_dim": 1.0, "standard_error": None, "nats": 1.0}
     result |= {"bits_per_channel": [1.0], "images_per_second": 1.0, "is_lower_bound": False}
     result |= {"beside": {"a": 2.0, "b": 3.0}, "beside_is_lower_bound": {"a": False, "b": True}}
-    lines = evaluate.table(result).splitlines()
+    lines = tables.of_bits(result).splitlines()
     assert [line for line in lines if "at most" in line] == [f"  {'b':<18}at most {3.0:>10.4f}"]
 
 

@@ -15,14 +15,13 @@ import numpy as np
 from absl import flags
 
 from gated_pixelcnn import cli, errors
+from gated_pixelcnn.cli import tables
 from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.images import check_writable, written_aside
 
 FLAGS = flags.FLAGS
 SPLITS = ("test", "validation", "train")
 BASELINE_IMAGES = 50_000  # Histogram and mean image are of at most so many images.
-WRONG = {"label": "with a wrong label", "image": "another's code"}  # by the kind of condition
-COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
 
 
 def define_flags():
@@ -53,21 +52,30 @@ def define_flags():
         "class.",
         flag_values=FLAGS,
     )
+    flags.DEFINE_integer(
+        "likeness",
+        None,
+        "Also draw so many images like each, of a model conditioned on images of identities, and "
+        "tell how often they have the identity of their source.",
+        flag_values=FLAGS,
+    )
     flags.DEFINE_string("csv", None, "File for one line per image.", flag_values=FLAGS)
     flags.DEFINE_bool("json", False, "Print JSON instead of a table.", flag_values=FLAGS)
 
 
 def main(argv):
     """Runs the script; see the module."""
-    from gated_pixelcnn import evaluation
+    from gated_pixelcnn import evaluation, verification
     from gated_pixelcnn.models.contract import DensityContract
 
     cli.check_no_arguments(argv)
     if FLAGS.split not in SPLITS:
         raise UserError(f"--split must be one of {', '.join(SPLITS)}, got {FLAGS.split!r}")
-    cli.check_at_least(1, num_images=FLAGS.num_images, batch_size=FLAGS.batch_size)
+    cli.check_at_least(
+        1, num_images=FLAGS.num_images, batch_size=FLAGS.batch_size, likeness=FLAGS.likeness
+    )
     model, record = cli.load_model(FLAGS.workdir, FLAGS.saved_model)
-    for name in ("beside", "classify", "csv"):
+    for name in ("beside", "classify", "likeness", "csv"):
         if FLAGS[name].value and not isinstance(model, DensityContract):
             raise UserError(f"--{name} is not possible: {_no_density(model)}")
     others = {workdir: _load_beside(workdir, model) for workdir in FLAGS.beside or ()}
@@ -82,6 +90,8 @@ def main(argv):
     label_map = _label_map(model, record, images, split, mapped=bool(FLAGS.source))
     if FLAGS.classify and model.condition_kind != "label":
         raise UserError("--classify needs a model that is conditioned on the class (the label)")
+    if FLAGS.likeness:
+        _check_likeness(model, images.name, split)
     label_maps = {}
     for workdir, other in others.items():
         with cli.beside(workdir):
@@ -93,12 +103,14 @@ def main(argv):
         sizes = (FLAGS.batch_size, FLAGS.num_images)
         arguments = (model, split, *sizes, label_map)
         result = evaluation.score(*arguments)
-        if model.condition_kind in WRONG and model.condition_size > 1:
+        if model.condition_kind in tables.WRONG and model.condition_size > 1:
             wrong = evaluation.score(*arguments, wrong_condition=True)
             result["wrong_condition_bits_per_dim"] = wrong["bits_per_dim"]
             result["condition"] = model.condition_kind
         if FLAGS.classify:
             result["accuracy"] = evaluation.classify(*arguments)["accuracy"]
+        if FLAGS.likeness:
+            result["likeness"] = verification.likeness(model, split, FLAGS.likeness, *sizes)
         scores = {}
         for workdir, (other, _) in others.items():
             with cli.beside(workdir):
@@ -122,7 +134,17 @@ def main(argv):
         result["baselines"] = _baselines(images, split)
     if FLAGS.csv:
         _write_csv(FLAGS.csv, log_probs, model.image_shape)
-    _print(result, table)
+    _print(result, tables.of_bits)
+
+
+def _check_likeness(model, source, split):
+    """Raises a UserError where images cannot be compared with their sources by their codes."""
+    if model.condition_kind != "image" or not hasattr(model, "encode"):
+        raise UserError(
+            "--likeness needs --workdir of a model that is conditioned on an image by its code"
+        )
+    if not split.has_labels:
+        raise UserError(f"--likeness needs identities, but {source} has no labels")
 
 
 def _no_density(model):
@@ -189,34 +211,13 @@ def _reconstruct(model, images, split):
         "num_images": num,
         "mse": float(errors.mean()),
         "standard_error": float(errors.std(ddof=1) / math.sqrt(num)) if num > 1 else None,
-        "psnr": psnr(errors.mean()),
+        "psnr": tables.psnr(errors.mean()),
     }
     if FLAGS.baselines:
         mean = mean_image(images.train, model.levels, BASELINE_IMAGES)
         error = squared_errors(lambda _: mean, *arguments).mean()
         result["baselines"] = {"mean_image": float(error)}
-    _print(result, table_of_errors)
-
-
-def psnr(mse):
-    """The peak signal-to-noise ratio in dB of a mean squared error of colours from 0 to 1."""
-    return -10 * math.log10(max(mse, 1e-12))  # at most 120 dB: JSON has no infinity
-
-
-def table_of_errors(result):
-    """Formats the result of an autoencoder trained for the squared error, as `table` does."""
-    error = result["standard_error"]
-    error = "" if error is None else f" ± {error:.5f} (standard error)"
-    lines = [
-        _heading(result),
-        "",
-        f"{'':<22}{'MSE':>8}  PSNR in dB",
-        f"  {'code of ' + str(result['code_size']):<18}{result['mse']:>10.5f}"
-        f"{result['psnr']:>12.2f}{error}",
-    ]
-    for mse in result.get("baselines", {}).values():
-        lines.append(f"  {'mean image':<18}{mse:>10.5f}{psnr(mse):>12.2f}")
-    return "\n".join(lines)
+    _print(result, tables.of_errors)
 
 
 def _verify(model, images, split):
@@ -236,15 +237,7 @@ def _verify(model, images, split):
         "auc": verification.auc(vectors, labels),
         "pixel_auc": verification.auc(pixels, labels),
     }
-    if FLAGS.json:
-        print(json.dumps(result, indent=2, allow_nan=False))
-        return
-    print(
-        f"{result['num_images']} {FLAGS.split} images of {result['num_identities']} identities of "
-        f"{images.name}\n\n{'':<22}AUC of verification\n"
-        f"  {'embedding':<18}{result['auc']:>10.4f}\n"
-        f"  {'pixel distance':<18}{result['pixel_auc']:>10.4f}"
-    )
+    _print(result, tables.of_verification)
 
 
 def _load_data(record, model):
@@ -317,74 +310,6 @@ def _write_csv(path, log_probs, image_shape):
         file.write(b"image,nats,bits_per_dim\n")
         for index, (log_prob, bit) in enumerate(zip(log_probs, bits, strict=True)):
             file.write(f"{index},{-log_prob:.6f},{bit:.8f}\n".encode())
-
-
-def table(result):
-    """Formats a result for people.
-
-    Args:
-      result: the dict that `--json` prints.
-
-    Returns:
-      Lines of text.
-    """
-    bound = "at most " if result["is_lower_bound"] else ""
-    error = result["standard_error"]
-    error = "" if error is None else f" ± {error:.4f} (standard error)"
-    lines = [
-        _heading(result),
-        "",
-        f"{'':<24}bits/dim",
-        f"  {'model':<20}{bound}{result['bits_per_dim']:>10.4f}{error}",
-    ]
-    for name, bits in _parts(result).items():
-        lines.append(f"    {name:<18}{bits:>10.4f}")
-    if "wrong_condition_bits_per_dim" in result:
-        what = WRONG[result["condition"]]
-        lines.append(f"  {what:<20}{bound}{result['wrong_condition_bits_per_dim']:>10.4f}")
-    for name, bits in result.get("beside", {}).items():
-        at_most = "at most " if result["beside_is_lower_bound"][name] else ""
-        lines.append(f"  {_cut(name):<20}{at_most}{bits:>10.4f}")
-    names = {
-        "uniform": "uniform",
-        "histogram": "pixel histograms",
-        "png": "PNG files",
-        "webp": "lossless WebP",
-    }
-    for name, bits in result.get("baselines", {}).items():
-        lines.append(f"  {names[name]:<20}{bits:>10.4f}")
-    lines += [
-        "",
-        *(
-            [f"  {'classified right':<20}{result['accuracy']:>10.1%}"]
-            if "accuracy" in result
-            else []
-        ),
-        f"  {'nats per image':<20}{bound}{result['nats']:>10.4f}",
-        f"  {'images/s':<20}{result['images_per_second']:>10.1f}",
-    ]
-    return "\n".join(lines)
-
-
-def _parts(result):
-    """What the bits/dim are made of: the mean of the colours', or the sum of a bound's terms."""
-    if result["terms"]:
-        return result["terms"]
-    channels = result["bits_per_channel"]
-    if len(channels) == 1:
-        return {}
-    names = COLOURS.get(len(channels)) or [f"channel {c}" for c in range(len(channels))]
-    return dict(zip(names, channels, strict=True))
-
-
-def _heading(result):
-    kind = cli.kind_of_images(result["image_shape"], result["levels"])
-    return f"{result['num_images']} {result['split']} images of {result['source']}, {kind}"
-
-
-def _cut(name):
-    """A work directory that fits into a column: its end."""
-    return name if len(name) <= 18 else f"…{name[-17:]}"
 
 
 def run():
