@@ -31,9 +31,11 @@ def photos(num=11, shape=SHAPE, seed=0):
 
 
 def random_weights(model):
+    """Weights with which conditions have an effect that is easy to see."""
     for index, weight in enumerate(model.trainable_variables):
         values = np.random.default_rng(index).normal(size=weight.shape)
-        weight.assign(values / np.sqrt(np.prod(weight.shape[:-1]) or 1))
+        bias = len(weight.shape) == 1
+        weight.assign(values * (0.1 if bias else 1.5 / np.sqrt(np.prod(weight.shape[:-1]))))
     return model
 
 
@@ -267,15 +269,16 @@ def test_other_runs_stand_beside_the_model_with_their_bits_of_the_same_images(
     for name, (bits, condition) in wanted.items():
         score = evaluation.evaluate(gpc.load(runs / name), images[:9], condition)
         assert bits == pytest.approx(score["bits_per_dim"], rel=1e-5), name
+    other = evaluation.evaluate(gpc.load(runs / "label"), images[:9], labels[:9])
+    assert abs(other["bits_per_dim"] - wanted["label"][0]) > 1e-3
     assert set(found["beside_is_lower_bound"].values()) == {False}
-    lines = evaluated(monkeypatch, capsys, *arguments).splitlines()
+    lines = [line.split() for line in evaluated(monkeypatch, capsys, *arguments).splitlines()]
     for name, (bits, _) in list(wanted.items())[1:]:
-        end = str(runs / name)[-17:]
-        assert f"  …{end}{bits:>10.4f}" in lines
+        assert [f"…{str(runs / name)[-17:]}", f"{bits:.4f}"] in lines
     # As it is given, where that is short.
     monkeypatch.chdir(runs)
     short = evaluated(monkeypatch, capsys, *arguments[:2], "--beside=none", "--num_images=9")
-    assert f"  none              {wanted['none'][0]:>10.4f}" in short.splitlines()
+    assert ["none", f"{wanted['none'][0]:.4f}"] in [line.split() for line in short.splitlines()]
 
 
 def test_a_bound_beside_the_model_is_marked():
@@ -284,7 +287,8 @@ def test_a_bound_beside_the_model_is_marked():
     result |= {"bits_per_channel": [1.0], "images_per_second": 1.0, "is_lower_bound": False}
     result |= {"beside": {"a": 2.0, "b": 3.0}, "beside_is_lower_bound": {"a": False, "b": True}}
     lines = tables.of_bits(result).splitlines()
-    assert [line for line in lines if "at most" in line] == [f"  {'b':<18}at most {3.0:>10.4f}"]
+    marked = [line.split() for line in lines if "at most" in line]
+    assert marked == [["b", "at", "most", "3.0000"]]
 
 
 @pytest.mark.parametrize(
@@ -394,6 +398,7 @@ def test_every_code_size_and_image_has_a_row_of_what_the_models_make_of_it(runs,
         for size in (2, 3)
     }
     single = gpc.load(runs / "mse2").reconstruct(images)
+    assert np.ptp(single) > 5 and (single[0] != single[1]).any()
     assert set(saved) == {"originals", "mse_2", "pixelcnn_2", "pixelcnn_3"}
     np.testing.assert_array_equal(saved["originals"], images)
     np.testing.assert_array_equal(saved["mse_2"], single)
@@ -408,14 +413,28 @@ def test_every_code_size_and_image_has_a_row_of_what_the_models_make_of_it(runs,
             np.testing.assert_array_equal(cells[3 * block + row], wanted)
 
 
-def test_rows_tell_their_code_size(draw, tmp_path, monkeypatch):
-    names = []
-    captioned = pictures.captioned
+@pytest.fixture(name="captions")
+def make_captions(monkeypatch):
+    """The names that are written beside the rows of pictures, as they are written."""
+    names, captioned = [], pictures.captioned
     monkeypatch.setattr(
         pictures, "captioned", lambda grid, rows: names.extend(rows) or captioned(grid, rows)
     )
+    return names
+
+
+def test_rows_tell_their_code_size(draw, captions):
     draw(["ae2", "mse4"], num=2)
-    assert names == ["m = 2", "m = 2", "m = 4", "m = 4"]
+    assert captions == ["m = 2", "m = 2", "m = 4", "m = 4"]
+
+
+def test_classes_without_a_row_are_not_named(runs, captions, monkeypatch, tmp_path):
+    output = f"--output={tmp_path / 'a.png'}"
+    for num, names in ((1, ["boot"]), (3, ["boot", "bag"])):
+        captions.clear()
+        few = ["--label=all", f"--num={num}", "--nojit", output]
+        call(sample, monkeypatch, f"--workdir={runs / 'label'}", *few)
+        assert captions == names
 
 
 def test_a_model_alone_reconstructs_as_it_draws_images_like_others(
