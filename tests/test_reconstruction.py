@@ -274,7 +274,7 @@ def test_other_runs_stand_beside_the_model_with_their_bits_of_the_same_images(
     assert set(found["beside_is_lower_bound"].values()) == {False}
     lines = [line.split() for line in evaluated(monkeypatch, capsys, *arguments).splitlines()]
     for name, (bits, _) in list(wanted.items())[1:]:
-        assert [f"…{str(runs / name)[-17:]}", f"{bits:.4f}"] in lines
+        assert [f"…{str(runs / name)[-19:]}", f"{bits:.4f}"] in lines
     # As it is given, where that is short.
     monkeypatch.chdir(runs)
     short = evaluated(monkeypatch, capsys, *arguments[:2], "--beside=none", "--num_images=9")

@@ -79,7 +79,42 @@ def _heading(result):
 
 def _cut(name):
     """A work directory that fits into a column: its end."""
-    return name if len(name) <= 18 else f"…{name[-17:]}"
+    return name if len(name) <= 20 else f"…{name[-19:]}"
+
+
+def of_verification(result):
+    """Formats the result of an embedding, as `of_bits` does."""
+    kind = f"{result['num_images']} {result['split']} images of {result['num_identities']}"
+    return "\n".join(
+        [
+            f"{kind} identities of {result['source']}",
+            "",
+            f"{'':<22}AUC of verification",
+            f"  {'embedding':<18}{result['auc']:>10.4f}",
+            f"  {'pixel distance':<18}{result['pixel_auc']:>10.4f}",
+        ]
+    )
+
+
+def psnr(mse):
+    """The peak signal-to-noise ratio in dB of a mean squared error of colours from 0 to 1."""
+    return -10 * math.log10(max(mse, 1e-12))  # at most 120 dB: JSON has no infinity
+
+
+def of_errors(result):
+    """Formats the result of an autoencoder trained for the squared error, as `of_bits` does."""
+    error = result["standard_error"]
+    error = "" if error is None else f" ± {error:.5f} (standard error)"
+    lines = [
+        _heading(result),
+        "",
+        f"{'':<22}PSNR in dB       MSE",
+        f"  {'code of ' + str(result['code_size']):<20}{result['psnr']:>10.2f}"
+        f"{result['mse']:>10.5f}{error}",
+    ]
+    for mse in result.get("baselines", {}).values():
+        lines.append(f"  {'mean image':<20}{psnr(mse):>10.2f}{mse:>10.5f}")
+    return "\n".join(lines)
 
 
 def of_verification(result):
