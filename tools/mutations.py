@@ -25,8 +25,10 @@ MODEL = "models/gated_pixelcnn.py"
 BASE = "models/base.py"
 INPUTS = "models/inputs.py"
 SAMPLING = "sampling.py"
+AUXILIARY = "models/auxiliary.py"
 
 CONFORMANCE = ("tests/test_conformance.py",)
+PARTS = ("tests/test_auxiliary.py",)
 EQUATIONS = ("tests/test_reference.py", "tests/test_model.py")
 # These keep every contract; only the equations tell them apart.
 NOT_CONTRACTS = {
@@ -38,8 +40,44 @@ NOT_CONTRACTS = {
     "NaN hidden by a fused ReLU",
 }
 
+# Of models that share an image: name → see MUTATIONS.
+OF_PARTS = {
+    "prior and conditional share their random numbers": (AUXILIARY, "streams + FAR", "streams"),
+    "prior draws with a seed of its own": (
+        AUXILIARY,
+        "self.prior._sample(num, condition, *how",
+        "self.prior._sample(num, condition, 0, *how[1:]",
+    ),
+    "prior does not see the label": (
+        AUXILIARY,
+        "self.prior.log_prob_parts_of(view, condition, training)",
+        "self.prior.log_prob_parts_of(view, tf.nest.map_structure(tf.zeros_like, condition), training)",
+    ),
+    "conditional does not see the label": (
+        AUXILIARY,
+        "tf.concat([maps, h]",
+        "tf.concat([maps, 0 * h]",
+    ),
+    "conditional does not see the view": (
+        AUXILIARY,
+        "maps = self.embedding(self.prior.scale(view))",
+        "maps = 0 * self.embedding(self.prior.scale(view))",
+    ),
+    "view of another image": (
+        AUXILIARY,
+        "view = self.transform(images)\n        terms",
+        "view = self.transform(images[:, ::-1])\n        terms",
+    ),
+    "small image rounded down": ("models/transforms.py", "+ 2) // 4", "+ 0) // 4"),
+    "images of several stages completed": (
+        "models/contract.py",
+        "if given is not None and self.is_lower_bound:",
+        "if False:",
+    ),
+}
+
 # Name → (file, what stands there, what is put in its place).
-MUTATIONS = {
+MUTATIONS = OF_PARTS | {
     "every vertical layer shifts a row": (MODEL, "first=i == 0,", "first=True,"),
     "first vertical layer sees its own row": (BLOCK, "strict=first", "strict=False"),
     "vertical window not cropped": (CONV, "x[:, :-1] if self.strict else x", "x"),
@@ -183,6 +221,7 @@ def main():
     survivors = []
     for name in names:
         suite = EQUATIONS if name in NOT_CONTRACTS else CONFORMANCE
+        suite = PARTS if name in OF_PARTS else suite
         survived, by = survives(*MUTATIONS[name], suite)
         survivors += [name] * survived
         print(f"{'SURVIVED' if survived else 'caught  '}  {name}: {by}", flush=True)
