@@ -51,7 +51,7 @@ OF_PARTS = {
     "prior does not see the label": (
         AUXILIARY,
         "self.prior.log_prob_parts_of(view, condition, training)",
-        "self.prior.log_prob_parts_of(view, tf.nest.map_structure(tf.zeros_like, condition), training)",
+        "self.prior.log_prob_parts_of(view, condition if condition is None else 0 * condition)",
     ),
     "conditional does not see the label": (
         AUXILIARY,
