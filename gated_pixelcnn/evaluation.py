@@ -3,6 +3,7 @@
 Bits/dim is the mean code length of one colour of one pixel: -log2 p(image) / (H * W * C).
 """
 
+import itertools
 import math
 import time
 
@@ -55,6 +56,8 @@ def evaluate(model, images, condition=None, batch_size=64):
       FloatingPointError: a log-probability is not finite; the message names the image.
     """
     _check_batch_size(batch_size)
+    if not hasattr(model, "log_prob_parts"):
+        raise ValueError(f"a {type(model).__name__} gives images no probability.")
     images = np.asarray(images)
     condition = None if condition is None else np.asarray(condition)
     if condition is not None and condition.shape[:1] != images.shape[:1]:
@@ -94,8 +97,9 @@ def score(
       log_prob_parts: what computes the nats of a batch, see `DensityContract.log_prob_parts`, which
         it is by default.
       wrong_condition: give every image the label of another class (image i the one that comes
-        1 + i mod (classes − 1) after its own), or the code of another image (the one before it):
-        how much worse that is tells how much the model makes of its condition.
+        1 + i mod (classes − 1) after its own), or the code of another image (half the images
+        away, as those of a class may follow each other): how much worse that is tells how much the
+        model makes of its condition.
 
     Returns:
       The dict of `evaluate`.
@@ -117,8 +121,16 @@ def score(
     num_images = split.num_images if num_images is None else min(num_images, split.num_images)
     batch_size = min(batch_size, max(num_images, 1))
 
+    def all_images():
+        for images, _ in split_batches(split, batch_size, num_images):
+            yield from images
+
     def batches():
-        start, last = 0, None
+        start, half = 0, num_images // 2
+        if wrong_condition and model.condition_kind == "image":
+            others = itertools.chain(
+                itertools.islice(all_images(), half, None), itertools.islice(all_images(), half)
+            )
         for images, labels in split_batches(split, batch_size, num_images):
             condition = None
             if model.condition_kind == "label":
@@ -128,10 +140,9 @@ def score(
             elif model.condition_kind == "image":
                 condition = images
                 if wrong_condition:
-                    condition = np.roll(images, 1, axis=0)
-                    condition[0] = images[-1] if last is None else last
+                    condition = np.stack(list(itertools.islice(others, len(images))))
             yield images, condition
-            start, last = start + len(images), images[-1]
+            start += len(images)
 
     return _evaluate_batches(model, batches(), batch_size, log_prob_parts)
 

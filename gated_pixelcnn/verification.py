@@ -78,6 +78,7 @@ def likeness(model, split, each, batch_size=64, num_images=None, seed=0):
       UserError: images of one identity only.
     """
     sources, labels = embed(model.encode, split, batch_size, num_images)
+    check_identities(labels)
     codes = np.repeat(sources, each, axis=0)
     drawn = []
     for start in range(0, len(codes), batch_size):
@@ -97,28 +98,37 @@ def alike(drawn, sources, labels):
 
     Returns:
       A dict with
-        pairs: of all pairs of a drawn image and an image of another identity the share in which
-          the drawn one is nearer to its source: 0.5 for images that have nothing of it,
+        pairs: how often, on average over the drawn images, the source is nearer than an image of
+          another identity: 0.5 for images that have nothing of their source,
         identities: the share of the drawn images that are nearer to the mean of their source's
-          identity than to that of any other.
+          identity than to that of any other,
+        chance: what `identities` is for images that have nothing of their source.
 
     Raises:
       UserError: images of one identity only.
     """
+    identities = check_identities(labels)
+    means = np.stack([sources[labels == identity].mean(axis=0) for identity in identities])
+    pairs, right = [], []
+    for vectors, source, label in zip(drawn, sources, labels, strict=True):
+        to_own = distances(vectors, source[np.newaxis])
+        pairs.append(to_own < distances(vectors, sources[labels != label]))
+        right.append(identities[distances(vectors, means).argmin(axis=1)] == label)
+    return {
+        "pairs": float(np.mean([nearer.mean() for nearer in pairs])),
+        "identities": float(np.mean(right)),
+        "chance": 1 / len(identities),
+    }
+
+
+def check_identities(labels):
+    """The identities that there are; raises a UserError if there is only one."""
     identities = np.unique(labels)
     if len(identities) < 2:
         raise UserError("likeness needs images of two identities, but there is only one")
+    return identities
 
-    def distances(to):
-        return np.linalg.norm(drawn[:, :, np.newaxis] - to, axis=-1)
 
-    others = np.broadcast_to(labels[:, np.newaxis] != labels, (len(labels),) * 2)
-    to_all = distances(sources)  # [N, K, N]
-    to_own = np.moveaxis(np.diagonal(to_all, axis1=0, axis2=2), -1, 0)  # [N, K]
-    nearer = np.moveaxis(to_own[..., np.newaxis] < to_all, 1, 0)  # [K, N, N]
-    means = np.stack([sources[labels == identity].mean(axis=0) for identity in identities])
-    nearest = identities[distances(means).argmin(axis=-1)]
-    return {
-        "pairs": float(nearer[:, others].mean()),
-        "identities": float(np.mean(nearest == labels[:, np.newaxis])),
-    }
+def distances(a, b):
+    """Euclidean distances between vectors [N, D] and [M, D], float64 [N, M]."""
+    return np.linalg.norm(np.subtract(a[:, np.newaxis], b, dtype=np.float64), axis=-1)

@@ -1,5 +1,7 @@
 import itertools
 import re
+import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -12,11 +14,13 @@ from gated_pixelcnn.cli import evaluate, sample
 from gated_pixelcnn.data.split import ArraySplit
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.embedding import Embedding, triplet_losses
+from gated_pixelcnn.training import train as training
+from gated_pixelcnn.training.config import TrainConfig
 
 SHAPE = (8, 8, 1)
 
 
-def faces(identities=6, each=5, seed=0):
+def faces(identities=8, each=5, seed=0):
     """Images of a pattern for each identity, with noise."""
     random = np.random.default_rng(seed)
     patterns = random.integers(0, 200, (identities, 1, *SHAPE))
@@ -36,11 +40,11 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, source):
-    """The run of a small embedding; two of six identities are held out."""
+    """The run of a small embedding; four of eight identities are held out."""
     workdir = tmp_path_factory.mktemp("runs") / "embedding"
     few = ["train.steps=80", "train.eval_every=40", "train.batch_size=8", "train.warmup_steps=0"]
     model = ["model.code_size=4", "model.encoder_features=8", "model.images_per_class=2"]
-    data = [source, "data.image_size=0", "data.held_out_classes=2", "data.gray=false"]
+    data = [source, "data.image_size=0", "data.held_out_classes=4", "data.gray=false"]
     gpc.train(gpc.get_config("face_embedding", few + model + data), workdir)
     return workdir
 
@@ -117,15 +121,19 @@ def test_batches_by_identity_that_cannot_be_had_are_refused(arguments, message):
 
 
 def test_held_out_identities_are_validated_and_never_trained_on(source):
-    config = gpc.get_config("face_embedding", [source, "data.held_out_classes=2"])
+    config = gpc.get_config("face_embedding", [source, "data.held_out_classes=4"])
     from gated_pixelcnn import data
 
     settings = dict(config.data) | {"image_size": 0, "gray": False}
     found = data.load(data.DataConfig(**settings))
     assert set(found.train.labels) == {0, 1, 2, 3}
-    assert set(found.validation.labels) == set(found.test.labels) == {4, 5}
-    with pytest.raises(UserError, match="held_out_classes=6 leaves nothing to train on"):
-        data.load(data.DataConfig(**settings | {"held_out_classes": 6}))
+    assert set(found.validation.labels) == {4, 5}
+    assert set(found.test.labels) == {6, 7}  # the best weights were not chosen by these
+    odd = data.load(data.DataConfig(**settings | {"held_out_classes": 3}))
+    assert [set(s.labels) for s in (odd.validation, odd.test)] == [{5}, {6, 7}]
+    for count, message in ((8, "leaves nothing to train on"), (1, "must be 0, or 2 or more")):
+        with pytest.raises(UserError, match=message):
+            data.load(data.DataConfig(**settings | {"held_out_classes": count}))
 
 
 def test_auc_is_the_probability_that_a_pair_of_one_identity_is_nearer():
@@ -174,7 +182,7 @@ def test_an_embedding_has_nothing_to_draw(run, monkeypatch):
 
 PORTRAITS = ["model.features=6", "model.layers=2", "model.kernel_size=3", "train.steps=2"]
 PORTRAITS += ["model.encoder_features=8", "train.batch_size=4", "train.samples=2"]
-PORTRAITS += ["data.image_size=0", "data.gray=false", "data.held_out_classes=2"]
+PORTRAITS += ["data.image_size=0", "data.gray=false", "data.held_out_classes=4"]
 PORTRAITS += ["train.eval_every=2", "train.sample_every=2"]
 
 
@@ -202,11 +210,13 @@ def test_alike_counts_how_often_drawn_images_are_nearer_to_their_source():
     pairs, own = [], []
     for i, k in itertools.product(range(7), range(2)):
         distance = [np.linalg.norm(drawn[i, k] - source) for source in sources]
-        pairs += [distance[i] < distance[j] for j in range(7) if labels[j] != labels[i]]
+        others = [distance[i] < distance[j] for j in range(7) if labels[j] != labels[i]]
+        pairs.append(np.mean(others))
         means = {x: np.mean(sources[labels == x], axis=0) for x in (4, 9, 2)}
         own.append(min(means, key=lambda x: np.linalg.norm(drawn[i, k] - means[x])) == labels[i])
     found = verification.alike(drawn, sources, labels)
-    assert found == {"pairs": pytest.approx(np.mean(pairs)), "identities": np.mean(own)}
+    assert found["pairs"] == pytest.approx(np.mean(pairs))
+    assert found["identities"] == np.mean(own) and found["chance"] == 1 / 3
     assert 0.5 < found["pairs"] < 1 and 0 < found["identities"] < 1
     with pytest.raises(UserError, match="two identities"):
         verification.alike(drawn[:2], sources[:2], labels[:2])
@@ -225,19 +235,63 @@ def test_likeness_draws_from_every_image_with_random_numbers_of_its_own():
     images = np.arange(5, dtype=np.uint8).repeat(2).reshape(10, 1, 1, 1) * 9
     split = ArraySplit(images, np.arange(10) // 2)
     found = verification.likeness(Copies(), split, each=3, batch_size=8, num_images=9)
-    assert found == {"pairs": 1.0, "identities": 1.0}
+    assert found == {"pairs": 1.0, "identities": 1.0, "chance": 1 / 5}
     assert drawn[: 9 * 3] == list(range(9 * 3))
+    del drawn[:]
+    with pytest.raises(UserError, match="there is only one"):
+        verification.likeness(Copies(), split, each=3, num_images=2)
+    assert not drawn
 
 
 def test_evaluate_tells_how_often_portraits_are_like_their_source(portraits, monkeypatch, capsys):
     call(evaluate, monkeypatch, f"--workdir={portraits}", "--likeness=2", "--num_images=8")
     out = capsys.readouterr().out
-    assert re.search(r"like their source +\d+\.\d%\n +of its identity +\d+\.\d%\n", out)
+    assert re.search(r"like their source +\d+\.\d% \(50\.0% by chance\)\n", out)
+    assert re.search(r"of its identity +\d+\.\d% \(50\.0% by chance\)\n", out)
 
 
 def test_likeness_of_what_has_no_code_is_refused(run, monkeypatch):
     with pytest.raises(UserError, match="--likeness is not possible: this run is of an embedding"):
         call(evaluate, monkeypatch, f"--workdir={run}", "--likeness=2")
+
+
+def test_portraits_go_on_without_the_run_of_the_embedding(run, source, tmp_path):
+    changes = [*PORTRAITS, source, "model.code_size=4"]
+    workdir, moved = tmp_path / "portraits", tmp_path / "moved"
+    shutil.copytree(run, moved)
+    gpc.train(gpc.get_config("portraits", [*changes, f"train.encoder={moved}"]), workdir)
+    shutil.rmtree(moved)
+    for change in (f"train.encoder={moved}", "train.encoder="):
+        result = gpc.train(
+            gpc.get_config("portraits", [*changes, change, "train.steps=3"]), workdir
+        )
+        assert result.step == 3
+    np.testing.assert_allclose(
+        gpc.load(workdir, "latest").encode(faces()[0]), gpc.load(run)(faces()[0]), atol=1e-6
+    )
+
+
+def test_an_encoder_that_is_not_trained_must_come_from_a_run(source, tmp_path):
+    with pytest.raises(UserError, match="train_encoder=false needs an encoder that was trained"):
+        gpc.train(gpc.get_config("portraits", [*PORTRAITS, source, "model.code_size=4"]), tmp_path)
+
+
+@pytest.mark.parametrize("division", ["accumulation", "replicas"])
+def test_a_batch_whose_images_are_compared_is_not_divided(source, tmp_path, division):
+    changes = [source, "data.image_size=0", "data.held_out_classes=4", "data.gray=false"]
+    changes += ["train.batch_size=8"]
+    strategy = None
+    if division == "accumulation":
+        changes.append("train.accumulation=2")
+    else:  # seen from the outside: this process has one device
+        strategy = SimpleNamespace(num_replicas_in_sync=2)
+    config = gpc.get_config("face_embedding", changes)
+    with pytest.raises(UserError, match="compares all images of a batch .* --strategy=one_device"):
+        if strategy is None:
+            gpc.train(config, tmp_path)
+        else:
+            model = gpc.build_model(config, SHAPE, 32)
+            training._check_whole_batches(model, TrainConfig(**config.train), strategy)
 
 
 @pytest.mark.parametrize(

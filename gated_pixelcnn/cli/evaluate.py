@@ -102,15 +102,16 @@ def main(argv):
     try:
         sizes = (FLAGS.batch_size, FLAGS.num_images)
         arguments = (model, split, *sizes, label_map)
+        likeness = FLAGS.likeness and verification.likeness(model, split, FLAGS.likeness, *sizes)
         result = evaluation.score(*arguments)
-        if model.condition_kind in tables.WRONG and model.condition_size > 1:
+        if _has_wrong_condition(model, result["num_images"]):
             wrong = evaluation.score(*arguments, wrong_condition=True)
             result["wrong_condition_bits_per_dim"] = wrong["bits_per_dim"]
             result["condition"] = model.condition_kind
         if FLAGS.classify:
             result["accuracy"] = evaluation.classify(*arguments)["accuracy"]
-        if FLAGS.likeness:
-            result["likeness"] = verification.likeness(model, split, FLAGS.likeness, *sizes)
+        if likeness:
+            result["likeness"] = likeness
         scores = {}
         for workdir, (other, _) in others.items():
             with cli.beside(workdir):
@@ -135,6 +136,12 @@ def main(argv):
     if FLAGS.csv:
         _write_csv(FLAGS.csv, log_probs, model.image_shape)
     _print(result, tables.of_bits)
+
+
+def _has_wrong_condition(model, num_images):
+    """Whether there is another label, or another image."""
+    alternatives = {"label": model.condition_size, "image": num_images}
+    return alternatives.get(model.condition_kind, 0) > 1
 
 
 def _check_likeness(model, source, split):

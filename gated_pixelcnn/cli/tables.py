@@ -5,7 +5,12 @@ import math
 from gated_pixelcnn import cli
 
 WRONG = {"label": "with a wrong label", "image": "another's code"}  # by the kind of condition
-LIKENESS = {"pairs": "like their source", "identities": "of its identity"}
+BASELINES = {
+    "uniform": "uniform",
+    "histogram": "pixel histograms",
+    "png": "PNG files",
+    "webp": "lossless WebP",
+}
 COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
 
 
@@ -18,46 +23,44 @@ def of_bits(result):
     Returns:
       Lines of text.
     """
-    bound = "at most " if result["is_lower_bound"] else ""
     error = result["standard_error"]
     error = "" if error is None else f" ± {error:.4f} (standard error)"
+    beside_bounds = result.get("beside_is_lower_bound", {})
+    is_bound = result["is_lower_bound"]
+    margin = 8 if is_bound or any(beside_bounds.values()) else 0
+
+    def row(name, value, at_most=False):
+        return f"  {name:<20}{'at most ' if at_most else '':{margin}}{value:>10}"
+
+    def bits(name, value, at_most=False):
+        return row(name, f"{value:.4f}", at_most)
+
     lines = [
         _heading(result),
         "",
-        f"{'':<24}bits/dim",
-        f"  {'model':<20}{bound}{result['bits_per_dim']:>10.4f}{error}",
+        f"{'':<{24 + margin}}bits/dim",
+        bits("model", result["bits_per_dim"], is_bound) + error,
+        *(bits(f"  {name}", part) for name, part in _parts(result).items()),
     ]
-    for name, bits in _parts(result).items():
-        lines.append(f"    {name:<18}{bits:>10.4f}")
     if "wrong_condition_bits_per_dim" in result:
         what = WRONG[result["condition"]]
-        lines.append(f"  {what:<20}{bound}{result['wrong_condition_bits_per_dim']:>10.4f}")
-    for name, bits in result.get("beside", {}).items():
-        at_most = "at most " if result["beside_is_lower_bound"][name] else ""
-        lines.append(f"  {_cut(name):<20}{at_most}{bits:>10.4f}")
-    names = {
-        "uniform": "uniform",
-        "histogram": "pixel histograms",
-        "png": "PNG files",
-        "webp": "lossless WebP",
-    }
-    for name, bits in result.get("baselines", {}).items():
-        lines.append(f"  {names[name]:<20}{bits:>10.4f}")
-    lines += [
-        "",
-        *(
-            [f"  {'classified right':<20}{result['accuracy']:>10.1%}"]
-            if "accuracy" in result
-            else []
-        ),
-        *(
-            f"  {name:<20}{result['likeness'][key]:>10.1%}"
-            for key, name in LIKENESS.items()
-            if "likeness" in result
-        ),
-        f"  {'nats per image':<20}{bound}{result['nats']:>10.4f}",
-        f"  {'images/s':<20}{result['images_per_second']:>10.1f}",
-    ]
+        lines.append(bits(what, result["wrong_condition_bits_per_dim"], is_bound))
+    for name, found in result.get("beside", {}).items():
+        lines.append(bits(_cut(name), found, beside_bounds[name]))
+    for name, found in result.get("baselines", {}).items():
+        lines.append(bits(BASELINES[name], found))
+    lines.append("")
+    if "accuracy" in result:
+        lines.append(row("classified right", f"{result['accuracy']:.1%}"))
+    if "likeness" in result:
+        found = result["likeness"]
+        for key, name, chance in (
+            ("pairs", "like their source", 0.5),
+            ("identities", "of its identity", found["chance"]),
+        ):
+            lines.append(row(name, f"{found[key]:.1%}") + f" ({chance:.1%} by chance)")
+    lines.append(bits("nats per image", result["nats"], is_bound))
+    lines.append(row("images/s", f"{result['images_per_second']:.1f}"))
     return "\n".join(lines)
 
 
@@ -114,39 +117,4 @@ def of_errors(result):
     ]
     for mse in result.get("baselines", {}).values():
         lines.append(f"  {'mean image':<20}{psnr(mse):>10.2f}{mse:>10.5f}")
-    return "\n".join(lines)
-
-
-def of_verification(result):
-    """Formats the result of an embedding, as `of_bits` does."""
-    kind = f"{result['num_images']} {result['split']} images of {result['num_identities']}"
-    return "\n".join(
-        [
-            f"{kind} identities of {result['source']}",
-            "",
-            f"{'':<22}AUC of verification",
-            f"  {'embedding':<18}{result['auc']:>10.4f}",
-            f"  {'pixel distance':<18}{result['pixel_auc']:>10.4f}",
-        ]
-    )
-
-
-def psnr(mse):
-    """The peak signal-to-noise ratio in dB of a mean squared error of colours from 0 to 1."""
-    return -10 * math.log10(max(mse, 1e-12))  # at most 120 dB: JSON has no infinity
-
-
-def of_errors(result):
-    """Formats the result of an autoencoder trained for the squared error, as `of_bits` does."""
-    error = result["standard_error"]
-    error = "" if error is None else f" ± {error:.5f} (standard error)"
-    lines = [
-        _heading(result),
-        "",
-        f"{'':<22}{'MSE':>8}  PSNR in dB",
-        f"  {'code of ' + str(result['code_size']):<18}{result['mse']:>10.5f}"
-        f"{result['psnr']:>12.2f}{error}",
-    ]
-    for mse in result.get("baselines", {}).values():
-        lines.append(f"  {'mean image':<18}{mse:>10.5f}{psnr(mse):>12.2f}")
     return "\n".join(lines)

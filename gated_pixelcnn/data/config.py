@@ -28,8 +28,9 @@ class DataConfig:
         validation images of its own. -1: a tenth of them, at most 10,000. 0: none; then the
         test images, if any, serve as validation images.
       validation_seed: Seed of the choice of the images that are held out.
-      held_out_classes: The last so many classes are the validation and the test images, and none of
-        them is trained on: for embeddings of identities. The classes keep their numbers.
+      held_out_classes: The last so many classes are not trained on: for embeddings of identities.
+        The first half of them are the validation images, the others (one more of an odd number)
+        the test images. The classes keep their numbers.
       data_dir: Directory of the TFDS data sets; empty: TFDS' default.
       download: Whether a TFDS data set that is not in `data_dir` is downloaded.
       memory_limit_mb: Images that take more than this (in 10^6 bytes, decoded) are read from
@@ -74,9 +75,10 @@ class DataConfig:
             raise UserError(
                 f"data.validation_seed must not be negative, but is {self.validation_seed}"
             )
-        if self.held_out_classes < 0:
+        if self.held_out_classes < 0 or self.held_out_classes == 1:
             raise UserError(
-                f"data.held_out_classes must not be negative, but is {self.held_out_classes}"
+                "data.held_out_classes must be 0, or 2 or more for validation and test images, but "
+                f"is {self.held_out_classes}"
             )
         if self.memory_limit_mb < 0:
             raise UserError(

@@ -148,9 +148,14 @@ def _hold_out_classes(config: DataConfig, train: IndexedSplit) -> dict[str, Inde
             f"data.held_out_classes={config.held_out_classes} leaves nothing to train on: the "
             f"training images of {config.source} have {len(classes)} classes"
         )
-    held_out = train.labels >= classes[-config.held_out_classes]
-    unseen = train.subset(np.flatnonzero(held_out))
-    return {"train": train.subset(np.flatnonzero(~held_out)), "validation": unseen, "test": unseen}
+    middle = classes[-((config.held_out_classes + 1) // 2)]  # the best weights are chosen by others
+    seen = train.labels < classes[-config.held_out_classes]
+    parts = {
+        "train": seen,
+        "validation": ~seen & (train.labels < middle),
+        "test": train.labels >= middle,
+    }
+    return {name: train.subset(np.flatnonzero(part)) for name, part in parts.items()}
 
 
 def from_arrays(

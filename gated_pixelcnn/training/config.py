@@ -21,10 +21,10 @@ REPORTING = (
     "histogram_every",
     "profile_steps",
 )
-# What may differ when a run is resumed: how long it goes on, what it reports, and how the same step
-# is computed. (`linear` and `cosine` end at `steps`, so another `steps` also means another curve
-# from there on.)
-CHANGEABLE = ("steps", "minutes", *REPORTING, "accumulation", "remat", "jit")
+# What may differ when a run is resumed: how long it goes on, what it reports, how the same step is
+# computed, and where its encoder came from. (`linear` and `cosine` end at `steps`, so another
+# `steps` also means another curve from there on.)
+CHANGEABLE = ("steps", "minutes", "encoder", *REPORTING, "accumulation", "remat", "jit")
 # What may differ if the user says so (train.py --allow_changes), for a run that diverged.
 CHANGEABLE_ON_REQUEST = (
     "learning_rate",

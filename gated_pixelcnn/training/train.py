@@ -80,8 +80,11 @@ def train(config, workdir, strategy=None, allow_changes=False):
                 dataset.num_classes,
                 dtype=settings.precision,
             )
-            if settings.encoder:
-                _take_encoder(model, settings.encoder)
+            if _wants_encoder(model, settings):
+                # A run that goes on has it: the embedding need not be there any more.
+                if Checkpoints(RunDirectory(workdir).checkpoints).latest() is None:
+                    _take_encoder(model, settings.encoder)
+            _check_whole_batches(model, settings, strategy)
             state = TrainState(model, settings, config.seed, strategy)
         run = checkpoints = None
         if workers.is_chief:
@@ -99,8 +102,19 @@ def train(config, workdir, strategy=None, allow_changes=False):
         return loop.run()
 
 
+def _wants_encoder(model, settings):
+    """Whether a model starts with the encoder of another run."""
+    own = getattr(model, "encoder", None)
+    return bool(settings.encoder) or (own is not None and not own.trainable)
+
+
 def _take_encoder(model, workdir):
     """Gives a model the encoder of another run (train.encoder)."""
+    if not workdir:
+        raise UserError(
+            "model.train_encoder=false needs an encoder that was trained: give the run of an "
+            "embedding by train.encoder"
+        )
     if getattr(model, "encoder", None) is None:
         raise UserError(
             "train.encoder needs a model that is conditioned on an image: set model.condition=image"
@@ -127,6 +141,15 @@ def _check_division(settings, strategy):
             f"train.batch_size={settings.batch_size}, the images of one step over all replicas, "
             f"cannot be divided by {replicas} replicas{each}; choose a multiple of "
             f"{replicas * parts}"
+        )
+
+
+def _check_whole_batches(model, settings, strategy):
+    """Whether a loss that compares the images of a batch with each other sees all of them."""
+    if model.images_per_class and max(strategy.num_replicas_in_sync, settings.accumulation) > 1:
+        raise UserError(
+            f"the {model.loss_unit} compares all images of a batch with each other, so the batch "
+            "cannot be divided: give --strategy=one_device and train.accumulation=1"
         )
 
 
