@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from runs import final_arrays
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import configs
@@ -38,12 +39,17 @@ def build(image_shape=(4, 6, 1), levels=4, dtype="float32", seed=0, **changes):
 
 
 LABEL = {"condition": "label", "condition_size": 3}
+NESTED = {
+    "image_shape": (8, 8, 1),
+    "prior": {"family": "auxiliary", "embedding_features": 2, "prior": SMALL, "conditional": SMALL},
+}
 KINDS = {
     "unconditional": {},
     "label": LABEL,
     "label-map": LABEL | {"spatial_features": 2},
     "vector": {"condition": "vector", "condition_size": 2},
     "colour": LABEL | {"image_shape": (4, 2, 3), "levels": 3},
+    "three-scales": LABEL | NESTED,
 }
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
@@ -114,12 +120,16 @@ def test_the_bound_is_below_the_exact_log_probability_which_sums_to_one():
 
 
 def test_images_are_drawn_from_the_marginal():
-    model = build((2, 2, 1), 2)
+    model = build((2, 2, 1), 2, seed=10)
+    for weight in model.trainable_variables:  # nothing is rare, and x depends strongly on its view
+        strong = "embedding" in weight.path or "condition/" in weight.path
+        weight.assign(weight * (4 if strong else 0.6))
     images, exact = marginal(model)
     num = 20_000
     drawn = model.sample(num, seed=3, jit=False).numpy().reshape(num, -1)
     counts = np.bincount(np.ravel_multi_index(drawn.T, (2,) * 4), minlength=len(images))
     expected = np.exp(exact) * num
+    assert expected.min() > 5
     statistic = np.sum((counts - expected) ** 2 / expected)
     freedom = len(images) - 1
     assert statistic < freedom + 4.5 * np.sqrt(2 * freedom) + 8  # beyond the 99.99 % quantile
@@ -184,16 +194,25 @@ def test_every_weight_gets_a_gradient(kind):
 
 @every_kind
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
-def test_a_sample_is_drawn_in_two_stages_from_streams_of_their_own(kind, jit):
+def test_a_sample_is_drawn_in_stages_from_streams_of_their_own(kind, jit):
     model = build(**kind)
     condition = condition_of(model, 4)
     found = model.sample(4, condition, seed=3, jit=jit)
-    views = model.prior._sample(  # streams that a user cannot name
-        4, condition, 3, tf.constant(1.0), None, None, tf.range(4, dtype=tf.int64) + 2**32, jit
-    )
+    views = views_of(model, condition, jit)
     wanted = model.conditional.sample(4, model.maps(views, condition), seed=3, jit=jit)
     np.testing.assert_array_equal(found, wanted)
     assert not np.array_equal(views, model.prior.sample(4, condition, seed=3, jit=jit))
+
+
+def views_of(model, condition, jit, far=2**32):
+    """What the prior draws: from streams that a user cannot name."""
+    streams = tf.range(4, dtype=tf.int64) + far
+    temperature = tf.constant(1.0)
+    if not isinstance(model.prior, AuxiliaryModel):
+        return model.prior._sample(4, condition, 3, temperature, None, None, streams, jit)
+    views = views_of(model.prior, condition, jit, far + 2**32)
+    maps = model.prior.maps(views, condition)
+    return model.prior.conditional._sample(4, maps, 3, temperature, None, None, streams, jit)
 
 
 def test_samples_depend_on_the_seed_and_not_on_the_batch():
@@ -211,6 +230,39 @@ def test_images_cannot_be_completed():
     model = build()
     with pytest.raises(ValueError, match="cannot complete"):
         model.sample(given=images_of(model, 1), known=np.array(True))
+
+
+# Training with less memory or precision
+
+
+def test_rematerialisation_changes_no_gradient():
+    model = build()
+    images = images_of(model, 2)
+    gradients = []
+    for model.remat in (False, True):
+        assert model.prior.remat == model.conditional.remat == model.remat
+
+        @tf.function(autograph=False)
+        def gradient():
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(model.training_loss(images, None, training=True))
+            return tape.gradient(loss, [weight.value for weight in model.trainable_variables])
+
+        gradients.append(gradient())
+    for plain, again in zip(*gradients, strict=True):
+        np.testing.assert_allclose(again, plain, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_keeps_weights_in_float32_and_log_probabilities_in_float64(dtype):
+    exact, half = build(**LABEL), build(dtype=dtype, **LABEL)
+    images, labels = images_of(exact, 3), np.arange(3)
+    assert {weight.dtype for weight in half.trainable_variables} == {"float32"}
+    parts = half.log_prob_parts(images, labels)
+    assert parts.dtype == tf.float64
+    np.testing.assert_allclose(parts, exact.log_prob_parts(images, labels), rtol=0.05)
+    assert not np.array_equal(parts, exact.log_prob_parts(images, labels))
+    assert half.sample(condition=labels, jit=False).shape == images.shape
 
 
 # Round trips
@@ -271,6 +323,15 @@ def test_a_run_is_trained_loaded_and_evaluated_by_its_terms(run):
     assert (run / "samples" / "step-000000004.png").exists()
 
 
+def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(run, tmp_path):
+    for steps in (2, 4):
+        gpc.train(gpc.get_config("multiscale28", [*OVERRIDES, f"train.steps={steps}"]), tmp_path)
+    found, wanted = final_arrays(tmp_path), final_arrays(run)
+    assert found.keys() == wanted.keys()
+    for name in wanted:
+        np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
+
+
 def script(name, *arguments):
     """Runs a script as a user does."""
     command = [sys.executable, ROOT / f"{name}.py", *map(str, arguments)]
@@ -320,6 +381,7 @@ def test_parts_are_configured_by_sections_of_their_own():
     for key, message in (
         ("model.prior.featurs=3", r"did you mean 'model.prior.features'\?"),
         ("model.prior.family=gated_pixelcnn", "model.prior.family belongs to the preset"),
+        ("model.prior=3", "'model.prior' is a section .* give its keys, such as 'model.prior."),
         ("model.prior.condition=label", "there is no configuration key 'model.prior.condition'"),
     ):
         with pytest.raises(UserError, match=message):
@@ -336,7 +398,16 @@ def test_parts_are_configured_by_sections_of_their_own():
         ({"condition": "spatial", "condition_size": 2}, "must be None, 'label' or 'vector'"),
         ({"spatial_features": 2}, "need a condition"),
         ({"embedding_features": 0}, "embedding_features must be at least 1"),
-        ({"prior": {"family": "embedding"}}, "family of a part must be one of"),
+        ({"prior": {"family": "embedding"}}, "family of prior must be one of"),
+        ({"prior": {"family": ["embedding"]}}, "family of prior must be one of"),
+        ({"prior": None}, "prior must be a dict of a family and its arguments"),
+        ({"prior": SMALL | {"levels": 3}}, "without those that the whole sets"),
+        ({"prior": SMALL | {"spatial_features": 2}}, "prior: .* need a condition"),
+        ({"conditional": SMALL | {"layers": 0}}, "conditional: layers must be at least 1"),
+        ({"conditional": SMALL | {"nothing": 0}}, "conditional: .*nothing"),
+        ({"transform": ["half"]}, "transform is "),
+        ({"image_shape": (4, 4)}, r"must be \(height, width, channels\)"),
+        (NESTED | {"image_shape": (4, 6, 1)}, "prior: images of 2x3 .* cannot be halved"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(changes, message):

@@ -139,10 +139,10 @@ def parse_labels(text, model, class_names=()):
         )
     if text == "all":
         return list(range(classes))
-    return [_parse_label(word.strip(), classes, class_names) for word in text.split(",")]
+    return [_parse_label("label", word.strip(), classes, class_names) for word in text.split(",")]
 
 
-def _parse_label(word, classes, class_names):
+def _parse_label(flag, word, classes, class_names):
     names = {name.lower(): index for index, name in enumerate(class_names)}
     if word.lower() in names:
         return names[word.lower()]
@@ -151,10 +151,10 @@ def _parse_label(word, classes, class_names):
     except ValueError:
         hint = nearest(word, names) if names else ""
         raise UserError(
-            f"--label={word} is neither a number 0…{classes - 1} nor the name of a class{hint}"
+            f"--{flag}: {word} is neither a number 0…{classes - 1} nor the name of a class{hint}"
         ) from None
     if not 0 <= label < classes:
-        raise UserError(f"--label={label} is out of range: the classes are 0…{classes - 1}")
+        raise UserError(f"--{flag}: {label} is out of range: the classes are 0…{classes - 1}")
     return label
 
 
@@ -220,7 +220,8 @@ def _pair(text, model, class_names):
             f"--interpolate=a.png,b.png, got {text!r}"
         )
     if model.condition_kind == "label":
-        labels = [_parse_label(word, model.condition_size, class_names) for word in words]
+        classes = model.condition_size
+        labels = [_parse_label("interpolate", word, classes, class_names) for word in words]
         return np.eye(model.condition_size)[labels]
     if model.condition_kind != "image":
         raise UserError(

@@ -122,6 +122,9 @@ def complete(given) -> ConfigDict:
 
 
 def _unknown(key, keys):
+    inside = [other for other in keys if other.startswith(key + ".")]
+    if inside:
+        return f"{key!r} is a section of the configuration: give its keys, such as {inside[0]!r}"
     # "features" or "train.features" is most likely the key that ends like this.
     same_end = [other for other in keys if other.split(".")[-1] == key.split(".")[-1]]
     hint = f"; did you mean {same_end[0]!r}?" if same_end else nearest(key, keys)

@@ -72,13 +72,15 @@ class AuxiliaryModel(LikelihoodModel):
           ValueError: an argument out of its range; the message names it and what is allowed.
         """
         super().__init__(**kwargs)
-        if transform not in TRANSFORMS:
-            raise ValueError(f"transform is {transform!r}{nearest(transform, TRANSFORMS)}.")
+        if transform not in list(TRANSFORMS):
+            raise ValueError(f"transform is {transform!r}{nearest(str(transform), TRANSFORMS)}.")
         if condition not in (None, "label", "vector"):
             raise ValueError(
                 f"condition of an auxiliary model must be None, 'label' or 'vector', got "
                 f"{condition!r}."
             )
+        if len(image_shape) != 3:
+            raise ValueError(f"image_shape must be (height, width, channels), got {image_shape}.")
         self.image_shape, self.levels = tuple(image_shape), levels
         self.condition_kind, self.condition_size = condition, condition_size
         self.transform = TRANSFORMS[transform](self.image_shape, levels)
@@ -86,7 +88,7 @@ class AuxiliaryModel(LikelihoodModel):
         own = {"dtype": self.dtype_policy}
         self.prior = _part(
             prior,
-            name="prior",
+            "prior",
             image_shape=self.transform.image_shape,
             levels=self.transform.levels,
             condition=condition,
@@ -112,7 +114,7 @@ class AuxiliaryModel(LikelihoodModel):
         maps = 0 if self.condition_map is None else self.condition_map.output_features
         self.conditional = _part(
             conditional,
-            name="conditional",
+            "conditional",
             image_shape=self.image_shape,
             levels=levels,
             condition="spatial",
@@ -151,6 +153,8 @@ class AuxiliaryModel(LikelihoodModel):
 
     def call(self, images, condition=None, training=False):
         """The terms of the bound, see `log_prob_parts_of`."""
+        self.check_kind_of_images(images)
+        self.check_kind_of_condition(condition, images.shape[0])
         return self.log_prob_parts_of(images, condition, training)
 
     def log_prob_parts_of(self, images, condition=None, training=False):
@@ -210,14 +214,21 @@ class AuxiliaryModel(LikelihoodModel):
         return {"name": self.name, "dtype": policy, **self._config}
 
 
-def _part(part, **arguments):
-    """A density model of a family and its arguments."""
+def _part(part, name, **arguments):
+    """A density model of a family and its arguments; a ValueError tells which part is wrong."""
     from gated_pixelcnn.families import FAMILIES  # which has this one, too
 
+    if not isinstance(part, dict) or part.keys() & arguments.keys():
+        raise ValueError(
+            f"{name} must be a dict of a family and its arguments, without those that the whole "
+            f"sets ({', '.join(arguments)}), got {part!r}."
+        )
+    wanted = {key: kind for key, kind in FAMILIES.items() if issubclass(kind, LikelihoodModel)}
     part = dict(part)
     family = part.pop("family", None)
-    kind = FAMILIES.get(family)
-    if kind is None or not issubclass(kind, LikelihoodModel):
-        wanted = [name for name, kind in FAMILIES.items() if issubclass(kind, LikelihoodModel)]
-        raise ValueError(f"family of a part must be one of {', '.join(wanted)}, got {family!r}.")
-    return kind(**arguments, **part)
+    if family not in list(wanted):
+        raise ValueError(f"family of {name} must be one of {', '.join(wanted)}, got {family!r}.")
+    try:
+        return wanted[family](name=name, **arguments, **part)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}: {error}") from error

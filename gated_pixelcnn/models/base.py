@@ -147,11 +147,6 @@ class DensityModel(LikelihoodModel):
         """Number of colour groups: 1 where a pixel's colours share their parameters."""
         return 1 if self.likelihood.colours_share_parameters else self.image_shape[-1]
 
-    def scale(self, images):
-        """Integers 0…levels−1 → the network's input −1…1, in the dtype of computation."""
-        x = tf.cast(images, self.compute_dtype)
-        return x * (2.0 / (self.levels - 1)) - 1.0
-
     def call(self, images, condition=None, training=False):
         """The parameter map of the likelihood at all positions, in one parallel pass.
 

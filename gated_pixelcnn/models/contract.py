@@ -22,11 +22,13 @@ def check_density_model(model):
     if hasattr(model, "reconstruct"):
         raise UserError(
             "this run is of an autoencoder trained for the squared error, which has no images to "
-            "draw; sample.py --reconstruct shows what it makes of images beside a PixelCNN "
-            "autoencoder, if that is the --workdir and this run is given by --beside"
+            "draw and no probabilities to serve; sample.py --reconstruct shows what it makes of "
+            "images beside a PixelCNN autoencoder, if that is the --workdir and this run is given "
+            "by --beside"
         )
     raise UserError(
-        "this run is of an embedding, which has no images to draw; condition a model on it "
+        "this run is of an embedding, which has no images to draw and no probabilities to serve; "
+        "condition a model on it "
         "(train.encoder) and give that model's --workdir"
     )
 
@@ -93,6 +95,21 @@ class DensityContract(InputChecks):
           ValueError: images or a condition that do not fit the model.
         """
         return self._log_prob_parts(*self._checked(images, condition))
+
+    @staticmethod
+    def _checked_streams(streams, num):
+        if streams.dtype.kind not in "iu" or streams.shape not in ((), (num,)):
+            raise ValueError(
+                f"streams must be an integer or integers of shape [{num}], got "
+                f"{streams.dtype.name} of shape {list(streams.shape)}."
+            )
+        limits = np.iinfo(np.int32)
+        least, most = int(streams.min()), int(streams.max())
+        if streams.ndim == 0:
+            most += num - 1
+        if least < limits.min or most > limits.max:
+            raise ValueError(f"streams must be {limits.min}…{limits.max}, got {least}…{most}.")
+        return streams.astype(np.int32) + (np.arange(num) if streams.ndim == 0 else 0)
 
     def _checked(self, images, condition):
         images = self.check_images(images)
@@ -173,14 +190,7 @@ class DensityContract(InputChecks):
         condition = self.check_condition(condition, num)
         if given is not None:
             given, known = self.check_completion(given, known, num)
-        streams = np.asarray(streams)
-        if streams.ndim == 0:
-            streams = streams + np.arange(num)
-        if streams.shape != (num,) or streams.dtype.kind not in "iu":
-            raise ValueError(
-                f"streams must be an integer or integers of shape [{num}], got "
-                f"{streams.dtype.name} of shape {list(streams.shape)}."
-            )
+        streams = self._checked_streams(np.asarray(streams), num)
         temperature = tf.constant(temperature, tf.float32)
         streams = tf.constant(streams, tf.int32)
         return self._sample(num, condition, seed, temperature, given, known, streams, jit)

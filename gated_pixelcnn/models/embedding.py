@@ -11,11 +11,12 @@ import tensorflow as tf
 
 from gated_pixelcnn import verification
 from gated_pixelcnn.layers import Encoder
+from gated_pixelcnn.models.inputs import InputChecks
 from gated_pixelcnn.models.trainable import Trainable
 
 
 @keras.saving.register_keras_serializable("gated_pixelcnn")
-class Embedding(Trainable):
+class Embedding(InputChecks, Trainable):
     """Images [N, H, W, C] → unit vectors [N, code_size]."""
 
     loss_name, loss_unit = "triplet_loss", "triplet loss"
@@ -79,7 +80,12 @@ class Embedding(Trainable):
         self.built = True
 
     def call(self, images):
-        """The embeddings of images: integers 0…levels−1 [N, H, W, C] → unit vectors [N, D]."""
+        """The embeddings of images: integers 0…levels−1 [N, H, W, C] → unit vectors [N, D].
+
+        Raises:
+          ValueError: images that do not fit the model.
+        """
+        images = self.check_images(images)
         x = tf.cast(images, self.compute_dtype) * (2.0 / (self.levels - 1)) - 1.0
         return tf.cast(self.encoder(x), tf.float32)
 

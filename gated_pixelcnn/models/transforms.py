@@ -22,7 +22,8 @@ class Half:
         height, width, channels = image_shape
         if height % 2 or width % 2:
             raise ValueError(
-                f"images of {height}x{width} (height x width) cannot be halved: both must be even."
+                f"images of {height}x{width} (height x width) cannot be halved: both must be even; "
+                "data.image_size brings images to another size."
             )
         self.image_shape, self.levels = (height // 2, width // 2, channels), levels
 

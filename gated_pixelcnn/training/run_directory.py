@@ -119,7 +119,7 @@ def checked_sizes(record):
         record[key] for key in ("image_shape", "levels", "condition_size")
     )
     sizes = (*shape, levels, condition_size)
-    if len(sizes) != 5 or not all(type(size) is int and size >= 0 for size in sizes):
+    if len(sizes) != 5 or not all(type(size) is int and 0 <= size < 2**31 for size in sizes):
         raise ValueError("image_shape, levels and condition_size are not those of images")
     return tuple(shape), levels, condition_size
 
