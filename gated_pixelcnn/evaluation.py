@@ -57,7 +57,7 @@ def evaluate(model, images, condition=None, batch_size=64):
     """
     _check_batch_size(batch_size)
     if not hasattr(model, "log_prob_parts"):
-        raise ValueError(f"a {type(model).__name__} gives images no probability.")
+        raise ValueError(f"{type(model).__name__} gives images no probability.")
     images = np.asarray(images)
     condition = None if condition is None else np.asarray(condition)
     if condition is not None and condition.shape[:1] != images.shape[:1]:

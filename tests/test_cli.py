@@ -336,7 +336,7 @@ def test_labels_are_numbers_or_names():
     assert prompts.parse_labels("bag, 0,Ankle boot", model, names) == [2, 0, 1]
     assert prompts.parse_labels("all", model) == [0, 1, 2]
     assert prompts.parse_labels(None, UNCONDITIONAL) is None
-    with pytest.raises(UserError, match="--label=Bax is .*did you mean 'bag'"):
+    with pytest.raises(UserError, match="--label: Bax is .*did you mean 'bag'"):
         prompts.parse_labels("Bax", model, names)
 
 
@@ -356,9 +356,9 @@ def test_label_for_a_model_that_takes_none_is_an_error(model, message):
     "arguments, message",
     [
         ([], "conditioned on the class: give --label=0…9, .* or --label=all"),
-        (["--label=10"], "--label=10 is out of range: the classes are 0…9"),
-        (["--label=-1"], "--label=-1 is out of range"),
-        (["--label=1,two"], "--label=two is neither a number 0…9 nor the name of a class"),
+        (["--label=10"], "--label: 10 is out of range: the classes are 0…9"),
+        (["--label=-1"], "--label: -1 is out of range"),
+        (["--label=1,two"], "--label: two is neither a number 0…9 nor the name of a class"),
         (["--label=1", "--num=0"], "--num must be at least 1, got 0"),
         (["--label=1", "--batch_size=0"], "--batch_size must be at least 1"),
         (["--label=1", "--seed=-1"], "--seed must be at least 0"),

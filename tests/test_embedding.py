@@ -30,6 +30,12 @@ def faces(identities=8, each=5, seed=0):
     return images.reshape(-1, *SHAPE).astype(np.uint8)[order], labels[order]
 
 
+def levels_of(images_and_labels):
+    """The same as a run of 32 levels sees them."""
+    images, labels = images_and_labels
+    return images // 8, labels
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     images, labels = faces()
@@ -159,7 +165,7 @@ def test_training_tells_identities_apart(run, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "10 test images of 2 identities" in out
     model = gpc.load(run)
-    images, labels = faces()
+    images, labels = levels_of(faces())
     seen = labels < 4  # four are too few to learn what tells others apart
     assert verification.auc(np.asarray(model(images[seen])), labels[seen]) > 0.95
 
@@ -170,6 +176,20 @@ def test_an_embedding_comes_back_from_a_keras_file(tmp_path):
     model.save(tmp_path / "model.keras")
     images = faces()[0]
     np.testing.assert_array_equal(gpc.load(tmp_path / "model.keras")(images), model(images))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 8, 9, 1), np.uint8), r"images must have the shape \[N, 8, 8, 1\]"),
+        (np.full((2, *SHAPE), 40, np.uint8), "images must have values 0…31"),
+        (np.zeros((2, *SHAPE)), "images must be integers 0…31"),
+    ],
+)
+def test_images_that_do_not_fit_an_embedding_are_refused(images, message):
+    model = Embedding(SHAPE, levels=32, code_size=3, encoder_features=4)
+    with pytest.raises(ValueError, match=message):
+        model(images)
 
 
 def test_an_embedding_has_nothing_to_draw(run, monkeypatch):
@@ -198,7 +218,7 @@ def portraits(tmp_path_factory, run, source):
 
 def test_portraits_start_with_the_embedding_and_leave_it_as_it_is(run, portraits):
     model, embedding = gpc.load(portraits), gpc.load(run)
-    images = faces()[0]
+    images, _ = levels_of(faces())
     np.testing.assert_allclose(model.encode(images), embedding(images), atol=1e-6)
     assert (portraits / "samples" / "step-000000002.png").is_file()
 
@@ -256,6 +276,7 @@ def test_likeness_of_what_has_no_code_is_refused(run, monkeypatch):
 
 
 def test_portraits_go_on_without_the_run_of_the_embedding(run, source, tmp_path):
+    images, _ = levels_of(faces())
     changes = [*PORTRAITS, source, "model.code_size=4"]
     workdir, moved = tmp_path / "portraits", tmp_path / "moved"
     shutil.copytree(run, moved)
@@ -267,7 +288,7 @@ def test_portraits_go_on_without_the_run_of_the_embedding(run, source, tmp_path)
         )
         assert result.step == 3
     np.testing.assert_allclose(
-        gpc.load(workdir, "latest").encode(faces()[0]), gpc.load(run)(faces()[0]), atol=1e-6
+        gpc.load(workdir, "latest").encode(images), gpc.load(run)(images), atol=1e-6
     )
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from gated_pixelcnn import baselines, evaluation
 from gated_pixelcnn.data.split import ArraySplit
+from gated_pixelcnn.models.embedding import Embedding
 
 
 class TableModel:
@@ -214,6 +215,32 @@ def test_wrong_labels_are_all_wrong_and_equally_frequent():
     )
     assert (wrong != labels).all()
     assert np.bincount((wrong - labels) % 5).tolist() == [0, 15, 15, 15, 15]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5, 11, 64])
+def test_the_other_image_is_half_the_images_away_whatever_the_batch(batch_size):
+    given = []
+
+    class Copies(TableModel):
+        def __init__(self):
+            super().__init__()
+            self.condition_kind = "image"
+
+        def log_prob_parts(self, images, condition):
+            given.extend(zip(images[:, 0, 0, 0], condition[:, 0, 0, 0], strict=True))
+            return np.zeros((len(images), 2))
+
+    images = np.zeros((12, 3, 5, 2), np.uint8)
+    images[:, 0, 0, 0] = np.arange(12)
+    split = labelled_split(images, np.arange(12))
+    arguments = (Copies(), split, batch_size, 11)
+    evaluation.score(*arguments, wrong_condition=True)
+    assert sorted(set(given)) == [(i, (i + 5) % 11) for i in range(11)]
+
+
+def test_what_gives_images_no_probability_is_not_evaluated():
+    with pytest.raises(ValueError, match="Embedding gives images no probability"):
+        evaluation.evaluate(Embedding((4, 4, 1), code_size=2, encoder_features=2), random_images())
 
 
 def test_a_model_that_uses_the_label_predicts_worse_with_a_wrong_one():

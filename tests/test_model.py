@@ -72,6 +72,11 @@ def test_images_that_do_not_fit_are_refused(images, message):
         ({"num": 1, "temperature": 1e-60}, "at least 1e-06, got 1e-60"),
         ({"num": 2.5}, "integer of at least 1, got 2.5"),
         ({"num": 1, "condition": [1]}, "takes no condition"),
+        ({"num": 1, "streams": 2**40}, "streams must be -2147483648…2147483647, got 1099511627776"),
+        ({"num": 3, "streams": 2**31 - 2}, "got 2147483646…2147483648"),
+        ({"num": 2, "streams": [0, -(2**32)]}, "got -4294967296…0"),
+        ({"num": 2, "streams": [0.5, 1]}, r"integers of shape \[2\], got float64"),
+        ({"num": 2, "streams": [1]}, r"integers of shape \[2\], got int64 of shape \[1\]"),
         ({"num": 1, "given": np.zeros((1, 5, 4, 3), np.uint8)}, "given and known go together"),
         (
             {"num": 5, "given": np.zeros((3, 5, 4, 3), np.uint8), "known": True},

@@ -118,7 +118,7 @@ def test_names_are_written_beside_their_rows():
     [
         ({"interpolate": ["bag"]}, "needs two ends with a comma between them, .*got 'bag'"),
         ({"interpolate": ["bag,"]}, "needs two ends"),
-        ({"interpolate": ["bag,hat"]}, "--label=hat is neither"),
+        ({"interpolate": ["bag,hat"]}, "--interpolate: hat is neither"),
         ({"interpolate": ["0,1"], "label": "0"}, "leave out --label"),
         ({"interpolate": ["0,1"], "saved_model": "a"}, "--interpolate needs --workdir"),
         ({"like": "a.png", "label": "0"}, "not conditioned on an image"),
