@@ -4,9 +4,11 @@ from gated_pixelcnn.models.auxiliary import AuxiliaryModel
 from gated_pixelcnn.models.embedding import Embedding
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
 from gated_pixelcnn.models.mse_autoencoder import MSEAutoencoder
+from gated_pixelcnn.models.pixelcnn import PixelCNN
 
 FAMILIES = {
     "gated_pixelcnn": GatedPixelCNN,
+    "pixelcnn": PixelCNN,
     "embedding": Embedding,
     "mse_autoencoder": MSEAutoencoder,
     "auxiliary": AuxiliaryModel,

@@ -19,7 +19,8 @@ from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
 EXPECTED = "demo autoencoder10 autoencoder100 binarized_mnist binarized_mnist_cpu cifar10 digits"
 EXPECTED += " face_embedding fashion_mnist imagenet32 imagenet64 mnist"
-EXPECTED += " mse_autoencoder10 mse_autoencoder100 multiscale28 multiscale64 portraits tiles32"
+EXPECTED += " mse_autoencoder10 mse_autoencoder100 multiscale28 multiscale64"
+EXPECTED += " pixelcnn pixelcnn_cifar10 portraits tiles32"
 
 
 def test_the_presets_are_listed_with_the_default_first():
@@ -35,7 +36,7 @@ def test_every_preset_is_accepted_by_the_classes_and_says_what_it_is(name):
     source = data.DataConfig(**config.data)
     arguments = config.model.to_dict()
     family = FAMILIES[arguments.pop("family")]
-    colour = ("cifar10", "imagenet32", "imagenet64", "multiscale64", "tiles32")
+    colour = ("cifar10", "pixelcnn_cifar10", "imagenet32", "imagenet64", "multiscale64", "tiles32")
     channels = 3 if name in colour else 1
     classes = 10 if config.model.get("condition") == "label" else 0
     family((8, 8, channels), source.levels, condition_size=classes, **arguments)

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from gated_pixelcnn import sampling
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.models.pixelcnn import PixelCNN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,18 +23,24 @@ class Family:
     model: type
     arguments: dict
     has_blind_spot: bool = False
+    weights: float = 1.5  # their size: smaller where nothing saturates
     values: tuple = ("bernoulli", "gray", "colour", "logistic", "mixture")
 
 
+MASKED = {"has_blind_spot": True, "weights": 0.7}
 SMALL = {"features": 12, "layers": 5, "kernel_size": 3, "first_kernel_size": 3}
 
 FAMILIES = {
     "gated_pixelcnn": Family(GatedPixelCNN, SMALL),
+    "pixelcnn": Family(PixelCNN, SMALL, **MASKED),
 }
 # Options of the first family, for fewer kinds of values.
 VARIANT = ("gray", "colour")
 FAMILIES |= {
     "gated_pixelcnn-5x5": Family(GatedPixelCNN, SMALL | {"kernel_size": 5}, values=VARIANT),
+    "pixelcnn-skips": Family(
+        PixelCNN, SMALL | {"skips": True, "kernel_size": 5}, values=VARIANT, **MASKED
+    ),
     "gated_pixelcnn-no-skips": Family(GatedPixelCNN, SMALL | {"skips": False}, values=VARIANT),
 }
 
@@ -89,16 +96,16 @@ def build(case, dtype="float32", **changes):
     keras.utils.set_random_seed(1)
     model = FAMILIES[family].model(dtype=dtype, **arguments)
     model.build()
-    randomise(model, 0)
+    randomise(model, 0, FAMILIES[family].weights)
     return model
 
 
-def randomise(model, seed):
-    """Other weights for the same model."""
+def randomise(model, seed, size=1.5):
+    """Other weights for the same model, of a size relative to what they are summed over."""
     random = np.random.default_rng(seed)
     for weight in model.trainable_variables:
         fan = np.prod(weight.shape[:-1]) or 1
-        weight.assign(random.normal(size=weight.shape) * (1.5 / np.sqrt(fan)))
+        weight.assign(random.normal(size=weight.shape) * (size / np.sqrt(fan)))
 
 
 def reloaded(model, tmp_path):

@@ -4,6 +4,8 @@ from gated_pixelcnn.layers.condition import Condition, Deconvolution
 from gated_pixelcnn.layers.encoder import Encoder
 from gated_pixelcnn.layers.gated_block import GatedBlock, gate
 from gated_pixelcnn.layers.head import Head, SkipSum
+from gated_pixelcnn.layers.masked_block import MaskedBlock
+from gated_pixelcnn.layers.masked_convolution import MaskedConv2D
 from gated_pixelcnn.layers.shifted_convolutions import (
     HorizontalConv2D,
     PointwiseConv2D,
@@ -18,6 +20,8 @@ __all__ = [
     "GatedBlock",
     "Head",
     "HorizontalConv2D",
+    "MaskedBlock",
+    "MaskedConv2D",
     "PointwiseConv2D",
     "SkipSum",
     "Upsampler",

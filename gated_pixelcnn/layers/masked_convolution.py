@@ -1,0 +1,95 @@
+"""The masked convolution of PixelCNN, in two parts of which almost nothing is masked.
+
+Section 3.4 of "Pixel Recurrent Neural Networks" (van den Oord et al., 2016a): an n×n kernel sees
+the ⌊n/2⌋ rows above, all of their columns, and of its own row what is at its left. At the pixel
+itself type A (first layer) sees earlier colours only, type B its own as well. What is masked out
+anyway is not multiplied: the rows above and the own row are a convolution each.
+
+Stacked, such convolutions have a blind spot (2016b, section 2.1, Figure 1): from the row above a
+layer reads ⌊n/2⌋ pixels to the right, and no layer reads to the right in the row itself, so what a
+pixel sees to its right grows by ⌊n/2⌋ columns for ⌊n/2⌋ rows, however many layers there are.
+"""
+
+import keras
+import tensorflow as tf
+
+from gated_pixelcnn.layers.shifted_convolutions import HorizontalConv2D, VerticalConv2D
+
+
+class AboveConv2D(VerticalConv2D):
+    """⌊n/2⌋×n: rows strictly above, all columns. [N, H, W, inputs] → [N, H, W, filters]."""
+
+    def __init__(self, filters, kernel_size, **kwargs):
+        """Makes the layer.
+
+        Args:
+          filters: number of output maps.
+          kernel_size: n, odd and at least 3.
+          **kwargs: those of `VerticalConv2D`.
+
+        Raises:
+          ValueError: a kernel without rows above.
+        """
+        super().__init__(filters, kernel_size, **(kwargs | {"strict": True}))
+        if kernel_size < 3:
+            raise ValueError(f"kernel_size must be at least 3, got {kernel_size}.")
+        self.kernel_shape = (kernel_size // 2, kernel_size)
+
+
+class LeftConv2D(HorizontalConv2D):
+    """1×n of the own row: ⌊n/2⌋ pixels at the left, and of the pixel itself what the mask shows."""
+
+    def __init__(self, *args, **kwargs):
+        """Args: those of `HorizontalConv2D`."""
+        super().__init__(*args, **kwargs)
+        self.kernel_shape = (1, self.kernel_size // 2 + self.sees_own_pixel)
+
+
+class MaskedConv2D(keras.layers.Layer):
+    """n×n masked convolution. Input [N, H, W, inputs], output [N, H, W, filters]."""
+
+    def __init__(self, filters, kernel_size, mask_type="B", colours=1, **kwargs):
+        """Makes the layer.
+
+        Args:
+          filters: number of output maps, a multiple of `colours`.
+          kernel_size: n, odd and at least 3.
+          mask_type: "A" for the first layer, else "B".
+          colours: number of colour groups.
+          **kwargs: Keras' own (name, dtype).
+
+        Raises:
+          ValueError: an argument out of its range.
+        """
+        super().__init__(**kwargs)
+        own = {"dtype": self.dtype_policy}
+        self.filters, self.kernel_size = filters, kernel_size
+        self.mask_type, self.colours = mask_type, colours
+        self.above = AboveConv2D(filters, kernel_size, name="above", **own)
+        self.row = LeftConv2D(
+            filters, kernel_size, mask_type, colours, use_bias=False, name="row", **own
+        )
+
+    def build(self, input_shape):
+        """Makes the weights of both parts."""
+        self.above.build(input_shape)
+        self.row.build(input_shape)
+        super().build(input_shape)
+
+    def call(self, x):
+        """Convolves a whole image."""
+        return self.above(x) + self.row(x)
+
+    def from_above(self, rows):
+        """What a row has of the ⌊n/2⌋ rows above it, a list of [N, 1, W, inputs]."""
+        return self.above.slide(self.above.pad_sides(tf.concat(rows, axis=1)))
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        config = {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "mask_type": self.mask_type,
+            "colours": self.colours,
+        }
+        return {**super().get_config(), **config}
