@@ -488,7 +488,7 @@ def test_an_exported_model_reconstructs_like_its_run(runs, draw, tmp_path):
     [
         ("none", [], "--reconstruct is not possible: this model is not conditioned on an image"),
         ("label", [], "--reconstruct is not possible: this model is not conditioned on an image"),
-        ("mse2", [], "the squared error, which has no images to draw; .* given by --beside"),
+        ("mse2", [], "the squared error, which has no images to draw .* given by --beside"),
         ("ae2", ["--label=0"], "--reconstruct names what to draw from itself: leave out --label"),
         ("ae2", ["--like={photos}"], "leave out --like"),
         ("ae2", ["--interpolate=a.png,b.png"], "leave out --interpolate"),
