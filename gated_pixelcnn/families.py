@@ -5,10 +5,12 @@ from gated_pixelcnn.models.embedding import Embedding
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
 from gated_pixelcnn.models.mse_autoencoder import MSEAutoencoder
 from gated_pixelcnn.models.pixelcnn import PixelCNN
+from gated_pixelcnn.models.row_lstm import RowLSTMModel
 
 FAMILIES = {
     "gated_pixelcnn": GatedPixelCNN,
     "pixelcnn": PixelCNN,
+    "row_lstm": RowLSTMModel,
     "embedding": Embedding,
     "mse_autoencoder": MSEAutoencoder,
     "auxiliary": AuxiliaryModel,

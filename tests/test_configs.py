@@ -20,7 +20,7 @@ from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 EXPECTED = "demo autoencoder10 autoencoder100 binarized_mnist binarized_mnist_cpu cifar10 digits"
 EXPECTED += " face_embedding fashion_mnist imagenet32 imagenet64 mnist"
 EXPECTED += " mse_autoencoder10 mse_autoencoder100 multiscale28 multiscale64"
-EXPECTED += " pixelcnn pixelcnn_cifar10 portraits tiles32"
+EXPECTED += " pixelcnn pixelcnn_cifar10 portraits row_lstm tiles32"
 
 
 def test_the_presets_are_listed_with_the_default_first():

@@ -14,6 +14,7 @@ import tensorflow as tf
 from gated_pixelcnn import sampling
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
 from gated_pixelcnn.models.pixelcnn import PixelCNN
+from gated_pixelcnn.models.row_lstm import RowLSTMModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,19 +28,20 @@ class Family:
     values: tuple = ("bernoulli", "gray", "colour", "logistic", "mixture")
 
 
-MASKED = {"has_blind_spot": True, "weights": 0.7}
+SINGLE_STACK = {"has_blind_spot": True, "weights": 0.7}
 SMALL = {"features": 12, "layers": 5, "kernel_size": 3, "first_kernel_size": 3}
 
 FAMILIES = {
     "gated_pixelcnn": Family(GatedPixelCNN, SMALL),
-    "pixelcnn": Family(PixelCNN, SMALL, **MASKED),
+    "pixelcnn": Family(PixelCNN, SMALL, **SINGLE_STACK),
+    "row_lstm": Family(RowLSTMModel, SMALL | {"layers": 3}, **SINGLE_STACK),
 }
 # Options of the first family, for fewer kinds of values.
 VARIANT = ("gray", "colour")
 FAMILIES |= {
     "gated_pixelcnn-5x5": Family(GatedPixelCNN, SMALL | {"kernel_size": 5}, values=VARIANT),
     "pixelcnn-skips": Family(
-        PixelCNN, SMALL | {"skips": True, "kernel_size": 5}, values=VARIANT, **MASKED
+        PixelCNN, SMALL | {"skips": True, "kernel_size": 5}, values=VARIANT, **SINGLE_STACK
     ),
     "gated_pixelcnn-no-skips": Family(GatedPixelCNN, SMALL | {"skips": False}, values=VARIANT),
 }

@@ -6,6 +6,7 @@ from gated_pixelcnn.layers.gated_block import GatedBlock, gate
 from gated_pixelcnn.layers.head import Head, SkipSum
 from gated_pixelcnn.layers.masked_block import MaskedBlock
 from gated_pixelcnn.layers.masked_convolution import MaskedConv2D
+from gated_pixelcnn.layers.row_lstm import RowLSTM
 from gated_pixelcnn.layers.shifted_convolutions import (
     HorizontalConv2D,
     PointwiseConv2D,
@@ -23,6 +24,7 @@ __all__ = [
     "MaskedBlock",
     "MaskedConv2D",
     "PointwiseConv2D",
+    "RowLSTM",
     "SkipSum",
     "Upsampler",
     "VerticalConv2D",

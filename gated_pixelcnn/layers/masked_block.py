@@ -12,6 +12,7 @@ not have, is added to what the masked convolution gives, as 2016b does it in its
 """
 
 import keras
+import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups
 from gated_pixelcnn.layers.gated_block import concat, relu
@@ -80,20 +81,38 @@ class MaskedBlock(keras.layers.Layer):
         z = relu(self.reduce(relu(x)))
         return self.finish(self.conv(z) + self.project(condition), x, self.expand.slide)[0]
 
-    def row(self, x, rows_above, projected):
+    # One row and one pixel at a time, see `models.single_stack`.
+
+    link_halves = 1
+
+    def first_state(self, num, width):
+        """What is above row 0: the masked convolution's ⌊n/2⌋ input rows, zeros [N, 1, W, h]."""
+        zeros = tf.zeros((num, 1, width, self.features), self.compute_dtype)
+        return (zeros,) * self.conv.above.kernel_shape[0]
+
+    def row(self, x, state, projected):
         """The block over a finished row.
 
         Args:
           x: its input in this row [N, 1, W, 2h].
-          rows_above: what the masked convolution reads of the rows above, a list of [N, 1, W, h].
+          state: of `first_state` or of the row above.
           projected: of `project`, for this row.
 
         Returns:
-          The output of this row [N, 1, W, 2h], and what the masked convolution reads of it.
+          The output of this row [N, 1, W, 2h], and the state for the row below.
         """
         z = relu(self.reduce.slide(relu(x)))
-        convolved = self.conv.from_above(rows_above) + self.conv.row(z) + projected
-        return self.finish(convolved, x, self.expand.slide)[0], z
+        convolved = self.link(state, projected) + self.conv.row(z)
+        return self.finish(convolved, x, self.expand.slide)[0], (*state[1:], z)
+
+    def link(self, state, projected):
+        """What a row has from above and of the condition [N, 1, W, h]."""
+        return self.conv.from_above(state) + projected
+
+    @property
+    def looks_back(self):
+        """Pixels at the left that `step` reads, and how many features of each."""
+        return self.conv.row.pixels_before, self.features
 
     def step(self, colour):
         """The block at one pixel and for one colour, its weights gathered once.
@@ -102,17 +121,16 @@ class MaskedBlock(keras.layers.Layer):
           colour: index of the colour group.
 
         Returns:
-          A function (xs, zs, pixels_before, link, before) → (y, z, active): `xs` the block's inputs
-          up to this colour, `zs` and `before` what it gave as z and active for the colours before,
-          `pixels_before` z of the pixels at the left, `link` what the row has from above and of the
-          condition.
+          A function (xs, seen, pixels_before, link, before) → (y, z, active): `xs` the block's
+          inputs up to this colour, `seen` and `before` what it gave as z and active for the colours
+          before, `pixels_before` z of the pixels at the left, `link` of `link`, this colour's.
         """
         reduce, row = self.reduce.step(colour), self.conv.row.step(colour)
         expand = self.expand.step(colour)
 
-        def block(xs, zs, pixels_before, link, before):
+        def block(xs, seen, pixels_before, link, before):
             z = relu(reduce(relu(concat(xs))))
-            convolved = row(concat([*pixels_before, *zs, z])) + link
+            convolved = row(concat([*pixels_before, *seen, z])) + link
             y, active = self.finish(convolved, xs[-1], expand, before)
             return y, z, active
 

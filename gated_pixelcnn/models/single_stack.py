@@ -1,0 +1,255 @@
+"""One stack of layers between a first masked convolution and the head: PixelCNN and PixelRNNs.
+
+Source: "Pixel Recurrent Neural Networks" (van den Oord et al., 2016a), table 1. A family says what
+a layer is.
+
+What the paper leaves open, and our choice (BUILD_NOTES.md tells why):
+- skips: 1×1 from every layer's output, summed into the head, in the place of the last output;
+- conditions: as in 2016b, V·c added to the pre-activation of every layer.
+"""
+
+import tensorflow as tf
+
+from gated_pixelcnn.layers import (
+    Head,
+    MaskedConv2D,
+    PointwiseConv2D,
+    SkipSum,
+    colour_groups,
+)
+from gated_pixelcnn.layers.gated_block import concat
+from gated_pixelcnn.models.base import DensityModel
+
+
+class SingleStack(DensityModel):
+    """A masked convolution of type A, layers, and the head.
+
+    A layer [N, H, W, 2h] → [N, H, W, 2h] is called with (input, condition) on whole images. For
+    sampling it has `first_state`, `row` (a finished row) and `link` (what the next row has from
+    above, in `link_halves` halves by colour), `step` (one pixel and colour) and `looks_back`; see
+    `layers.MaskedBlock`.
+    """
+
+    layer = None  # of a family: the class of its layers
+
+    def __init__(
+        self,
+        image_shape,
+        levels=256,
+        features=128,
+        layers=15,
+        kernel_size=3,
+        first_kernel_size=7,
+        head_features=None,
+        residual=True,
+        skips=False,
+        **kwargs,
+    ):
+        """Makes the model.
+
+        Args:
+          image_shape: (H, W, C).
+          levels: number of values per colour, 2…256.
+          features: h, of which there are 2h maps between layers; a multiple of the colour groups.
+          layers: number of layers after the first convolution.
+          kernel_size: n of the layers, odd and at least 3.
+          first_kernel_size: n of the first convolution, odd and at least 3.
+          head_features: maps between the head's 1×1 convolutions; 2h by default.
+          residual: whether layers have residual connections.
+          skips: whether every layer is connected to the head.
+          **kwargs: those of `DensityModel` (likelihood, condition, …) and of Keras.
+
+        Raises:
+          ValueError: an argument out of its range; the message names it and what is allowed.
+        """
+        super().__init__(image_shape, levels, **kwargs)
+        if layers < 1:
+            raise ValueError(f"layers must be at least 1, got {layers}.")
+        head_features = head_features or 2 * features
+        own = {
+            "features": features,
+            "layers": layers,
+            "kernel_size": kernel_size,
+            "first_kernel_size": first_kernel_size,
+            "head_features": head_features,
+            "residual": residual,
+            "skips": skips,
+        }
+        self._config.update(own)
+        self.features = features
+        colours, policy = self.colours, {"dtype": self.dtype_policy}
+        colour_groups.check_divisible("features", features, colours)
+        self.first = MaskedConv2D(
+            2 * features, first_kernel_size, "A", colours, name="first", **policy
+        )
+        self.first_condition = PointwiseConv2D(
+            2 * features, use_bias=False, name="first_condition", **policy
+        )
+        self.blocks = [
+            self.layer(features, kernel_size, colours, residual, name=f"block_{i}", **policy)
+            for i in range(layers)
+        ]
+        self.skips = SkipSum(head_features, colours, name="skips", **policy) if skips else None
+        outputs = self.likelihood.parameters_per_pixel
+        self.head = Head(head_features, outputs, colours, name="head", **policy)
+
+    def build(self, input_shape=None):
+        """Makes all weights, see `DensityModel.build`."""
+        image = (None, *self.image_shape)
+        maps = (*image[:-1], 2 * self.features)
+        condition = None
+        self.first.build(image)
+        if self.condition_map is not None:
+            condition = (None, None, None, self.condition_map.output_features)
+            self.first_condition.build(condition)
+        for block in self.blocks:
+            block.build(maps, condition)
+        if self.skips is not None:
+            self.skips.build([maps] * len(self.blocks))
+            maps = (*maps[:-1], self.skips.filters)
+        self.head.build(maps)
+        super().build()
+
+    def project(self, condition):
+        """What the condition adds to the first convolution: [N, 1 or H, 1 or W, 2h], or 0."""
+        return 0.0 if condition is None else self.first_condition(condition)
+
+    def parameter_map(self, x, condition, training=False):
+        """See `DensityModel.parameter_map`."""
+        x = self.first(x) + self.project(condition)
+        outputs = []
+        for block in self.blocks:
+            (x,) = self.rematerialised(lambda *inputs, block=block: (block(*inputs),))(x, condition)
+            outputs.append(x)
+        return self.head(x if self.skips is None else self.skips(outputs))
+
+    def incremental(self, num, condition):
+        """See `DensityModel.incremental`."""
+        return SingleStackView(self, num, condition)
+
+
+class SingleStackView:
+    """One stack, one row and one pixel at a time: a `sampling.IncrementalView`.
+
+    When a row is finished all layers run over it at once, for what they keep of it (their states).
+    From these comes, for the whole next row, what it has from above ("links"). Per pixel only the
+    own row is left.
+    """
+
+    def __init__(self, model, num, condition):
+        """Projects the condition and gathers each colour's weights, once for all pixels.
+
+        Args:
+          model: a SingleStack.
+          num: number of images N.
+          condition: output of `condition_map` or None.
+        """
+        self.model, self.num, self.dtype = model, num, model.compute_dtype
+        self.projected = [model.project(condition)]
+        self.projected += [block.project(condition) for block in model.blocks]
+        self.colours = range(model.colours)
+        self.firsts = [model.first.row.step(colour) for colour in self.colours]
+        self.steps = [[block.step(colour) for block in model.blocks] for colour in self.colours]
+        self.heads = [model.head.step(colour) for colour in self.colours]
+        if model.skips is not None:
+            self.skips = [model.skips.step(colour) for colour in self.colours]
+
+    def first_rows(self):
+        """States above row 0: the first convolution's ⌊n/2⌋ input rows, and those of the layers."""
+        width, channels = self.model.image_shape[1:]
+        rows = self.model.first.above.kernel_shape[0]
+        image = (tf.zeros((self.num, 1, width, channels), self.dtype),) * rows
+        return image, [block.first_state(self.num, width) for block in self.model.blocks]
+
+    def row(self, states, finished, index):
+        """Runs all layers over the finished row; then what the row to come has from above.
+
+        Args:
+          states: of `first_rows` or of the row before.
+          finished: the image's last finished row, scaled [N, W, C] (zeros before row 0).
+          index: of the row to come.
+
+        Returns:
+          New states, and the links of the first convolution [W, colours, N, 2h / colours] and of
+          the layers [W, colours, L, N, features / colours].
+        """
+        image, kept = states
+        first, blocks = self.model.first, self.model.blocks
+        above, *projected = [self._at(p, tf.maximum(index - 1, 0)) for p in self.projected]
+        row = finished[:, tf.newaxis]
+        x = first.from_above(image) + first.row(row) + above
+        passed = []
+        for block, state, here in zip(blocks, kept, projected, strict=True):
+            x, state = block.row(x, state, here)
+            passed.append(state)
+        # There is no row before row 0: what layers would make of zeros is not their first state.
+        states = tf.nest.map_structure(
+            lambda new, old: tf.where(index > 0, new, old),
+            ((*image[1:], row), passed),
+            (image, kept),
+        )
+        image, kept = states
+        above, *projected = [self._at(p, index) for p in self.projected]
+        link = (first.from_above(image) + above)[:, 0]
+        links = [
+            block.link(state, here)[:, 0]
+            for block, state, here in zip(blocks, kept, projected, strict=True)
+        ]
+        link = tf.stack([self._of_colour(link, colour) for colour in self.colours])
+        halves = blocks[0].link_halves
+        links = tf.stack([self._of_colour(tf.stack(links), c, halves) for c in self.colours])
+        return states, (tf.transpose(link, [2, 0, 1, 3]), tf.transpose(links, [3, 0, 1, 2, 4]))
+
+    @staticmethod
+    def _at(projected, index):
+        """The row `index` of a projected condition, or what all rows share."""
+        if not tf.is_tensor(projected) or projected.shape[1] == 1:
+            return projected
+        return projected[:, index][:, tf.newaxis]
+
+    def _of_colour(self, links, colour, halves=1):
+        """The features of one colour: [..., F] → [..., F / colours]."""
+        if self.model.colours == 1:
+            return links
+        wanted = colour_groups.columns(links.shape[-1], self.model.colours, colour, halves)
+        return tf.gather(links, wanted, axis=-1)
+
+    def first_pixels(self, num):
+        """Caches before pixel 0 of a row, zeros: what every layer looks back at.
+
+        Returns:
+          The first convolution's last inputs [N, pixels·C] and, for each pixel that the layers look
+          back, the oldest first, what they read of it [L, N, features].
+        """
+        first = self.model.first.row
+        window = tf.zeros((num, first.pixels_before * first.kernel.shape[2]), self.dtype)
+        pixels, features = self.model.blocks[0].looks_back
+        shape = (len(self.model.blocks), num, features)
+        return window, [tf.zeros(shape, self.dtype)] * pixels
+
+    def pixel(self, caches, links, index, draw):
+        """Runs one pixel through all layers, colour by colour; see `sampling.IncrementalView`."""
+        window, before = caches
+        first_links, block_links = (tf.unstack(x[index]) for x in links)
+        left = [tf.unstack(pixel) for pixel in before]
+        layers = range(len(self.model.blocks))
+        drawn, features, hidden = [], [], []
+        inputs, zs, actives, outputs = ([[] for _ in layers] for _ in range(4))
+        for colour in self.colours:
+            x = self.firsts[colour](concat([window, *drawn])) + first_links[colour]
+            for i, link in zip(layers, tf.unstack(block_links[colour]), strict=True):
+                inputs[i].append(x)
+                x, z, active = self.steps[colour][i](
+                    inputs[i], zs[i], [pixel[i] for pixel in left], link, actives[i]
+                )
+                zs[i].append(z)
+                actives[i].append(active)
+                outputs[i].append(x)
+            if self.model.skips is not None:
+                x = self.skips[colour](concat([y for block in outputs for y in block]))
+            features.append(x)
+            y, h = self.heads[colour](concat(features), hidden)
+            hidden.append(h)
+            drawn.append(draw(colour, y))
+        window = tf.concat([window, *drawn], axis=-1)[:, self.model.image_shape[-1] :]
+        return window, [*before, tf.stack([concat(z) for z in zs])][1:]
