@@ -1,6 +1,7 @@
 """The model families, by the names that configurations use for them (`model.family`)."""
 
 from gated_pixelcnn.models.auxiliary import AuxiliaryModel
+from gated_pixelcnn.models.diagonal_bilstm import DiagonalBiLSTMModel
 from gated_pixelcnn.models.embedding import Embedding
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
 from gated_pixelcnn.models.mse_autoencoder import MSEAutoencoder
@@ -11,6 +12,7 @@ FAMILIES = {
     "gated_pixelcnn": GatedPixelCNN,
     "pixelcnn": PixelCNN,
     "row_lstm": RowLSTMModel,
+    "diagonal_bilstm": DiagonalBiLSTMModel,
     "embedding": Embedding,
     "mse_autoencoder": MSEAutoencoder,
     "auxiliary": AuxiliaryModel,

@@ -43,6 +43,14 @@ NESTED = {
     "image_shape": (8, 8, 1),
     "prior": {"family": "auxiliary", "embedding_features": 2, "prior": SMALL, "conditional": SMALL},
 }
+
+
+def both(family, **arguments):
+    """Both parts of one family."""
+    part = {"family": family, "features": 6, "first_kernel_size": 3, "layers": 2, **arguments}
+    return {"prior": part, "conditional": part}
+
+
 KINDS = {
     "unconditional": {},
     "label": LABEL,
@@ -50,6 +58,9 @@ KINDS = {
     "vector": {"condition": "vector", "condition_size": 2},
     "colour": LABEL | {"image_shape": (4, 2, 3), "levels": 3},
     "three-scales": LABEL | NESTED,
+    "pixelcnn": LABEL | both("pixelcnn"),
+    "row_lstm": both("row_lstm", layers=1),
+    "diagonal_bilstm": both("diagonal_bilstm", layers=1),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 

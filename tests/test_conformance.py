@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from gated_pixelcnn import sampling
+from gated_pixelcnn.models.diagonal_bilstm import DiagonalBiLSTMModel
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
 from gated_pixelcnn.models.pixelcnn import PixelCNN
 from gated_pixelcnn.models.row_lstm import RowLSTMModel
@@ -23,18 +24,20 @@ class Family:
 
     model: type
     arguments: dict
-    has_blind_spot: bool = False
+    has_blind_spot: bool = False  # then a test of its own compares it with theory, pixel by pixel
     weights: float = 1.5  # their size: smaller where nothing saturates
     values: tuple = ("bernoulli", "gray", "colour", "logistic", "mixture")
 
 
 SINGLE_STACK = {"has_blind_spot": True, "weights": 0.7}
 SMALL = {"features": 12, "layers": 5, "kernel_size": 3, "first_kernel_size": 3}
+DIAGONAL = {"features": 12, "layers": 2, "first_kernel_size": 3}
 
 FAMILIES = {
     "gated_pixelcnn": Family(GatedPixelCNN, SMALL),
     "pixelcnn": Family(PixelCNN, SMALL, **SINGLE_STACK),
     "row_lstm": Family(RowLSTMModel, SMALL | {"layers": 3}, **SINGLE_STACK),
+    "diagonal_bilstm": Family(DiagonalBiLSTMModel, DIAGONAL, **SINGLE_STACK),
 }
 # Options of the first family, for fewer kinds of values.
 VARIANT = ("gray", "colour")

@@ -13,13 +13,12 @@ Of the row above all columns and colours are known, so state-to-state is not mas
 column more to either side with every row up: a triangle.
 """
 
-import keras
 import tensorflow as tf
 
-from gated_pixelcnn.layers import colour_groups
 from gated_pixelcnn.layers.gated_block import concat
 from gated_pixelcnn.layers.masked_convolution import LeftConv2D
-from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D, WindowConv2D
+from gated_pixelcnn.layers.shifted_convolutions import WindowConv2D
+from gated_pixelcnn.layers.stack_layer import StackLayer
 
 GATES = 4  # o, f, i and g, each with the same colour groups
 
@@ -55,8 +54,11 @@ class StateToState(WindowConv2D):
         return {**super().get_config(), "kernel_size": self.kernel_size}
 
 
-class RowLSTM(keras.layers.Layer):
+class RowLSTM(StackLayer):
     """A Row LSTM layer with its residual connection: [N, H, W, 2h] → the same."""
+
+    condition_halves = GATES
+    link_halves = GATES + 1
 
     def __init__(self, features, kernel_size=3, colours=1, residual=True, **kwargs):
         """Makes the layer.
@@ -71,11 +73,8 @@ class RowLSTM(keras.layers.Layer):
         Raises:
           ValueError: features not divisible by colours, or a kernel size that is not odd.
         """
-        super().__init__(**kwargs)
-        colour_groups.check_divisible("features", features, colours)
-        own = {"dtype": self.dtype_policy}
-        self.features, self.kernel_size = features, kernel_size
-        self.colours, self.residual = colours, residual
+        super().__init__(features, colours, residual, **kwargs)
+        self.kernel_size = kernel_size
         self.input_to_state = LeftConv2D(
             GATES * features,
             kernel_size,
@@ -84,40 +83,31 @@ class RowLSTM(keras.layers.Layer):
             halves=GATES,
             use_bias=False,  # state-to-state has one
             name="input_to_state",
-            **own,
+            **self.own,
         )
         self.state_to_state = StateToState(
-            GATES * features, kernel_size, name="state_to_state", **own
+            GATES * features, kernel_size, name="state_to_state", **self.own
         )
-        self.condition = PointwiseConv2D(GATES * features, use_bias=False, name="condition", **own)
-        self.expand = PointwiseConv2D(2 * features, colours, name="expand", **own)
 
     def build(self, input_shape, condition_shape=None):
         """Makes the weights; those of a condition only if there is one."""
-        state = (*input_shape[:-1], self.features)
         self.input_to_state.build(input_shape)
-        self.state_to_state.build(state)
-        self.expand.build(state)
-        if condition_shape is not None:
-            self.condition.build(condition_shape)
+        self.state_to_state.build((*input_shape[:-1], self.features))
         shape = {"shape": (self.features,), "initializer": "zeros"}
         self.first_hidden = self.add_weight(name="first_hidden", **shape)
         self.first_cell = self.add_weight(name="first_cell", **shape)
-        self.built = True
-
-    def project(self, condition):
-        """V·c, once per image: [N, 1 or H, 1 or W, 4h], or 0 where there is no condition."""
-        return 0.0 if condition is None else self.condition(condition)
+        super().build(input_shape, condition_shape)
 
     def call(self, x, condition=None):
         """The layer over whole images: input-to-state at once, then a loop over rows."""
         height, width = x.shape[1:3]
         gates = self.input_to_state(x) + self.project(condition)
-        gates = tf.transpose(gates, [1, 0, 2, 3])
+        # An array, for the gradient of a slice of a tensor is a whole tensor of zeros, every row.
+        rows = tf.TensorArray(gates.dtype, height).unstack(tf.transpose(gates, [1, 0, 2, 3]))
 
         def row(index, state, done):
-            state = self.next_state(gates[index][:, tf.newaxis], state)
-            return index + 1, state, done.write(index, state[0][:, 0])
+            state = self.next_state(tf.expand_dims(rows.read(index), 1), state)
+            return index + 1, state, done.write(index, tf.squeeze(state[0], 1))
 
         done = tf.TensorArray(gates.dtype, height, element_shape=(None, width, self.features))
         loop = (tf.constant(0), self.first_state(tf.shape(x)[0], width), done)
@@ -133,15 +123,6 @@ class RowLSTM(keras.layers.Layer):
         hidden, cell = state
         return lstm(gates + self.state_to_state(hidden), cell)
 
-    def finish(self, hidden, x, expand):
-        """From the state [..., h] to the output [..., 2h], the residual added."""
-        y = expand(hidden)
-        return y + x if self.residual else y
-
-    # One row and one pixel at a time, see `models.single_stack`.
-
-    link_halves = GATES + 1
-
     def first_state(self, num, width):
         """The learned state above row 0: hidden and cell, [N, 1, W, h] each."""
         shape = [num, 1, width, self.features]
@@ -149,39 +130,31 @@ class RowLSTM(keras.layers.Layer):
         return tuple(tf.broadcast_to(tf.cast(w, self.compute_dtype), shape) for w in weights)
 
     def row(self, x, state, projected):
-        """The layer over a finished row; see `MaskedBlock.row`."""
+        """See `StackLayer`."""
         state = self.next_state(self.input_to_state(x) + projected, state)
         return self.finish(state[0], x, self.expand.slide), state
 
     def link(self, state, projected):
-        """What a row has from above and of the condition: gates and cell [N, 1, W, 5h]."""
+        """Gates and cell [N, 1, W, 5h]."""
         hidden, cell = state
         return tf.concat([self.state_to_state(hidden) + projected, cell], axis=-1)
 
-    @property
-    def looks_back(self):
-        """Pixels at the left that `step` reads, and how many features of each."""
-        return self.input_to_state.pixels_before, 2 * self.features
+    def first_pixels(self, num):
+        """Zeros: the layer's input [N, 2h]."""
+        return [self.zeros(num, 2 * self.features)] * self.input_to_state.pixels_before
 
     def step(self, colour):
-        """The layer at one pixel and for one colour; see `MaskedBlock.step`."""
+        """See `StackLayer`."""
         convolve, expand = self.input_to_state.step(colour), self.expand.step(colour)
 
         def layer(xs, seen, pixels_before, link, before):
             gates, cell = tf.split(link, [GATES * link.shape[-1] // (GATES + 1), -1], axis=-1)
             gates += convolve(concat([*pixels_before, *xs]))
             hidden, _ = lstm(gates, cell)
-            y = self.finish(concat([*before, hidden]), xs[-1], expand)
-            return y, xs[-1], hidden
+            return self.finish(hidden, xs[-1], expand, before), xs[-1], hidden
 
         return layer
 
     def get_config(self):
         """See `keras.layers.Layer.get_config`."""
-        return {
-            **super().get_config(),
-            "features": self.features,
-            "kernel_size": self.kernel_size,
-            "colours": self.colours,
-            "residual": self.residual,
-        }
+        return {**super().get_config(), "kernel_size": self.kernel_size}

@@ -7,11 +7,11 @@ table 1.
 import keras
 
 from gated_pixelcnn.layers import MaskedBlock
-from gated_pixelcnn.models.single_stack import SingleStack
+from gated_pixelcnn.models.single_stack import ConvolutionalStack
 
 
 @keras.saving.register_keras_serializable("gated_pixelcnn")
-class PixelCNN(SingleStack):
+class PixelCNN(ConvolutionalStack):
     """Residual blocks of masked convolutions, see `MaskedBlock`."""
 
     layer = MaskedBlock

@@ -22,15 +22,9 @@ from gated_pixelcnn.models.base import DensityModel
 
 
 class SingleStack(DensityModel):
-    """A masked convolution of type A, layers, and the head.
+    """A masked convolution of type A, layers, and the head."""
 
-    A layer [N, H, W, 2h] → [N, H, W, 2h] is called with (input, condition) on whole images. For
-    sampling it has `first_state`, `row` (a finished row) and `link` (what the next row has from
-    above, in `link_halves` halves by colour), `step` (one pixel and colour) and `looks_back`; see
-    `layers.MaskedBlock`.
-    """
-
-    layer = None  # of a family: the class of its layers
+    layer = None  # of a family: the class of its layers, a StackLayer
 
     def __init__(
         self,
@@ -38,11 +32,12 @@ class SingleStack(DensityModel):
         levels=256,
         features=128,
         layers=15,
-        kernel_size=3,
         first_kernel_size=7,
         head_features=None,
         residual=True,
         skips=False,
+        *,
+        of_layers,
         **kwargs,
     ):
         """Makes the model.
@@ -52,11 +47,11 @@ class SingleStack(DensityModel):
           levels: number of values per colour, 2…256.
           features: h, of which there are 2h maps between layers; a multiple of the colour groups.
           layers: number of layers after the first convolution.
-          kernel_size: n of the layers, odd and at least 3.
           first_kernel_size: n of the first convolution, odd and at least 3.
           head_features: maps between the head's 1×1 convolutions; 2h by default.
           residual: whether layers have residual connections.
           skips: whether every layer is connected to the head.
+          of_layers: arguments that only the layers of this family have, by name.
           **kwargs: those of `DensityModel` (likelihood, condition, …) and of Keras.
 
         Raises:
@@ -69,13 +64,12 @@ class SingleStack(DensityModel):
         own = {
             "features": features,
             "layers": layers,
-            "kernel_size": kernel_size,
             "first_kernel_size": first_kernel_size,
             "head_features": head_features,
             "residual": residual,
             "skips": skips,
         }
-        self._config.update(own)
+        self._config.update(own | of_layers)
         self.features = features
         colours, policy = self.colours, {"dtype": self.dtype_policy}
         colour_groups.check_divisible("features", features, colours)
@@ -86,7 +80,14 @@ class SingleStack(DensityModel):
             2 * features, use_bias=False, name="first_condition", **policy
         )
         self.blocks = [
-            self.layer(features, kernel_size, colours, residual, name=f"block_{i}", **policy)
+            self.layer(
+                features=features,
+                colours=colours,
+                residual=residual,
+                name=f"block_{i}",
+                **of_layers,
+                **policy,
+            )
             for i in range(layers)
         ]
         self.skips = SkipSum(head_features, colours, name="skips", **policy) if skips else None
@@ -126,6 +127,24 @@ class SingleStack(DensityModel):
     def incremental(self, num, condition):
         """See `DensityModel.incremental`."""
         return SingleStackView(self, num, condition)
+
+
+class ConvolutionalStack(SingleStack):
+    """One whose layers convolve: base of `PixelCNN` and `RowLSTMModel`."""
+
+    def __init__(self, image_shape, levels=256, kernel_size=3, **kwargs):
+        """Makes the model.
+
+        Args:
+          image_shape: (H, W, C).
+          levels: number of values per colour, 2…256.
+          kernel_size: n of the layers, odd and at least 3.
+          **kwargs: those of `SingleStack`.
+
+        Raises:
+          ValueError: an argument out of its range; the message names it and what is allowed.
+        """
+        super().__init__(image_shape, levels, of_layers={"kernel_size": kernel_size}, **kwargs)
 
 
 class SingleStackView:
@@ -175,7 +194,7 @@ class SingleStackView:
         """
         image, kept = states
         first, blocks = self.model.first, self.model.blocks
-        above, *projected = [self._at(p, tf.maximum(index - 1, 0)) for p in self.projected]
+        above, *projected = self._projected_at(tf.maximum(index - 1, 0))
         row = finished[:, tf.newaxis]
         x = first.from_above(image) + first.row(row) + above
         passed = []
@@ -189,7 +208,7 @@ class SingleStackView:
             (image, kept),
         )
         image, kept = states
-        above, *projected = [self._at(p, index) for p in self.projected]
+        above, *projected = self._projected_at(index)
         link = (first.from_above(image) + above)[:, 0]
         links = [
             block.link(state, here)[:, 0]
@@ -200,12 +219,15 @@ class SingleStackView:
         links = tf.stack([self._of_colour(tf.stack(links), c, halves) for c in self.colours])
         return states, (tf.transpose(link, [2, 0, 1, 3]), tf.transpose(links, [3, 0, 1, 2, 4]))
 
-    @staticmethod
-    def _at(projected, index):
-        """The row `index` of a projected condition, or what all rows share."""
-        if not tf.is_tensor(projected) or projected.shape[1] == 1:
-            return projected
-        return projected[:, index][:, tf.newaxis]
+    def _projected_at(self, index):
+        """The row `index` of every projected condition, or what all rows share."""
+
+        def at(projected):
+            if not tf.is_tensor(projected) or projected.shape[1] == 1:
+                return projected
+            return projected[:, index][:, tf.newaxis]
+
+        return tf.nest.map_structure(at, self.projected)
 
     def _of_colour(self, links, colour, halves=1):
         """The features of one colour: [..., F] → [..., F / colours]."""
@@ -223,9 +245,8 @@ class SingleStackView:
         """
         first = self.model.first.row
         window = tf.zeros((num, first.pixels_before * first.kernel.shape[2]), self.dtype)
-        pixels, features = self.model.blocks[0].looks_back
-        shape = (len(self.model.blocks), num, features)
-        return window, [tf.zeros(shape, self.dtype)] * pixels
+        blocks = [block.first_pixels(num) for block in self.model.blocks]
+        return window, [tf.stack(pixels) for pixels in zip(*blocks, strict=True)]
 
     def pixel(self, caches, links, index, draw):
         """Runs one pixel through all layers, colour by colour; see `sampling.IncrementalView`."""

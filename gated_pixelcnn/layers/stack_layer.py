@@ -1,0 +1,95 @@
+"""What the layers of a single stack share: 2h maps in and out, a condition, a residual connection.
+
+Source: "Pixel Recurrent Neural Networks" (van den Oord et al., 2016a), Figure 5 and table 1.
+
+    x, 2h maps ─→ … h maps (+ V·c) … ─→ 1×1, h → 2h ─→ + x ─→
+
+The condition c, which the paper does not have, is added to a pre-activation, as 2016b does it in
+its gated layers. The 1×1 convolution is masked type B between colour groups.
+"""
+
+import keras
+import tensorflow as tf
+
+from gated_pixelcnn.layers import colour_groups
+from gated_pixelcnn.layers.gated_block import concat
+from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D
+
+
+class StackLayer(keras.layers.Layer):
+    """Base of `MaskedBlock`, `RowLSTM` and `DiagonalBiLSTM`: [N, H, W, 2h] → the same.
+
+    Over whole images it is called with (input, condition). For sampling, see
+    `models.single_stack.SingleStackView`, a layer has
+
+    - `first_state(num, width)`: what is above row 0, a tuple of [N, 1, W, …];
+    - `row(x, state, projected)`: the layer over a finished row [N, 1, W, 2h]. Gives the output of
+      this row and the state for the row below;
+    - `link(state, projected)`: what a row has from above and of the condition, [N, 1, W, features]
+      in `link_halves` halves that have the same colour groups;
+    - `first_pixels(num)`: what `step` reads of the pixels left of pixel 0, the oldest first, a list
+      of [N, features];
+    - `step(colour)`: the layer at one pixel and for one colour, its weights gathered once. That is
+      a function (xs, seen, pixels_before, link, before) → (y, z, active): `xs` the inputs up to
+      this colour, `seen` and `before` what it gave as z and active for the colours before,
+      `pixels_before` z of the pixels at the left, `link` that of this colour.
+    """
+
+    condition_halves = 1  # h-fold features that a condition is projected to
+    link_halves = 1
+
+    def __init__(self, features, colours=1, residual=True, **kwargs):
+        """Makes what layers share.
+
+        Args:
+          features: h; the input has 2h maps. A multiple of `colours`.
+          colours: number of colour groups.
+          residual: whether the input is added to the output.
+          **kwargs: Keras' own (name, dtype).
+
+        Raises:
+          ValueError: features not divisible by colours.
+        """
+        super().__init__(**kwargs)
+        colour_groups.check_divisible("features", features, colours)
+        self.features, self.colours, self.residual = features, colours, residual
+        self.own = {"dtype": self.dtype_policy}  # of sublayers
+        self.condition = PointwiseConv2D(
+            self.condition_halves * features, use_bias=False, name="condition", **self.own
+        )
+        self.expand = PointwiseConv2D(2 * features, colours, name="expand", **self.own)
+
+    def build(self, input_shape, condition_shape=None):
+        """Makes the weights; those of a condition only if there is one."""
+        self.expand.build((*input_shape[:-1], self.features))
+        if condition_shape is not None:
+            self.condition.build(condition_shape)
+        self.built = True
+
+    def project(self, condition):
+        """V·c, once per image: [N, 1 or H, 1 or W, features], or 0 where there is no condition."""
+        return 0.0 if condition is None else self.condition(condition)
+
+    def finish(self, inner, x, expand, before=()):
+        """The 1×1 convolution and the residual, for images, rows or one colour of a pixel.
+
+        Args:
+          inner: the h maps [..., h], at one pixel those of one colour.
+          x: the layer's input.
+          expand: the 1×1 convolution, over images or at one pixel and colour.
+          before: at one pixel, `inner` of the colours before this one.
+
+        Returns:
+          The layer's output.
+        """
+        y = expand(concat([*before, inner]))
+        return y + x if self.residual else y
+
+    def zeros(self, *shape):
+        """Zeros of the type of computation."""
+        return tf.zeros(shape, self.compute_dtype)
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        own = {"features": self.features, "colours": self.colours, "residual": self.residual}
+        return {**super().get_config(), **own}

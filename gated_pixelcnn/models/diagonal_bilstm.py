@@ -1,0 +1,20 @@
+"""PixelRNN with Diagonal BiLSTM layers.
+
+Source: "Pixel Recurrent Neural Networks" (van den Oord et al., 2016a), section 3.2 and table 1.
+"""
+
+import keras
+
+from gated_pixelcnn.layers import DiagonalBiLSTM
+from gated_pixelcnn.models.single_stack import SingleStack
+
+
+@keras.saving.register_keras_serializable("gated_pixelcnn")
+class DiagonalBiLSTMModel(SingleStack):
+    """Diagonal BiLSTM layers: every pixel sees all that come before it."""
+
+    layer = DiagonalBiLSTM
+
+    def __init__(self, image_shape, levels=256, **kwargs):
+        """Args: those of `SingleStack`; the layers have none of their own."""
+        super().__init__(image_shape, levels, of_layers={}, **kwargs)
