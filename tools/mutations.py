@@ -26,9 +26,15 @@ BASE = "models/base.py"
 INPUTS = "models/inputs.py"
 SAMPLING = "sampling.py"
 AUXILIARY = "models/auxiliary.py"
+STACK = "layers/stack_layer.py"
+MASKED_CONV = "layers/masked_convolution.py"
+MASKED_BLOCK = "layers/masked_block.py"
+ROWS = "layers/row_lstm.py"
+DIAGONALS = "layers/diagonal_lstm.py"
 
 CONFORMANCE = ("tests/test_conformance.py",)
 PARTS = ("tests/test_auxiliary.py",)
+STACKS = tuple(f"tests/test_{name}.py" for name in ("pixelcnn", "row_lstm", "diagonal_bilstm"))
 EQUATIONS = ("tests/test_reference.py", "tests/test_model.py")
 # These keep every contract; only the equations tell them apart.
 NOT_CONTRACTS = {
@@ -76,8 +82,66 @@ OF_PARTS = {
     ),
 }
 
+# Of one stack of layers.
+OF_STACKS = {
+    "residual of a stack missing": (STACK, "return y + x if self.residual else y", "return y"),
+    "own row among those above": (MASKED_CONV, '{"strict": True}', '{"strict": False}'),
+    "a tap of the own row missing": (
+        MASKED_CONV,
+        "self.kernel_size // 2 + self.sees_own_pixel",
+        "self.kernel_size // 2 + self.sees_own_pixel - 1",
+    ),
+    "no ReLU before the masked convolution": (
+        MASKED_BLOCK,
+        "self.conv(relu(self.reduce(relu(x))))",
+        "self.conv(self.reduce(relu(x)))",
+    ),
+    "no ReLU before a block": (
+        MASKED_BLOCK,
+        "self.conv(relu(self.reduce(relu(x))))",
+        "self.conv(relu(self.reduce(x)))",
+    ),
+    "sigmoid on the candidate gate": (ROWS, "tf.tanh(g)", "tf.sigmoid(g)"),
+    "gates in another order": (ROWS, "o, f, i, g = tf.split", "i, f, o, g = tf.split"),
+    "first cell not used": (
+        ROWS,
+        "weights = (self.first_hidden, self.first_cell)",
+        "weights = (self.first_hidden, 0 * self.first_cell)",
+    ),
+    "state-to-state of a row shifted": (ROWS, "[side, side], [0, 0]]", "[2 * side, 0], [0, 0]]"),
+    "size-2 kernel looks down": (
+        DIAGONALS,
+        "[[0, 0], [1, 0], [0, 0]])\n            row_above = tf.slice(row_above, [0, 0, 0]",
+        "[[0, 0], [0, 1], [0, 0]])\n            row_above = tf.slice(row_above, [0, 1, 0]",
+    ),
+    "right direction not moved down": (
+        DIAGONALS,
+        "tf.pad(right, [[0, 0], [1, 0], [0, 0], [0, 0]])",
+        "tf.pad(right, [[0, 0], [0, 1], [0, 0], [0, 0]])",
+    ),
+    "right direction not mirrored": (
+        DIAGONALS,
+        "mirror(self.right(mirror(x), above=above))",
+        "self.right(x, above=above)",
+    ),
+    "condition of the right direction not mirrored": (
+        DIAGONALS,
+        "mirror(above) if tf.is_tensor(above)",
+        "above if tf.is_tensor(above)",
+    ),
+    "rows do not wait until they begin": (DIAGONALS, "columns < rows", "columns < 0 * rows"),
+    "a row that waits forgets its first c": (
+        DIAGONALS,
+        "[shut, open_, shut,",
+        "[shut, shut, shut,",
+    ),
+    "first h not used": (DIAGONALS, "gates += tf.pad(first, ", "gates += 0 * tf.pad(first, "),
+}
+
 # Name → (file, what stands there, what is put in its place).
-MUTATIONS = OF_PARTS | {
+MUTATIONS = {
+    **OF_PARTS,
+    **OF_STACKS,
     "every vertical layer shifts a row": (MODEL, "first=i == 0,", "first=True,"),
     "first vertical layer sees its own row": (BLOCK, "strict=first", "strict=False"),
     "vertical window not cropped": (CONV, "x[:, :-1] if self.strict else x", "x"),
@@ -221,7 +285,7 @@ def main():
     survivors = []
     for name in names:
         suite = EQUATIONS if name in NOT_CONTRACTS else CONFORMANCE
-        suite = PARTS if name in OF_PARTS else suite
+        suite = PARTS if name in OF_PARTS else STACKS if name in OF_STACKS else suite
         survived, by = survives(*MUTATIONS[name], suite)
         survivors += [name] * survived
         print(f"{'SURVIVED' if survived else 'caught  '}  {name}: {by}", flush=True)

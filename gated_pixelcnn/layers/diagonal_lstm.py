@@ -130,10 +130,9 @@ class DiagonalLSTM(keras.layers.Layer):
         kernel = tf.reshape(kernel, [2 * self.features, GATES * self.features])
 
         def column(index, hidden, cell, done):
-            one_above = tf.slice(
-                tf.pad(hidden, [[0, 0], [1, 0], [0, 0]]), [0] * 3, tf.shape(hidden)
-            )
-            both = tf.reshape(tf.concat([one_above, hidden], axis=-1), [-1, 2 * self.features])
+            row_above = tf.pad(hidden, [[0, 0], [1, 0], [0, 0]])
+            row_above = tf.slice(row_above, [0, 0, 0], [-1, height, -1])
+            both = tf.reshape(tf.concat([row_above, hidden], axis=-1), [-1, 2 * self.features])
             from_before = tf.reshape(tf.matmul(both, kernel), [-1, height, kernel.shape[1]])
             hidden, cell = lstm(columns.read(index) + from_before, cell)
             return index + 1, hidden, cell, done.write(index, hidden)
