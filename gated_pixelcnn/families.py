@@ -6,6 +6,7 @@ from gated_pixelcnn.models.embedding import Embedding
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
 from gated_pixelcnn.models.mse_autoencoder import MSEAutoencoder
 from gated_pixelcnn.models.pixelcnn import PixelCNN
+from gated_pixelcnn.models.pixelcnn_pp import PixelCNNPP
 from gated_pixelcnn.models.row_lstm import RowLSTMModel
 
 FAMILIES = {
@@ -13,6 +14,7 @@ FAMILIES = {
     "pixelcnn": PixelCNN,
     "row_lstm": RowLSTMModel,
     "diagonal_bilstm": DiagonalBiLSTMModel,
+    "pixelcnn_pp": PixelCNNPP,
     "embedding": Embedding,
     "mse_autoencoder": MSEAutoencoder,
     "auxiliary": AuxiliaryModel,

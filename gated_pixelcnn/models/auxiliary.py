@@ -134,6 +134,11 @@ class AuxiliaryModel(LikelihoodModel):
         }
 
     @property
+    def initialised_by_data(self):
+        """See `Trainable`."""
+        return self.prior.initialised_by_data or self.conditional.initialised_by_data
+
+    @property
     def remat(self):
         """See `Trainable`."""
         return self.conditional.remat

@@ -4,6 +4,8 @@ import abc
 
 import keras
 
+from gated_pixelcnn.layers.weight_norm import data_dependent_initialisation
+
 
 class Trainable(keras.Model):
     """Base class of all that train.py trains.
@@ -13,6 +15,7 @@ class Trainable(keras.Model):
       validation_name, validation_unit: of `validation_loss`.
       takes_labels: whether batches of training have labels beside the images.
       images_per_class: where it is not 0, a batch has so many images of each of its classes.
+      initialised_by_data: whether there are initial weights that a first batch sets.
       remat: whether the backward pass computes the inside of blocks again, where a model can.
     """
 
@@ -20,7 +23,17 @@ class Trainable(keras.Model):
     loss_unit = validation_unit = "bits/dim"
     takes_labels = False
     images_per_class = 0
+    initialised_by_data = False
     remat = False
+
+    def initialise(self, images, labels=None):
+        """Sets the initial weights that depend on data, if there are any; see `training_loss`.
+
+        Call it before the first step, with the same images on all workers.
+        """
+        if self.initialised_by_data:
+            with data_dependent_initialisation():
+                self.training_loss(images, labels, training=False)
 
     @abc.abstractmethod
     def training_loss(self, images, labels, training):

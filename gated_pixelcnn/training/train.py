@@ -18,6 +18,8 @@ from gated_pixelcnn.training.state import TrainState
 from gated_pixelcnn.training.strategies import make_strategy
 from gated_pixelcnn.training.workers import Workers
 
+_FIRST_IMAGES = 16  # that set initial weights, as in the code of PixelCNN++
+
 
 def train(config, workdir, strategy=None, allow_changes=False):
     """Trains a model, or goes on with a run that was stopped.
@@ -85,6 +87,7 @@ def train(config, workdir, strategy=None, allow_changes=False):
                 if Checkpoints(RunDirectory(workdir).checkpoints).latest() is None:
                     _take_encoder(model, settings.encoder)
             _check_whole_batches(model, settings, strategy)
+            _initialise(model, dataset.train, config.seed)
             state = TrainState(model, settings, config.seed, strategy)
         run = checkpoints = None
         if workers.is_chief:
@@ -100,6 +103,14 @@ def train(config, workdir, strategy=None, allow_changes=False):
         if workers.is_chief:
             run.write_config(description)
         return loop.run()
+
+
+def _initialise(model, split, seed):
+    """Lets a model set the initial weights that depend on data; a run that goes on has others."""
+    if model.initialised_by_data:
+        batches = split.train_batches(min(_FIRST_IMAGES, split.num_images), seed)
+        images, *labels = next(iter(batches))
+        model.initialise(images, *labels if model.takes_labels else ())
 
 
 def _wants_encoder(model, settings):

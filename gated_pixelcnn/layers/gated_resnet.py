@@ -1,0 +1,244 @@
+"""The gated residual block of PixelCNN++ and the shifted convolutions of its two streams.
+
+Source: "PixelCNN++" (Salimans et al., 2017), sections 2.3 to 2.5 and Figure 2.
+
+    x ─→ celu ─→ conv, F ─→ + ─→ celu ─→ dropout ─→ conv, 2F ─→ + ─→ a, b
+    │                       │                                   │      │
+    │    other ─→ celu ─→ 1×1, F                               V·h   a ⊙ σ(b)
+    └────────────────────────────────────────────────────────────────→ + ─→
+
+celu(x) = elu([x, −x]). The stream u sees the rows above, the stream ul the rows above and what is
+at the left. What is `other`: for ul the output of u; on the way up also the mirrored one of the way
+down.
+"""
+
+import keras
+import tensorflow as tf
+
+from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D, dense
+from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
+
+# Kernel and its last tap, in rows and columns from the own pixel.
+ABOVE = {"kernel_shape": (2, 3), "last": (0, 1)}  # of the stream u
+ABOVE_AND_LEFT = {"kernel_shape": (2, 2), "last": (0, 0)}  # of ul
+
+
+def concat_elu(x):
+    """elu([x, −x]): [..., F] → [..., 2F]."""
+    return tf.nn.elu(tf.concat([x, -x], axis=-1))
+
+
+class ShiftedConv2D(NormalisedConv2D):
+    """A convolution whose kernel ends at a given place: [N, H, W, inputs] → [N, H, W, filters].
+
+    With a stride of 2: → [N, ⌈H/2⌉, ⌈W/2⌉, filters], of every second row and column from the first.
+    """
+
+    def __init__(self, filters, kernel_shape, last=(0, 0), **kwargs):
+        """Makes the layer.
+
+        Args:
+          filters: number of output maps.
+          kernel_shape: (rows, columns) of the kernel.
+          last: (rows down, columns right) from the own pixel to the kernel's last tap; negative
+            where the kernel ends above or at the left.
+          **kwargs: those of `NormalisedConv2D`.
+        """
+        super().__init__(filters, kernel_shape, **kwargs)
+        self.last = tuple(last)
+
+    def pad_sides(self, rows):
+        """Pads (or crops) the columns of rows, for the kernel to begin and end where it has to."""
+        return _pad(rows, 2, self.kernel_shape[1], self.last[1])
+
+    def call(self, x):
+        """Convolves whole images."""
+        return self.slide(self.pad_sides(_pad(x, 1, self.kernel_shape[0], self.last[0])))
+
+    def row(self, rows):
+        """One row of the output, of the rows that the kernel sees: a list of [N, 1, W, inputs]."""
+        return self.slide(self.pad_sides(tf.concat(rows, axis=1)))
+
+    def from_above(self, row):
+        """Of a kernel of two rows, what the upper one gives, and the bias [N, 1, W, filters]."""
+        kernel, bias = self.weights_now()
+        y = tf.nn.conv2d(self.pad_sides(row), kernel[:1], strides=self.strides, padding="VALID")
+        return tf.nn.bias_add(y, bias)
+
+    def step(self):
+        """Of a kernel of two rows, the lower one at one pixel.
+
+        Returns:
+          A function of the pixels that it sees, flattened from the left [N, columns·inputs], to
+          [N, filters]. Its weights are gathered here, once, not at every pixel.
+        """
+        kernel, _ = self.weights_now()
+        return dense(tf.reshape(kernel[1], [-1, self.filters]), None, range(self.filters))
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        return {**super().get_config(), "last": self.last}
+
+
+def _pad(x, axis, size, last):
+    """Zeros before and after an axis, so that a kernel of a size ends `last` after each place."""
+    if last < 0:
+        x = tf.slice(x, [0] * 4, [x.shape[i] + last if i == axis else -1 for i in range(4)])
+    sides = [[0, 0]] * 4
+    sides[axis] = [size - 1 - last, max(last, 0)]
+    return tf.pad(x, sides)
+
+
+class GatedResnet(keras.layers.Layer):
+    """The block: x [N, H, W, F], others of the same shape → [N, H, W, F].
+
+    Its mathematics is written once, in `of`. Whole images, a row and a pixel differ in what the two
+    convolutions are.
+    """
+
+    def __init__(self, features, kernel_shape, last, others=0, dropout=0.0, **kwargs):
+        """Makes the block.
+
+        Args:
+          features: F.
+          kernel_shape: of both convolutions, see `ShiftedConv2D`.
+          last: of both convolutions, see `ShiftedConv2D`.
+          others: number of other inputs.
+          dropout: share of the features between the convolutions that is dropped in training.
+          **kwargs: Keras' own (name, dtype).
+        """
+        super().__init__(**kwargs)
+        own = {"dtype": self.dtype_policy}
+        seen = {"kernel_shape": kernel_shape, "last": last}
+        self.features, self.others, self.rate, self.seen = features, others, dropout, seen
+        self.first = ShiftedConv2D(features, **seen, name="first", **own)
+        self.second = ShiftedConv2D(2 * features, **seen, deviation=0.1, name="second", **own)
+        self.shortcut = NormalisedConv2D(features, (1, 1), name="shortcut", **own)
+        self.condition = PointwiseConv2D(2 * features, use_bias=False, name="condition", **own)
+        self.dropout = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
+
+    def build(self, input_shape, condition_shape=None):
+        """Makes the weights; those of a condition only if there is one."""
+        doubled = (*input_shape[:-1], 2 * self.features)
+        self.first.build(doubled)
+        self.second.build(doubled)
+        if self.others:
+            self.shortcut.build((*input_shape[:-1], 2 * self.features * self.others))
+        if condition_shape is not None:
+            self.condition.build(condition_shape)
+        self.built = True
+
+    def of(self, x, first, second, training=False):
+        """The block, from its two convolutions and all that is added to them."""
+        inner = concat_elu(first(concat_elu(x)))
+        if self.dropout is not None:
+            inner = self.dropout(inner, training=training)
+        a, b = tf.split(second(inner), 2, axis=-1)
+        return x + a * tf.sigmoid(b)
+
+    def of_others(self, others):
+        """What is added to the first convolution, for images or rows: of all others, or 0."""
+        return self.shortcut.slide(concat_elu(tf.concat(others, axis=-1))) if others else 0.0
+
+    def project(self, condition):
+        """V·h, once per image: [N, 1 or H, 1 or W, 2F], or 0 where there is no condition."""
+        return 0.0 if condition is None else self.condition(condition)
+
+    def call(self, x, *others, condition=None, training=False):
+        """The block over whole images."""
+        added, projected = self.of_others(others), self.project(condition)
+        return self.of(
+            x, lambda z: self.first(z) + added, lambda z: self.second(z) + projected, training
+        )
+
+    # One row and one pixel at a time, for sampling.
+
+    def first_rows(self, num, width):
+        """The inputs of both convolutions above row 0: zeros [N, 1, W, 2F] each."""
+        zeros = tf.zeros((num, 1, width, 2 * self.features), self.compute_dtype)
+        return zeros, zeros
+
+    def row(self, x, others, above, projected):
+        """The block over one row.
+
+        Args:
+          x: the input [N, 1, W, F].
+          others: a list of the others, of the same shape.
+          above: of `first_rows` or of the row above.
+          projected: of `project`, for this row.
+
+        Returns:
+          The output [N, 1, W, F], and what the row below needs of this one.
+        """
+        seen, added = [None, None], self.of_others(others)
+
+        def first(z):
+            seen[0] = z
+            return self.first.row([above[0], z]) + added
+
+        def second(z):
+            seen[1] = z
+            return self.second.row([above[1], z]) + projected
+
+        return self.of(x, first, second), tuple(seen)
+
+    def link(self, other, above, projected):
+        """What a row of ul has before its first pixel is drawn.
+
+        Args:
+          other: of the stream u, this row [N, 1, W, F].
+          above: of `row`, the row above.
+          projected: of `project`, for this row.
+
+        Returns:
+          What is added to the first and to the second convolution [N, 1, W, 3F].
+        """
+        kernel, bias = self._of_other(0)
+        from_other = tf.nn.conv2d(concat_elu(other), kernel[tf.newaxis, tf.newaxis], 1, "VALID")
+        first = self.first.from_above(above[0]) + tf.nn.bias_add(from_other, bias)
+        second = self.second.from_above(above[1]) + projected
+        return tf.concat([first, second], axis=-1)
+
+    def _of_other(self, number):
+        """The part of the shortcut's kernel for one of the others [2F, F], and the bias."""
+        kernel, bias = self.shortcut.weights_now()
+        kernel = tf.reshape(kernel, [2, self.others, self.features, self.features])
+        return tf.reshape(kernel[:, number], [-1, self.features]), bias
+
+    def step(self):
+        """The block of ul at one pixel, its weights gathered once.
+
+        Returns:
+          A function (x [N, F], the other one that is known at this pixel only or None, `link` of
+          this pixel [N, 3F], `seen` of the pixel at the left) → (y [N, F], seen).
+        """
+        first_step, second_step = self.first.step(), self.second.step()
+        shortcut = self._of_other(1)[0] if self.others > 1 else None
+
+        def block(x, other, link, left):
+            link_first, link_second = tf.split(link, [self.features, 2 * self.features], axis=-1)
+            if shortcut is not None:
+                link_first += tf.matmul(concat_elu(other), shortcut)
+            seen = [None, None]
+
+            def first(z):
+                seen[0] = z
+                return first_step(tf.concat([left[0], z], axis=-1)) + link_first
+
+            def second(z):
+                seen[1] = z
+                return second_step(tf.concat([left[1], z], axis=-1)) + link_second
+
+            return self.of(x, first, second), tuple(seen)
+
+        return block
+
+    def first_pixel(self, num):
+        """`seen` left of pixel 0: zeros [N, 2F] each."""
+        zeros = tf.zeros((num, 2 * self.features), self.compute_dtype)
+        return zeros, zeros
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        own = {"features": self.features, "others": self.others, "dropout": self.rate}
+        return {**super().get_config(), **own, **self.seen}

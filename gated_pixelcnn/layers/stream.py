@@ -1,0 +1,83 @@
+"""One stream of PixelCNN++ at one resolution, and the way through all resolutions.
+
+Source: "PixelCNN++" (Salimans et al., 2017), sections 2.3 and 2.4 and Figure 2.
+"""
+
+import keras
+
+from gated_pixelcnn.layers.gated_resnet import GatedResnet, ShiftedConv2D
+from gated_pixelcnn.layers.weight_norm import NormalisedDeconv2D
+
+
+class Scale(keras.layers.Layer):
+    """What a stream has at one resolution: blocks on the way down and up, and ways to the next.
+
+    Its parts are called one by one, see `walk`.
+    """
+
+    def __init__(self, features, blocks, seen, others, dropout, last, **kwargs):
+        """Makes the layers.
+
+        Args:
+          features: F.
+          blocks: number of blocks on the way down.
+          seen: ABOVE or ABOVE_AND_LEFT.
+          others: number of other inputs of blocks on the way down; on the way up one more.
+          dropout: see `GatedResnet`.
+          last: whether this is the lowest resolution.
+          **kwargs: Keras' own (name, dtype).
+        """
+        super().__init__(**kwargs)
+        own = {"dtype": self.dtype_policy}
+
+        def block(name, others):
+            return GatedResnet(features, **seen, others=others, dropout=dropout, name=name, **own)
+
+        self.down = [block(f"down_{i}", others) for i in range(blocks)]
+        self.up = [block(f"up_{i}", others + 1) for i in range(blocks + (not last))]
+        self.is_last = last
+        if not last:
+            self.shrink = ShiftedConv2D(features, **seen, strides=2, name="shrink", **own)
+            self.enlarge = NormalisedDeconv2D(features, seen["kernel_shape"], name="enlarge", **own)
+
+    @property
+    def blocks(self):
+        """Those of the way down, then those of the way up."""
+        return [*self.down, *self.up]
+
+    def build(self, input_shape, condition_shape=None):
+        """Makes the weights."""
+        for block in self.blocks:
+            block.build(input_shape, condition_shape)
+        if not self.is_last:
+            self.shrink.build(input_shape)
+            self.enlarge.build(input_shape)
+        self.built = True
+
+
+def walk(stream, x, run_block, run_deeper, number=0):
+    """The order of the blocks of one stream, for images, rows and pixels (Figure 2).
+
+    Args:
+      stream: those of the stream, the highest resolution first.
+      x: its input.
+      run_block: function (number of the scale, number of the block in it, input, what the block
+        sees of the way down) → output.
+      run_deeper: function (number of the scale, input, function from the input of the next scale to
+        its output) → output, of the resolution of the input.
+      number: of the scale at which x is.
+
+    Returns:
+      The output of the scale.
+    """
+    scale, mirrored = stream[number], [x]
+    for i in range(len(scale.down)):
+        x = run_block(number, i, x, ())
+        mirrored.append(x)
+    if scale.is_last:
+        x = mirrored.pop()
+    else:
+        x = run_deeper(number, x, lambda y: walk(stream, y, run_block, run_deeper, number + 1))
+    for i in range(len(scale.up)):
+        x = run_block(number, len(scale.down) + i, x, (mirrored.pop(),))
+    return x

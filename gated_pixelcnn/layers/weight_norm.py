@@ -1,0 +1,136 @@
+"""Weight normalisation with data-dependent initial values, and the convolutions that have it.
+
+Source: "Weight Normalization" (Salimans and Kingma, 2016), equations 2, 5 and 6; used by
+"PixelCNN++" (Salimans et al., 2017).
+
+    W = g · V / ‖V‖, one length g for every output map
+
+A first batch sets g and the bias so that the map has mean 0 and a given deviation over that batch.
+"""
+
+import contextlib
+import contextvars
+
+import keras
+import tensorflow as tf
+
+from gated_pixelcnn.layers.shifted_convolutions import WindowConv2D, dense
+
+# A map whose deviation over the first batch is less is scaled up no further: it is (nearly)
+# constant there, and its deviation says nothing about other batches.
+LEAST_DEVIATION = 0.01
+
+_initialising = contextvars.ContextVar("initialising", default=False)
+
+
+@contextlib.contextmanager
+def data_dependent_initialisation():
+    """Inside of it every normalised layer that is called sets g and its bias by what it sees.
+
+    A network has to be called once, with the first batch; layers are then set in their order.
+    """
+    token = _initialising.set(True)
+    try:
+        yield
+    finally:
+        _initialising.reset(token)
+
+
+class NormalisedConv2D(WindowConv2D):
+    """A VALID convolution with weight normalisation; the caller pads the window."""
+
+    def __init__(self, filters, kernel_shape, strides=1, deviation=1.0, **kwargs):
+        """Makes the layer.
+
+        Args:
+          filters: number of output maps.
+          kernel_shape: (rows, columns) of the kernel.
+          strides: of the convolution, in both directions.
+          deviation: of every output map over the first batch.
+          **kwargs: those of `WindowConv2D`.
+        """
+        super().__init__(filters, kernel_shape, **kwargs)
+        self.strides, self.deviation = strides, deviation
+
+    def build(self, input_shape):
+        """Makes V [rows, columns, inputs, filters], g [filters] and the bias [filters]."""
+        self.direction = self.add_weight(
+            name="direction",
+            shape=(*self.kernel_shape, input_shape[-1], self.filters),
+            initializer=keras.initializers.RandomNormal(stddev=0.05),
+        )
+        self.length = self.add_weight(name="length", shape=(self.filters,), initializer="ones")
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        self.built = True
+
+    def weights_now(self):
+        """W and the bias, in the dtype of computation."""
+        direction = tf.convert_to_tensor(self.direction.value)
+        norm = tf.sqrt(tf.reduce_sum(tf.square(direction), axis=[0, 1, 2]))
+        kernel = direction * (self.length.value / norm)
+        return tf.cast(kernel, self.compute_dtype), tf.cast(self.bias.value, self.compute_dtype)
+
+    def slide(self, window):
+        """See `WindowConv2D`; sets g and the bias before, if this is the first batch."""
+        if _initialising.get():
+            self._initialise(window)
+        return self._convolved(window)
+
+    def _convolved(self, window):
+        kernel, bias = self.weights_now()
+        y = tf.nn.conv2d(window, kernel, strides=self.strides, padding="VALID")
+        return tf.nn.bias_add(y, bias)
+
+    def _initialise(self, window):
+        self.length.assign(tf.ones_like(self.length.value))
+        self.bias.assign(tf.zeros_like(self.bias.value))
+        y = tf.cast(self._convolved(window), self.variable_dtype)
+        mean, variance = tf.nn.moments(y, axes=[0, 1, 2])
+        length = self.deviation / tf.maximum(tf.sqrt(variance), LEAST_DEVIATION)
+        self.length.assign(length)
+        self.bias.assign(-mean * length)
+
+    def step(self):
+        """A 1×1 convolution at one pixel: a function [N, inputs] → [N, filters]."""
+        kernel, bias = self.weights_now()
+        return dense(kernel[0, 0], bias, range(self.filters))
+
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        config = {
+            "kernel_shape": self.kernel_shape,
+            "strides": self.strides,
+            "deviation": self.deviation,
+        }
+        return {**super().get_config(), **config}
+
+
+class NormalisedDeconv2D(NormalisedConv2D):
+    """Twice the size, by a transposed convolution of stride 2 with weight normalisation.
+
+    A kernel of 2 rows and n columns: input (i, j) goes into rows 2i and 2i + 1 and, around column
+    2j, into n columns. Input [N, h, w, inputs], output [N, 2h, 2w, filters].
+    """
+
+    def __init__(self, filters, kernel_shape, **kwargs):
+        """Args: those of `NormalisedConv2D`, but for the strides."""
+        kwargs.pop("strides", None)
+        super().__init__(filters, kernel_shape, strides=2, **kwargs)
+
+    def _convolved(self, x):
+        kernel, bias = self.weights_now()
+        height, width = x.shape[1:3]
+        before = (self.kernel_shape[1] - 1) // 2
+        shape = tf.stack([tf.shape(x)[0], 2 * height, 2 * width + before, self.filters])
+        # TensorFlow wants the outputs before the inputs, as it is a convolution's gradient.
+        kernel = tf.transpose(kernel, [0, 1, 3, 2])
+        y = tf.nn.conv2d_transpose(x, kernel, shape, strides=2, padding="VALID")
+        y = tf.nn.bias_add(y, bias)
+        return y[:, :, before : before + 2 * width]
+
+    def step(self):
+        """The upper two of a pixel's four: a function [N, inputs] → [N, 2, filters]."""
+        kernel, bias = self.weights_now()
+        matrix = tf.concat(tf.unstack(kernel[0]), axis=-1)
+        product = dense(matrix, tf.tile(bias, [2]), range(2 * self.filters))
+        return lambda x: tf.reshape(product(x), [-1, 2, self.filters])

@@ -1,0 +1,159 @@
+"""PixelCNN++: two streams of gated residual blocks at several resolutions.
+
+Source: "PixelCNN++" (Salimans et al., 2017), section 2 and Figure 2; sizes and initial values as in
+the authors' code.
+
+    image ─→ u, the rows above ───→ 5 blocks ─→ half ─→ 5 ─→ half ─→ 5 ┐
+          ─→ ul, above and left ─→   (a block of ul also sees u's)     │
+    parameters ←─ 1×1 ←─ elu ←─ 6 blocks ←─ twice ←─ 6 ←─ twice ←─ 5 ←─┘
+                              (a block also sees its mirror image of the way down)
+
+As a pixel's colours share the parameters of a mixture, they need no groups inside the network.
+"""
+
+import keras
+import tensorflow as tf
+
+from gated_pixelcnn.layers.gated_resnet import ABOVE, ABOVE_AND_LEFT, ShiftedConv2D
+from gated_pixelcnn.layers.stream import Scale, walk
+from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
+from gated_pixelcnn.models.base import DensityModel
+from gated_pixelcnn.models.pixelcnn_pp_view import PixelCNNPPView
+
+
+@keras.saving.register_keras_serializable("gated_pixelcnn")
+class PixelCNNPP(DensityModel):
+    """PixelCNN++ with any number of resolutions."""
+
+    initialised_by_data = True
+
+    def __init__(
+        self,
+        image_shape,
+        levels=256,
+        likelihood="mixture",
+        features=160,
+        blocks=5,
+        scales=3,
+        dropout=0.5,
+        **kwargs,
+    ):
+        """Makes the model.
+
+        Args:
+          image_shape: (H, W, C), with more than one scale H and W are even.
+          levels: number of values per colour, 2…256.
+          likelihood: see `DensityModel`; "mixture" for images of several colours.
+          features: F.
+          blocks: number of blocks at each scale on the way down.
+          scales: number of resolutions.
+          dropout: share of the features inside a block that is dropped in training.
+          **kwargs: those of `DensityModel` (condition, …) and of Keras.
+
+        Raises:
+          ValueError: an argument out of its range; the message names it and what is allowed.
+        """
+        super().__init__(image_shape, levels, likelihood=likelihood, **kwargs)
+        for name, value in {"features": features, "blocks": blocks, "scales": scales}.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}.")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}.")
+        if self.colours > 1:
+            raise ValueError(
+                f"PixelCNN++ draws the colours of a pixel from one mixture: images of "
+                f"{image_shape[-1]} colours need likelihood='mixture', got {likelihood!r}."
+            )
+        if scales > 1 and (image_shape[0] % 2 or image_shape[1] % 2):
+            raise ValueError(
+                f"image_shape must have an even height and width to be halved, got "
+                f"{tuple(image_shape)}; set scales=1 or another image_size."
+            )
+        own = {"features": features, "blocks": blocks, "scales": scales, "dropout": dropout}
+        self._config.update(own)
+        self.features, self.scales = features, scales
+        policy = {"dtype": self.dtype_policy}
+        self.first_up = ShiftedConv2D(features, (2, 3), (-1, 1), name="first_up", **policy)
+        self.first_above = ShiftedConv2D(features, (1, 3), (-1, 1), name="first_above", **policy)
+        self.first_left = ShiftedConv2D(features, (2, 1), (0, -1), name="first_left", **policy)
+
+        def stream(name, seen, others):
+            return [
+                Scale(
+                    features,
+                    blocks,
+                    seen,
+                    others,
+                    dropout,
+                    last=number == scales - 1,
+                    name=f"{name}_{number}",
+                    **policy,
+                )
+                for number in range(scales)
+            ]
+
+        self.above, self.above_left = stream("u", ABOVE, 0), stream("ul", ABOVE_AND_LEFT, 1)
+        outputs = self.likelihood.parameters_per_pixel
+        self.head = NormalisedConv2D(outputs, (1, 1), name="head", **policy)
+
+    def build(self, input_shape=None):
+        """Makes all weights, see `DensityModel.build`."""
+        height, width, channels = self.image_shape
+        for first in (self.first_up, self.first_above, self.first_left):
+            first.build((None, height, width, channels + 1))
+        maps, condition = (None, None, None, self.features), None
+        if self.condition_map is not None:
+            condition = (None, None, None, self.condition_map.output_features)
+        for scale in (*self.above, *self.above_left):
+            scale.build(maps, condition)
+        self.head.build(maps)
+        super().build()
+
+    def conditions(self, condition):
+        """A condition at every scale: [N, 1 or H, 1 or W, D], maps as means of 2×2; or None."""
+        scaled = [condition]
+        for _ in range(1, self.scales):
+            if condition is not None and condition.shape[1:3] != (1, 1):
+                condition = tf.nn.avg_pool2d(condition, 2, 2, "SAME")
+            scaled.append(condition)
+        return scaled
+
+    @staticmethod
+    def with_ones(x):
+        """Adds a channel of ones, which tells the image from what is around it."""
+        return tf.concat([x, tf.ones_like(x[..., :1])], axis=-1)
+
+    def parameter_map(self, x, condition, training=False):
+        """See `DensityModel.parameter_map`."""
+        x = self.with_ones(x)
+        _, of_above = self._stream(self.above, self.first_up(x), None, condition, training)
+        x = self.first_above(x) + self.first_left(x)
+        x, _ = self._stream(self.above_left, x, of_above, condition, training)
+        return self.head.slide(tf.nn.elu(x))
+
+    def _stream(self, stream, x, others, condition, training):
+        """A stream over whole images: its output, and lists by scale of what blocks gave."""
+        outputs = [[] for _ in stream]
+        conditions = self.conditions(condition)
+
+        def run_block(number, i, x, mirrored):
+            block = stream[number].blocks[i]
+            seen = mirrored if others is None else (others[number][i], *mirrored)
+            condition = conditions[number]
+
+            def run(condition, *inputs):
+                return (block(*inputs, condition=condition, training=training),)
+
+            (y,) = self.rematerialised(run)(condition, x, *seen)
+            outputs[number].append(y)
+            return y
+
+        def run_deeper(number, x, lower):
+            y = stream[number].enlarge.slide(lower(stream[number].shrink(x)))
+            return y[:, : x.shape[1], : x.shape[2]]
+
+        return walk(stream, x, run_block, run_deeper), outputs
+
+    def incremental(self, num, condition):
+        """See `DensityModel.incremental`."""
+        return PixelCNNPPView(self, num, condition)

@@ -1,0 +1,119 @@
+"""Weight normalisation, and the initial values that a first batch sets."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gated_pixelcnn.layers.gated_resnet import ShiftedConv2D
+from gated_pixelcnn.layers.weight_norm import (
+    LEAST_DEVIATION,
+    NormalisedConv2D,
+    NormalisedDeconv2D,
+    data_dependent_initialisation,
+)
+from gated_pixelcnn.models.pixelcnn_pp import PixelCNNPP
+
+
+def small(**changes):
+    keras.utils.set_random_seed(0)
+    arguments = {"features": 6, "blocks": 1, "scales": 2, "components": 2, "dropout": 0.0}
+    model = PixelCNNPP((4, 6, 3), 8, **(arguments | changes))
+    model.build()
+    return model
+
+
+def images_of(model, num=16):
+    random = np.random.default_rng(0)
+    return random.integers(0, model.levels, (num, *model.image_shape)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", [NormalisedConv2D, NormalisedDeconv2D])
+def test_every_map_has_a_direction_and_a_length(kind):
+    layer = kind(5, (2, 3))
+    layer.build((None, None, None, 4))
+    layer.length.assign([1.0, 2.0, 3.0, 4.0, 5.0])
+    kernel = layer.weights_now()[0].numpy()
+    lengths = np.sqrt((kernel**2).sum(axis=(0, 1, 2)))
+    np.testing.assert_allclose(lengths, [1, 2, 3, 4, 5], rtol=1e-5)
+    direction = layer.direction.numpy()
+    cosine = (kernel * direction).sum(axis=(0, 1, 2)) / lengths
+    np.testing.assert_allclose(cosine, np.sqrt((direction**2).sum(axis=(0, 1, 2))), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [NormalisedConv2D, NormalisedDeconv2D])
+def test_maps_of_the_first_batch_have_mean_0_and_the_deviation_wanted(kind):
+    layer = kind(5, (2, 3), deviation=0.1)
+    layer.build((None, None, None, 4))
+    x = tf.constant(np.random.default_rng(0).normal(2, 3, (8, 6, 7, 4)), tf.float32)
+    with data_dependent_initialisation():
+        first = layer.slide(x).numpy()
+    np.testing.assert_allclose(first.mean(axis=(0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(first.std(axis=(0, 1, 2)), 0.1, rtol=1e-4)
+    np.testing.assert_array_equal(layer.slide(x), first)  # afterwards it is an ordinary layer
+    assert not np.allclose(layer.slide(2 * x), first)
+
+
+def test_a_map_that_is_constant_in_the_first_batch_does_not_explode_in_the_next():
+    model = small()
+    model.initialise(np.full((16, *model.image_shape), 3, np.uint8))
+    lengths = [w for w in model.trainable_variables if w.path.endswith("/length")]
+    assert lengths
+    for length in lengths:
+        assert np.abs(length).max() <= 1 / LEAST_DEVIATION * (1 + 1e-6)
+    assert np.isfinite(model.log_prob(images_of(model))).all()
+
+
+def test_a_model_makes_nothing_too_large_of_its_first_batch():
+    model = small()
+    images = images_of(model)
+    model.initialise(images)
+    parameters = model(images).numpy()
+    assert 0.5 < parameters.std() < 3
+    head = model.head
+    assert not np.allclose(head.length, 1)
+
+
+def test_a_graph_initialises_as_eager_execution_does():
+    eager, graph = small(), small()
+    images = images_of(eager)
+    eager.initialise(images)
+    tf.function(graph.initialise, autograph=False)(tf.constant(images))
+    for one, other in zip(eager.trainable_variables, graph.trainable_variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5, err_msg=one.path)
+
+
+def test_replicas_have_the_initial_values_of_one_device():
+    alone = small()
+    images = images_of(alone)
+    alone.initialise(images)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        mirrored = small()
+        mirrored.initialise(images)
+    for one, other in zip(alone.trainable_variables, mirrored.trainable_variables, strict=True):
+        for copy in strategy.experimental_local_results(other.value):
+            np.testing.assert_allclose(one, copy, rtol=1e-4, atol=1e-5, err_msg=one.path)
+
+
+def test_initial_values_are_saved_and_restored(tmp_path):
+    model = small()
+    images = images_of(model)
+    before = model.log_prob(images).numpy()
+    model.initialise(images)
+    model.save(tmp_path / "model.keras")
+    other = keras.saving.load_model(tmp_path / "model.keras")
+    assert not np.allclose(model.log_prob(images), before)
+    np.testing.assert_array_equal(other.log_prob(images), model.log_prob(images))
+
+
+def test_the_first_convolutions_see_what_their_windows_say():
+    for kernel_shape, last in [((2, 3), (-1, 1)), ((1, 3), (-1, 1)), ((2, 1), (0, -1))]:
+        layer = ShiftedConv2D(1, kernel_shape, last)
+        layer.build((None, None, None, 1))
+        x = np.zeros((1, 7, 7, 1), np.float32)
+        x[0, 3, 3] = 1
+        touched = np.argwhere(layer(x).numpy()[0, ..., 0] != 0) - 3
+        rows, columns = kernel_shape
+        expected = [[-last[0] + r, -last[1] + c] for r in range(rows) for c in range(columns)]
+        assert touched.tolist() == expected
