@@ -62,6 +62,18 @@ FAMILIES |= {
     "pixelcnn-skips": Family(
         PixelCNN, SMALL | {"skips": True, "kernel_size": 5}, values=VARIANT, **SINGLE_STACK
     ),
+    "row_lstm-skips": Family(
+        RowLSTMModel,
+        SMALL | {"layers": 2, "skips": True, "residual": False},
+        values=("colour",),
+        **SINGLE_STACK,
+    ),
+    "diagonal_bilstm-skips": Family(
+        DiagonalBiLSTMModel,
+        DIAGONAL | {"skips": True, "residual": False},
+        values=("colour",),
+        **SINGLE_STACK,
+    ),
     "gated_pixelcnn-no-skips": Family(GatedPixelCNN, SMALL | {"skips": False}, values=VARIANT),
     "pixelcnn_pp-1-scale": Family(
         PixelCNNPP, PLUS_PLUS | {"scales": 1}, values=("mixture",), weights=0.7

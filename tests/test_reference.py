@@ -53,11 +53,11 @@ def gated_unit(x):
     return np.tanh(x[..., :p]) / (1 + np.exp(-x[..., p:]))
 
 
-def masked_by_hand(inputs, outputs, colours, own, halves):
+def masked_by_hand(inputs, outputs, colours, own, parts):
     """[inputs, outputs]: colour of every feature, spelled out feature by feature."""
     of_input = [i * colours // inputs for i in range(inputs)]
-    half = outputs // halves
-    of_output = [(o % half) * colours // half for o in range(outputs)]
+    part = outputs // parts
+    of_output = [(o % part) * colours // part for o in range(outputs)]
     return np.array([[i < o or (own and i == o) for o in of_output] for i in of_input])
 
 
@@ -132,7 +132,7 @@ def test_vertical_convolution_equals_a_masked_convolution_of_full_size(size, str
 
 @pytest.mark.parametrize("size", [3, 5])
 def test_one_pixel_of_a_horizontal_convolution_equals_the_whole_one(size):
-    layer = HorizontalConv2D(12, size, "B", colours=3, halves=2, dtype="float64")
+    layer = HorizontalConv2D(12, size, "B", colours=3, parts=2, dtype="float64")
     x = np.random.default_rng(0).normal(size=(2, 1, 6, 9))
     layer.build(x.shape)
     randomise(layer)
@@ -140,13 +140,13 @@ def test_one_pixel_of_a_horizontal_convolution_equals_the_whole_one(size):
     taps = (size + 1) // 2
     for colour in range(3):
         window = x[:, 0, 6 - taps :].reshape(2, -1)[:, : (taps - 1) * 9 + 3 * (colour + 1)]
-        wanted = colour_groups.columns(12, 3, colour, halves=2)
+        wanted = colour_groups.columns(12, 3, colour, parts=2)
         np.testing.assert_allclose(layer.step(colour)(window), whole[:, 0, -1, wanted], atol=1e-12)
 
 
 def test_both_halves_of_a_gated_feature_have_its_colour():
     for colour in range(3):
-        features, gates = np.split(colour_groups.columns(18, 3, colour, halves=2), 2)
+        features, gates = np.split(colour_groups.columns(18, 3, colour, parts=2), 2)
         np.testing.assert_array_equal(gates, features + 9)
         np.testing.assert_array_equal(features, np.arange(3) + 3 * colour)
 

@@ -174,18 +174,18 @@ MUTATIONS = {
         'colour_groups.mask(input_shape[-1], self.filters, self.colours, "B")',
         'colour_groups.mask(input_shape[-1], self.filters, self.colours, "A")',
     ),
-    "halves of 2p share one row of groups": (BLOCK, "halves=2,", "halves=1,"),
-    "colour groups interleaved in one half": (
+    "parts of 2p share one row of groups": (BLOCK, "parts=2,", "parts=1,"),
+    "colour groups interleaved in one part": (
         GROUPS,
-        "[one + i * half for i in range(halves)]",
-        "[one + i * half + i * group * (colours - 1 - 2 * colour) for i in range(halves)]",
+        "[one + i * part for i in range(parts)]",
+        "[one + i * part + i * group * (colours - 1 - 2 * colour) for i in range(parts)]",
     ),
     "no link between the stacks": (
         BLOCK,
         "gate(convolve(window) + link)",
         "gate(convolve(window))",
     ),
-    "link of incremental columns misplaced": (MODEL, "colour, halves=2)", "colour, halves=1)"),
+    "link of incremental columns misplaced": (MODEL, "colour, parts=2)", "colour, parts=1)"),
     "residual missing": (BLOCK, "            y += x\n", "            pass\n"),
     "residual doubled": (BLOCK, "            y += x\n", "            y += 2 * x\n"),
     "link after the vertical gate": (

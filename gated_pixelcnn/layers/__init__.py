@@ -1,7 +1,7 @@
 """Building blocks, each a Keras layer usable alone, one file per figure or idea of a paper."""
 
 from gated_pixelcnn.layers.condition import Condition, Deconvolution
-from gated_pixelcnn.layers.diagonal_lstm import DiagonalBiLSTM
+from gated_pixelcnn.layers.diagonal_lstm import DiagonalBiLSTM, DiagonalLSTM
 from gated_pixelcnn.layers.encoder import Encoder
 from gated_pixelcnn.layers.gated_block import GatedBlock, gate
 from gated_pixelcnn.layers.head import Head, SkipSum
@@ -19,6 +19,7 @@ __all__ = [
     "Condition",
     "Deconvolution",
     "DiagonalBiLSTM",
+    "DiagonalLSTM",
     "Encoder",
     "GatedBlock",
     "Head",

@@ -5,9 +5,9 @@ Inside a pixel p(x) factorises as R, then G given R, then B given R and G (van d
 one colour; a feature of colour g may depend, at its own pixel, on the values of colours before g.
 
 Features are laid out in contiguous groups: of F features and three colours, the first third is R.
-The 2p maps of a gated unit are two halves (tanh, sigmoid) which carry the SAME group assignment,
-so that both halves of a gated feature share its colour; contiguous thirds over the whole 2p would
-let R see G.
+The 2p maps of a gated unit are two parts (tanh, sigmoid), the 4h of an LSTM four, which carry the
+SAME group assignment, so that all parts of a feature share its colour; contiguous thirds over the
+whole 2p would let R see G.
 """
 
 import numpy as np
@@ -23,21 +23,22 @@ def check_divisible(name, value, colours):
         )
 
 
-def columns(width, colours, colour, halves=1):
+def columns(width, colours, colour, parts=1):
     """Indices of the output features that belong to one colour.
 
     Args:
-      width: number of output features over all halves and colours.
+      width: number of output features over all parts and colours.
       colours: number of colour groups.
       colour: the colour, 0…colours−1.
-      halves: 2 for the pre-activations of a gated unit, otherwise 1.
+      parts: how many equal parts have the same groups: 2 for the pre-activations of a gated unit,
+        4 for those of an LSTM, otherwise 1.
 
     Returns:
-      Integer array of `width // colours` feature indices, half by half.
+      Integer array of `width // colours` feature indices, part by part.
     """
-    half, group = width // halves, width // halves // colours
+    part, group = width // parts, width // parts // colours
     one = np.arange(colour * group, (colour + 1) * group)
-    return np.concatenate([one + i * half for i in range(halves)])
+    return np.concatenate([one + i * part for i in range(parts)])
 
 
 def visible(width, colours, colour, mask_type):
@@ -50,15 +51,15 @@ def visible(width, colours, colour, mask_type):
     return width // colours * (colour if mask_type == "A" else colour + 1)
 
 
-def mask(inputs, outputs, colours, mask_type, halves=1):
+def mask(inputs, outputs, colours, mask_type, parts=1):
     """Connections allowed inside a pixel.
 
     Args:
       inputs: number of input features (a multiple of `colours`).
-      outputs: number of output features, over both halves of a gated unit.
+      outputs: number of output features, over all parts.
       colours: number of colour groups.
       mask_type: "A" or "B", see `visible`.
-      halves: 2 where the outputs are the pre-activations of a gated unit.
+      parts: see `columns`.
 
     Returns:
       Array [inputs, outputs] of 0 and 1.
@@ -66,5 +67,5 @@ def mask(inputs, outputs, colours, mask_type, halves=1):
     allowed = np.zeros((inputs, outputs), np.float32)
     for colour in range(colours):
         rows = visible(inputs, colours, colour, mask_type)
-        allowed[:rows, columns(outputs, colours, colour, halves)] = 1
+        allowed[:rows, columns(outputs, colours, colour, parts)] = 1
     return allowed

@@ -62,7 +62,7 @@ def waiting(height, length, features):
       one the gates o and i are shut (h = 0, nothing comes into c) and f is open, elsewhere 0.
     """
     rows, columns = np.mgrid[:height, :length]
-    shut, open_ = -100.0, 100.0  # the sigmoid is 0 and 1 then, in every precision
+    shut, open_ = -100.0, 100.0  # the sigmoid is 1 then, or less than any rounding error
     gates = np.repeat([shut, open_, shut, 0.0], features)
     return np.where((columns < rows)[np.newaxis, ..., np.newaxis], gates, 0.0)
 
@@ -80,12 +80,16 @@ class DiagonalLSTM(keras.layers.Layer):
           features: h, a multiple of `colours`.
           colours: number of colour groups.
           **kwargs: Keras' own (name, dtype).
+
+        Raises:
+          ValueError: features not divisible by colours.
         """
         super().__init__(**kwargs)
+        colour_groups.check_divisible("features", features, colours)
         own = {"dtype": self.dtype_policy}
         self.features, self.colours = features, colours
         self.input_to_state = HorizontalConv2D(
-            GATES * features, 1, "B", colours, halves=GATES, name="input_to_state", **own
+            GATES * features, 1, "B", colours, parts=GATES, name="input_to_state", **own
         )
         self.state_to_state = WindowConv2D(
             GATES * features,
@@ -95,10 +99,10 @@ class DiagonalLSTM(keras.layers.Layer):
             **own,
         )
 
-    def build(self, input_shape):
+    def build(self, x_shape, above_shape=None):
         """Makes the weights."""
-        self.input_to_state.build(input_shape)
-        self.state_to_state.build((*input_shape[:-1], self.features))
+        self.input_to_state.build(x_shape)
+        self.state_to_state.build((*x_shape[:-1], self.features))
         shape = {"shape": (self.features,), "initializer": "zeros"}
         self.first_hidden = self.add_weight(name="first_hidden", **shape)
         self.first_cell = self.add_weight(name="first_cell", **shape)
@@ -182,8 +186,8 @@ class DiagonalLSTM(keras.layers.Layer):
 class DiagonalBiLSTM(StackLayer):
     """Both directions and the residual connection: [N, H, W, 2h] → the same."""
 
-    condition_halves = 2 * GATES
-    link_halves = GATES + 1
+    condition_parts = 2 * GATES
+    link_parts = GATES + 1
 
     def __init__(self, features, colours=1, residual=True, **kwargs):
         """Args: those of `StackLayer`."""
@@ -191,11 +195,11 @@ class DiagonalBiLSTM(StackLayer):
         self.left = DiagonalLSTM(features, colours, name="left", **self.own)
         self.right = DiagonalLSTM(features, colours, name="right", **self.own)
 
-    def build(self, input_shape, condition_shape=None):
+    def build(self, x_shape, condition_shape=None):
         """Makes the weights; those of a condition only if there is one."""
-        self.left.build(input_shape)
-        self.right.build(input_shape)
-        super().build(input_shape, condition_shape)
+        self.left.build(x_shape)
+        self.right.build(x_shape)
+        super().build(x_shape, condition_shape)
 
     def project(self, condition):
         """V·c for the left and for the right direction: [N, 1 or H, 1 or W, 4h] each, or 0."""
@@ -221,7 +225,11 @@ class DiagonalBiLSTM(StackLayer):
         return (self.zeros(num, 1, width, self.features),) * 2
 
     def row(self, x, state, projected):
-        """See `StackLayer`. Both directions go over the row, as nothing else finishes the right."""
+        """See `StackLayer`.
+
+        Only now the right direction can begin. The left one is gone over again beside it, as all
+        layers are: that costs less than to bring every pixel's state here.
+        """
         (left, right), (for_left, for_right) = state, projected
         y = self.left(x, above=self.left.from_above(left) + for_left)
         below = y, self.from_right(x, self.right.from_above(right) + for_right)

@@ -87,7 +87,7 @@ class GatedBlock(keras.layers.Layer):
             kernel_size,
             mask_type="A" if first else "B",
             colours=colours,
-            halves=2,
+            parts=2,
             use_bias=False,  # the link has one
             name="row_conv",
             **own,

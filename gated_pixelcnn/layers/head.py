@@ -14,7 +14,7 @@ from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D, dense
 
 
 class SkipSum(keras.layers.Layer):
-    """The sum of a 1×1 convolution of every block's gate output, as one matrix product.
+    """The sum of a 1×1 convolution of what every block gives to it, as one matrix product.
 
     Input: a list of L tensors [N, H, W, p]; output [N, H, W, filters].
     """

@@ -31,18 +31,19 @@ class MaskedBlock(StackLayer):
           **kwargs: Keras' own (name, dtype).
 
         Raises:
-          ValueError: features not divisible by colours, or a kernel size that is not odd.
+          ValueError: features not divisible by colours, or a kernel size that is not odd and at
+            least 3.
         """
         super().__init__(features, colours, residual, **kwargs)
         self.kernel_size = kernel_size
         self.reduce = PointwiseConv2D(features, colours, name="reduce", **self.own)
         self.conv = MaskedConv2D(features, kernel_size, "B", colours, name="conv", **self.own)
 
-    def build(self, input_shape, condition_shape=None):
+    def build(self, x_shape, condition_shape=None):
         """Makes the weights; those of a condition only if there is one."""
-        self.reduce.build(input_shape)
-        self.conv.build((*input_shape[:-1], self.features))
-        super().build(input_shape, condition_shape)
+        self.reduce.build(x_shape)
+        self.conv.build((*x_shape[:-1], self.features))
+        super().build(x_shape, condition_shape)
 
     def call(self, x, condition=None):
         """The block over whole images."""

@@ -13,7 +13,14 @@ pixel sees to its right grows by ⌊n/2⌋ columns for ⌊n/2⌋ rows, however m
 import keras
 import tensorflow as tf
 
+from gated_pixelcnn.layers import colour_groups
 from gated_pixelcnn.layers.shifted_convolutions import HorizontalConv2D, VerticalConv2D
+
+
+def check_kernel_size(kernel_size, name="kernel_size"):
+    """Raises ValueError for the size of a kernel that has no middle or nothing around it."""
+    if kernel_size < 3 or kernel_size % 2 == 0:
+        raise ValueError(f"{name} must be odd and at least 3, got {kernel_size}.")
 
 
 class AboveConv2D(VerticalConv2D):
@@ -31,17 +38,17 @@ class AboveConv2D(VerticalConv2D):
           ValueError: a kernel without rows above.
         """
         super().__init__(filters, kernel_size, **(kwargs | {"strict": True}))
-        if kernel_size < 3:
-            raise ValueError(f"kernel_size must be at least 3, got {kernel_size}.")
+        check_kernel_size(kernel_size)
         self.kernel_shape = (kernel_size // 2, kernel_size)
 
 
 class LeftConv2D(HorizontalConv2D):
     """1×n of the own row: ⌊n/2⌋ pixels at the left, and of the pixel itself what the mask shows."""
 
-    def __init__(self, *args, **kwargs):
-        """Args: those of `HorizontalConv2D`."""
-        super().__init__(*args, **kwargs)
+    def __init__(self, filters, kernel_size, *args, **kwargs):
+        """Args: those of `HorizontalConv2D`; kernel_size is at least 3."""
+        super().__init__(filters, kernel_size, *args, **kwargs)
+        check_kernel_size(kernel_size)
         self.kernel_shape = (1, self.kernel_size // 2 + self.sees_own_pixel)
 
 
@@ -62,6 +69,7 @@ class MaskedConv2D(keras.layers.Layer):
           ValueError: an argument out of its range.
         """
         super().__init__(**kwargs)
+        colour_groups.check_divisible("filters", filters, colours)
         own = {"dtype": self.dtype_policy}
         self.filters, self.kernel_size = filters, kernel_size
         self.mask_type, self.colours = mask_type, colours

@@ -57,8 +57,8 @@ class StateToState(WindowConv2D):
 class RowLSTM(StackLayer):
     """A Row LSTM layer with its residual connection: [N, H, W, 2h] → the same."""
 
-    condition_halves = GATES
-    link_halves = GATES + 1
+    condition_parts = GATES
+    link_parts = GATES + 1
 
     def __init__(self, features, kernel_size=3, colours=1, residual=True, **kwargs):
         """Makes the layer.
@@ -71,7 +71,8 @@ class RowLSTM(StackLayer):
           **kwargs: Keras' own (name, dtype).
 
         Raises:
-          ValueError: features not divisible by colours, or a kernel size that is not odd.
+          ValueError: features not divisible by colours, or a kernel size that is not odd and at
+            least 3.
         """
         super().__init__(features, colours, residual, **kwargs)
         self.kernel_size = kernel_size
@@ -80,7 +81,7 @@ class RowLSTM(StackLayer):
             kernel_size,
             "B",
             colours,
-            halves=GATES,
+            parts=GATES,
             use_bias=False,  # state-to-state has one
             name="input_to_state",
             **self.own,
@@ -89,14 +90,14 @@ class RowLSTM(StackLayer):
             GATES * features, kernel_size, name="state_to_state", **self.own
         )
 
-    def build(self, input_shape, condition_shape=None):
+    def build(self, x_shape, condition_shape=None):
         """Makes the weights; those of a condition only if there is one."""
-        self.input_to_state.build(input_shape)
-        self.state_to_state.build((*input_shape[:-1], self.features))
+        self.input_to_state.build(x_shape)
+        self.state_to_state.build((*x_shape[:-1], self.features))
         shape = {"shape": (self.features,), "initializer": "zeros"}
         self.first_hidden = self.add_weight(name="first_hidden", **shape)
         self.first_cell = self.add_weight(name="first_cell", **shape)
-        super().build(input_shape, condition_shape)
+        super().build(x_shape, condition_shape)
 
     def call(self, x, condition=None):
         """The layer over whole images: input-to-state at once, then a loop over rows."""

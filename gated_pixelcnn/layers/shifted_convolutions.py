@@ -137,7 +137,7 @@ class HorizontalConv2D(WindowConv2D):
     Input [N, H, W, inputs], output [N, H, W, filters].
     """
 
-    def __init__(self, filters, kernel_size, mask_type="B", colours=1, halves=1, **kwargs):
+    def __init__(self, filters, kernel_size, mask_type="B", colours=1, parts=1, **kwargs):
         """Makes the layer.
 
         Args:
@@ -145,7 +145,7 @@ class HorizontalConv2D(WindowConv2D):
           kernel_size: n, odd.
           mask_type: "A" for the first layer, else "B".
           colours: number of colour groups; 1 where colours do not depend on each other here.
-          halves: 2 where the output is the pre-activation of a gated unit.
+          parts: see `colour_groups.columns`.
           **kwargs: those of `WindowConv2D`.
         """
         super().__init__(filters, (1, taps(kernel_size)), **kwargs)
@@ -154,7 +154,7 @@ class HorizontalConv2D(WindowConv2D):
         self.kernel_size = kernel_size
         self.mask_type = mask_type
         self.colours = colours
-        self.halves = halves
+        self.parts = parts
 
     @property
     def sees_own_pixel(self):
@@ -171,7 +171,7 @@ class HorizontalConv2D(WindowConv2D):
         super().build(input_shape)
         if self.colours > 1:
             inside = colour_groups.mask(
-                input_shape[-1], self.filters, self.colours, self.mask_type, self.halves
+                input_shape[-1], self.filters, self.colours, self.mask_type, self.parts
             )
             self.mask = np.ones(self.kernel.shape, np.float32)
             self.mask[0, -1] = inside
@@ -201,7 +201,7 @@ class HorizontalConv2D(WindowConv2D):
         rows = self.pixels_before * inputs
         if self.sees_own_pixel:
             rows += colour_groups.visible(inputs, self.colours, colour, self.mask_type)
-        wanted = colour_groups.columns(self.filters, self.colours, colour, self.halves)
+        wanted = colour_groups.columns(self.filters, self.colours, colour, self.parts)
         return dense(tf.reshape(kernel, [-1, self.filters])[:rows], bias, wanted)
 
     def get_config(self):
@@ -210,7 +210,7 @@ class HorizontalConv2D(WindowConv2D):
             "kernel_size": self.kernel_size,
             "mask_type": self.mask_type,
             "colours": self.colours,
-            "halves": self.halves,
+            "parts": self.parts,
         }
         return {**super().get_config(), **config}
 

@@ -26,7 +26,7 @@ class StackLayer(keras.layers.Layer):
     - `row(x, state, projected)`: the layer over a finished row [N, 1, W, 2h]. Gives the output of
       this row and the state for the row below;
     - `link(state, projected)`: what a row has from above and of the condition, [N, 1, W, features]
-      in `link_halves` halves that have the same colour groups;
+      in `link_parts` parts that have the same colour groups;
     - `first_pixels(num)`: what `step` reads of the pixels left of pixel 0, the oldest first, a list
       of [N, features];
     - `step(colour)`: the layer at one pixel and for one colour, its weights gathered once. That is
@@ -35,8 +35,8 @@ class StackLayer(keras.layers.Layer):
       `pixels_before` z of the pixels at the left, `link` that of this colour.
     """
 
-    condition_halves = 1  # h-fold features that a condition is projected to
-    link_halves = 1
+    condition_parts = 1  # h-fold features that a condition is projected to
+    link_parts = 1
 
     def __init__(self, features, colours=1, residual=True, **kwargs):
         """Makes what layers share.
@@ -55,13 +55,13 @@ class StackLayer(keras.layers.Layer):
         self.features, self.colours, self.residual = features, colours, residual
         self.own = {"dtype": self.dtype_policy}  # of sublayers
         self.condition = PointwiseConv2D(
-            self.condition_halves * features, use_bias=False, name="condition", **self.own
+            self.condition_parts * features, use_bias=False, name="condition", **self.own
         )
         self.expand = PointwiseConv2D(2 * features, colours, name="expand", **self.own)
 
-    def build(self, input_shape, condition_shape=None):
+    def build(self, x_shape, condition_shape=None):
         """Makes the weights; those of a condition only if there is one."""
-        self.expand.build((*input_shape[:-1], self.features))
+        self.expand.build((*x_shape[:-1], self.features))
         if condition_shape is not None:
             self.condition.build(condition_shape)
         self.built = True

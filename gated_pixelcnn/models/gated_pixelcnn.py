@@ -179,7 +179,7 @@ class GatedPixelCNNView:
         if self.model.colours == 1:
             return links
         width = 2 * self.model.features
-        wanted = colour_groups.columns(width, self.model.colours, colour, halves=2)
+        wanted = colour_groups.columns(width, self.model.colours, colour, parts=2)
         return tf.gather(links, wanted, axis=-1)
 
     def first_pixels(self, num):

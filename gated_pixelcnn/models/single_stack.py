@@ -18,6 +18,7 @@ from gated_pixelcnn.layers import (
     colour_groups,
 )
 from gated_pixelcnn.layers.gated_block import concat
+from gated_pixelcnn.layers.masked_convolution import check_kernel_size
 from gated_pixelcnn.models.base import DensityModel
 
 
@@ -60,6 +61,7 @@ class SingleStack(DensityModel):
         super().__init__(image_shape, levels, **kwargs)
         if layers < 1:
             raise ValueError(f"layers must be at least 1, got {layers}.")
+        check_kernel_size(first_kernel_size, "first_kernel_size")
         head_features = head_features or 2 * features
         own = {
             "features": features,
@@ -215,8 +217,8 @@ class SingleStackView:
             for block, state, here in zip(blocks, kept, projected, strict=True)
         ]
         link = tf.stack([self._of_colour(link, colour) for colour in self.colours])
-        halves = blocks[0].link_halves
-        links = tf.stack([self._of_colour(tf.stack(links), c, halves) for c in self.colours])
+        parts = blocks[0].link_parts
+        links = tf.stack([self._of_colour(tf.stack(links), c, parts) for c in self.colours])
         return states, (tf.transpose(link, [2, 0, 1, 3]), tf.transpose(links, [3, 0, 1, 2, 4]))
 
     def _projected_at(self, index):
@@ -229,11 +231,11 @@ class SingleStackView:
 
         return tf.nest.map_structure(at, self.projected)
 
-    def _of_colour(self, links, colour, halves=1):
+    def _of_colour(self, links, colour, parts=1):
         """The features of one colour: [..., F] → [..., F / colours]."""
         if self.model.colours == 1:
             return links
-        wanted = colour_groups.columns(links.shape[-1], self.model.colours, colour, halves)
+        wanted = colour_groups.columns(links.shape[-1], self.model.colours, colour, parts)
         return tf.gather(links, wanted, axis=-1)
 
     def first_pixels(self, num):

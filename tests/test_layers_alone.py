@@ -1,0 +1,56 @@
+"""Layers as a Keras user takes them: called without having been built, and made from a config."""
+
+import keras
+import numpy as np
+import pytest
+
+from gated_pixelcnn import layers
+
+X = np.random.default_rng(0).normal(size=(2, 4, 5, 12)).astype(np.float32)
+CONDITION = np.random.default_rng(1).normal(size=(2, 1, 1, 3)).astype(np.float32)
+LAYERS = {
+    "MaskedConv2D": lambda: layers.MaskedConv2D(6, 3, colours=3),
+    "MaskedBlock": lambda: layers.MaskedBlock(6, colours=3),
+    "RowLSTM": lambda: layers.RowLSTM(6, colours=3),
+    "DiagonalLSTM": lambda: layers.DiagonalLSTM(6, colours=3),
+    "DiagonalBiLSTM": lambda: layers.DiagonalBiLSTM(6, colours=3),
+}
+CONDITIONED = ["MaskedBlock", "RowLSTM", "DiagonalBiLSTM"]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_builds_itself_and_is_made_again_from_its_config(name):
+    layer = LAYERS[name]()
+    y = layer(X)
+    again = type(layer).from_config(layer.get_config())
+    again(X)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(again(X), y)
+
+
+@pytest.mark.parametrize("name", CONDITIONED)
+def test_a_layer_takes_a_condition_when_it_is_first_called_with_one(name):
+    layer = LAYERS[name]()
+    y = layer(X, CONDITION)
+    assert not np.allclose(layer(X, 2 * CONDITION), y)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_is_a_part_of_a_functional_model(name):
+    layer, x = LAYERS[name](), keras.Input((4, 5, 12))
+    model = keras.Model(x, layer(x))
+    np.testing.assert_array_equal(model(X), layer(X))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_features_that_colours_cannot_share_are_refused(name):
+    with pytest.raises(ValueError, match=r"(features|filters) must be a positive multiple of .*3"):
+        kind = type(LAYERS[name]())
+        kind(7, **({"kernel_size": 3} if name == "MaskedConv2D" else {}), colours=3)
+
+
+@pytest.mark.parametrize("name", ["MaskedConv2D", "MaskedBlock", "RowLSTM"])
+@pytest.mark.parametrize("size", [1, 4])
+def test_kernels_without_a_middle_or_surroundings_are_refused(name, size):
+    with pytest.raises(ValueError, match=f"kernel_size must be odd and .*, got {size}"):
+        type(LAYERS[name]())(6, kernel_size=size)
