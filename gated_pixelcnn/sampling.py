@@ -17,8 +17,17 @@ class IncrementalView(Protocol):
     def first_rows(self):
         """State of what depends on finished rows, before row 0."""
 
-    def row(self, state, finished, index):
-        """Takes the last finished row, scaled [N, W, C] (zeros before row 0), into the state.
+    def first_kept(self):
+        """What `kept` gives, of a row before row 0."""
+
+    def row(self, state, finished, kept, index):
+        """Takes the last finished row into the state.
+
+        Args:
+          state: of `first_rows` or of the row before.
+          finished: the finished row, scaled [N, W, C] (zeros before row 0).
+          kept: of `kept`, for the finished row.
+          index: of the row to come.
 
         Returns:
           The new state, and a nest of tensors [W, …, N, features] that `pixel` reads.
@@ -44,6 +53,13 @@ class IncrementalView(Protocol):
 
         Returns:
           The new state.
+        """
+
+    def kept(self, state):
+        """What the next row needs of the pixels of this one: a nest of tensors [W, …, N, features].
+
+        Args:
+          state: that after the row's last pixel.
         """
 
 
@@ -137,12 +153,13 @@ def run(model, condition, inputs, choose, jit=False):
     parts = parts_of(num, jit)
     together = model.likelihood.colours_share_parameters
 
-    def run_row(index, state, finished, image):
-        state, row = view.row(state, finished, index)
+    def run_row(index, state, finished, kept, image):
+        state, row = view.row(state, finished, kept, index)
         here = tf.nest.map_structure(lambda x: x[index], inputs)
         pairs = zip(split(row, parts, -2), split(here, parts, 1), strict=True)
-        values = tf.concat([run_pixels(*pair) for pair in pairs], axis=0)
-        return index + 1, state, model.scale(values), image.write(index, values)
+        values, kept = zip(*(run_pixels(*pair) for pair in pairs), strict=True)
+        values, kept = tf.concat(values, axis=0), join(kept, -2)
+        return index + 1, state, model.scale(values), kept, image.write(index, values)
 
     @tf.function(jit_compile=True, autograph=False) if jit else lambda f: f
     def run_pixels(row, inputs):
@@ -165,12 +182,13 @@ def run(model, condition, inputs, choose, jit=False):
 
         done = tf.TensorArray(tf.int32, width, element_shape=(None, channels))
         loop = (tf.constant(0), view.first_pixels(num), done)
-        *_, done = tf.while_loop(lambda i, *_: i < width, run_pixel, loop)
-        return tf.ensure_shape(tf.transpose(done.stack(), [1, 0, 2]), (None, width, channels))
+        _, state, done = tf.while_loop(lambda i, *_: i < width, run_pixel, loop)
+        values = tf.ensure_shape(tf.transpose(done.stack(), [1, 0, 2]), (None, width, channels))
+        return values, view.kept(state)
 
     image = tf.TensorArray(tf.int32, height, element_shape=(batch, width, channels))
     before = tf.zeros((num, width, channels), model.compute_dtype)
-    loop = (tf.constant(0), view.first_rows(), before, image)
+    loop = (tf.constant(0), view.first_rows(), before, view.first_kept(), image)
     *_, image = tf.while_loop(lambda i, *_: i < height, run_row, loop)
     return tf.cast(tf.transpose(image.stack(), [1, 0, 2, 3]), tf.uint8)
 
@@ -203,6 +221,13 @@ def split(nest, parts, axis):
         return [nest]
     flat = [tf.split(x, parts, axis) for x in tf.nest.flatten(nest)]
     return [tf.nest.pack_sequence_as(nest, part) for part in zip(*flat, strict=True)]
+
+
+def join(parts, axis):
+    """Joins nests that `split` has split."""
+    if len(parts) == 1:
+        return parts[0]
+    return tf.nest.map_structure(lambda *x: tf.concat(x, axis), *parts)
 
 
 def size(x, axis):

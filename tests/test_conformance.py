@@ -304,8 +304,9 @@ def test_incremental_parameters_equal_those_of_the_parallel_pass(case):
     scaled = model.scale(images)
     height, width, _ = model.image_shape
     state, finished = view.first_rows(), tf.zeros_like(scaled[:, 0])
+    kept = view.first_kept()
     for row in range(height):
-        state, context = view.row(state, finished, row)
+        state, context = view.row(state, finished, kept, row)
         finished = scaled[:, row]
         pixels = view.first_pixels(2)
         for column in range(width):
@@ -319,6 +320,7 @@ def test_incremental_parameters_equal_those_of_the_parallel_pass(case):
             found = tf.stack(found, axis=1) if model.colours > 1 else found[0]
             wanted = expected[:, row, column]
             np.testing.assert_allclose(found, tf.reshape(wanted, found.shape), atol=1e-10)
+        kept = view.kept(pixels)
 
 
 @every_case

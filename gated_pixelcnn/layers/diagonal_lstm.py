@@ -224,16 +224,15 @@ class DiagonalBiLSTM(StackLayer):
         """Above row 0: h of the left and of the right direction, zeros [N, 1, W, h] each."""
         return (self.zeros(num, 1, width, self.features),) * 2
 
-    def row(self, x, state, projected):
-        """See `StackLayer`.
+    @property
+    def kept_features(self):
+        """Of the input, and of h of the left direction."""
+        return 2 * self.features, self.features
 
-        Only now the right direction can begin. The left one is gone over again beside it, as all
-        layers are: that costs less than to bring every pixel's state here.
-        """
-        (left, right), (for_left, for_right) = state, projected
-        y = self.left(x, above=self.left.from_above(left) + for_left)
-        below = y, self.from_right(x, self.right.from_above(right) + for_right)
-        return self.finish(y + right, x, self.expand.slide), below
+    def state(self, kept, state, projected):
+        """See `StackLayer`: only now the right direction can go over the finished row."""
+        (x, left), (_, right), (_, for_right) = kept, state, projected
+        return left, self.from_right(x, self.right.from_above(right) + for_right)
 
     def link(self, state, projected):
         """Gates of the left direction, and h of the right one a row above [N, 1, W, 5h]."""
@@ -241,20 +240,20 @@ class DiagonalBiLSTM(StackLayer):
         return tf.concat([self.left.from_above(left) + for_left, right], axis=-1)
 
     def first_pixels(self, num):
-        """The learned state, by colour h and c, of the pixel left of pixel 0 [N, 2h]."""
-        state = [tf.repeat(x[tf.newaxis], num, axis=0) for x in self.left.first_state()]
-        parts = [tf.split(x, self.colours, axis=-1) for x in state]
-        return [concat([x for of_colour in zip(*parts, strict=True) for x in of_colour])]
+        """The learned state of the left direction, h and c [N, h]."""
+        return [tuple(tf.repeat(x[tf.newaxis], num, axis=0) for x in self.left.first_state())]
 
     def step(self, colour):
         """See `StackLayer`."""
         left, expand = self.left.step(colour), self.expand.step(colour)
 
         def layer(xs, seen, pixels_before, link, before):
-            state = tf.split(pixels_before[0], 2 * self.colours, axis=-1)
+            hidden, cell = pixels_before[0]
+            cell = tf.split(cell, self.colours, axis=-1)[colour]
             gates, right = tf.split(link, [GATES * link.shape[-1] // (GATES + 1), -1], axis=-1)
-            hidden, cell = left(concat(xs), concat(state[::2]), state[2 * colour + 1], gates)
+            state = hidden, _ = left(concat(xs), hidden, cell, gates)
             both = hidden + right
-            return self.finish(both, xs[-1], expand, before), concat([hidden, cell]), both
+            y = self.finish(both, xs[-1], expand, before)
+            return y, state, (xs[-1], hidden), both
 
         return layer

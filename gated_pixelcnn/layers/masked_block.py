@@ -55,11 +55,14 @@ class MaskedBlock(StackLayer):
         rows = self.conv.above.kernel_shape[0]
         return (self.zeros(num, 1, width, self.features),) * rows
 
-    def row(self, x, state, projected):
-        """See `StackLayer`."""
-        z = relu(self.reduce.slide(relu(x)))
-        active = relu(self.link(state, projected) + self.conv.row(z))
-        return self.finish(active, x, self.expand.slide), (*state[1:], z)
+    @property
+    def kept_features(self):
+        """Of the input of the masked convolution."""
+        return (self.features,)
+
+    def state(self, kept, state, projected):
+        """See `StackLayer`: the next row sees one row more and the first of them no more."""
+        return (*state[1:], *kept)
 
     def link(self, state, projected):
         """The rows above convolved, and the condition [N, 1, W, h]."""
@@ -67,7 +70,7 @@ class MaskedBlock(StackLayer):
 
     def first_pixels(self, num):
         """Zeros: the input of the masked convolution [N, h]."""
-        return [self.zeros(num, self.features)] * self.conv.row.pixels_before
+        return [(self.zeros(num, self.features),)] * self.conv.row.pixels_before
 
     def step(self, colour):
         """See `StackLayer`."""
@@ -76,8 +79,9 @@ class MaskedBlock(StackLayer):
 
         def block(xs, seen, pixels_before, link, before):
             z = relu(reduce(relu(concat(xs))))
-            active = relu(row(concat([*pixels_before, *seen, z])) + link)
-            return self.finish(active, xs[-1], expand, before), z, active
+            window = [x for (x,) in (*pixels_before, *seen)]
+            active = relu(row(concat([*window, z])) + link)
+            return self.finish(active, xs[-1], expand, before), (z,), (z,), active
 
         return block
 

@@ -130,10 +130,14 @@ class RowLSTM(StackLayer):
         weights = (self.first_hidden, self.first_cell)
         return tuple(tf.broadcast_to(tf.cast(w, self.compute_dtype), shape) for w in weights)
 
-    def row(self, x, state, projected):
-        """See `StackLayer`."""
-        state = self.next_state(self.input_to_state(x) + projected, state)
-        return self.finish(state[0], x, self.expand.slide), state
+    @property
+    def kept_features(self):
+        """Of hidden and cell."""
+        return self.features, self.features
+
+    def state(self, kept, state, projected):
+        """See `StackLayer`: the row's own."""
+        return kept
 
     def link(self, state, projected):
         """Gates and cell [N, 1, W, 5h]."""
@@ -142,7 +146,7 @@ class RowLSTM(StackLayer):
 
     def first_pixels(self, num):
         """Zeros: the layer's input [N, 2h]."""
-        return [self.zeros(num, 2 * self.features)] * self.input_to_state.pixels_before
+        return [(self.zeros(num, 2 * self.features),)] * self.input_to_state.pixels_before
 
     def step(self, colour):
         """See `StackLayer`."""
@@ -150,9 +154,9 @@ class RowLSTM(StackLayer):
 
         def layer(xs, seen, pixels_before, link, before):
             gates, cell = tf.split(link, [GATES * link.shape[-1] // (GATES + 1), -1], axis=-1)
-            gates += convolve(concat([*pixels_before, *xs]))
-            hidden, _ = lstm(gates, cell)
-            return self.finish(hidden, xs[-1], expand, before), xs[-1], hidden
+            gates += convolve(concat([*(x for (x,) in pixels_before), *xs]))
+            state = hidden, _ = lstm(gates, cell)
+            return self.finish(hidden, xs[-1], expand, before), (xs[-1],), state, hidden
 
         return layer
 

@@ -23,16 +23,17 @@ class StackLayer(keras.layers.Layer):
     `models.single_stack.SingleStackView`, a layer has
 
     - `first_state(num, width)`: what is above row 0, a tuple of [N, 1, W, …];
-    - `row(x, state, projected)`: the layer over a finished row [N, 1, W, 2h]. Gives the output of
-      this row and the state for the row below;
+    - `state(kept, state, projected)`: the state for the next row, of what was kept of a finished
+      row and the state above it;
     - `link(state, projected)`: what a row has from above and of the condition, [N, 1, W, features]
       in `link_parts` parts that have the same colour groups;
     - `first_pixels(num)`: what `step` reads of the pixels left of pixel 0, the oldest first, a list
-      of [N, features];
+      of tuples of [N, features];
     - `step(colour)`: the layer at one pixel and for one colour, its weights gathered once. That is
-      a function (xs, seen, pixels_before, link, before) → (y, z, active): `xs` the inputs up to
-      this colour, `seen` and `before` what it gave as z and active for the colours before,
-      `pixels_before` z of the pixels at the left, `link` that of this colour.
+      a function (xs, seen, pixels_before, link, before) → (y, seen, kept, active): `xs` the inputs
+      up to this colour, `seen` (a tuple) and `before` what it gave as seen and active for the
+      colours before, `pixels_before` what was seen at the pixels at the left, `link` that of this
+      colour. What is kept is a tuple of as many tensors as `kept_features` has numbers.
     """
 
     condition_parts = 1  # h-fold features that a condition is projected to
@@ -84,6 +85,11 @@ class StackLayer(keras.layers.Layer):
         """
         y = expand(concat([*before, inner]))
         return y + x if self.residual else y
+
+    @property
+    def kept_features(self):
+        """Sizes of what is kept of a pixel for the next row."""
+        raise NotImplementedError
 
     def zeros(self, *shape):
         """Zeros of the type of computation."""

@@ -150,12 +150,21 @@ class GatedPixelCNNView:
             for c in convs
         ]
 
-    def row(self, caches, finished, index):
+    def first_kept(self):
+        """Nothing, see `kept`."""
+        return ()
+
+    def kept(self, caches):
+        """Nothing: the vertical stack never sees the horizontal one."""
+        return ()
+
+    def row(self, caches, finished, kept, index):
         """Advances the vertical stack by one row.
 
         Args:
           caches: of `first_rows` or of the row before.
           finished: the image's last finished row, scaled [N, W, C] (zeros before row 0).
+          kept: nothing.
           index: of the row to come.
 
         Returns:

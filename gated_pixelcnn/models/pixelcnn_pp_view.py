@@ -88,7 +88,15 @@ class PixelCNNPPView:
             links["due"] = self.zeros(1, self.num, 1)
         return links
 
-    def row(self, state, finished, index):
+    def first_kept(self):
+        """Nothing yet."""
+        return ()
+
+    def kept(self, state):
+        """Nothing yet."""
+        return ()
+
+    def row(self, state, finished, kept, index):
         """See `sampling.IncrementalView`."""
         model = self.model
         before = state["image"]

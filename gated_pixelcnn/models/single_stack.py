@@ -152,9 +152,8 @@ class ConvolutionalStack(SingleStack):
 class SingleStackView:
     """One stack, one row and one pixel at a time: a `sampling.IncrementalView`.
 
-    When a row is finished all layers run over it at once, for what they keep of it (their states).
-    From these comes, for the whole next row, what it has from above ("links"). Per pixel only the
-    own row is left.
+    When a row is finished, what layers kept of its pixels becomes their states. From these comes,
+    for the whole next row, what it has from above ("links"). Per pixel only the own row is left.
     """
 
     def __init__(self, model, num, condition):
@@ -182,44 +181,54 @@ class SingleStackView:
         image = (tf.zeros((self.num, 1, width, channels), self.dtype),) * rows
         return image, [block.first_state(self.num, width) for block in self.model.blocks]
 
-    def row(self, states, finished, index):
-        """Runs all layers over the finished row; then what the row to come has from above.
+    def first_kept(self):
+        """See `kept`."""
+        blocks = self.model.blocks
+        shape = (self.model.image_shape[1], len(blocks), self.num)
+        return tuple(tf.zeros((*shape, size), self.dtype) for size in blocks[0].kept_features)
+
+    def kept(self, caches):
+        """What layers keep of a row's pixels for the next row, see `StackLayer` [W, L, N, …]."""
+        return tuple(array.stack() for array in caches[-1])
+
+    def row(self, states, finished, kept, index):
+        """What the row to come has from above.
 
         Args:
           states: of `first_rows` or of the row before.
           finished: the image's last finished row, scaled [N, W, C] (zeros before row 0).
+          kept: of `kept`, for the finished row.
           index: of the row to come.
 
         Returns:
           New states, and the links of the first convolution [W, colours, N, 2h / colours] and of
           the layers [W, colours, L, N, features / colours].
         """
-        image, kept = states
+        image, old = states
         first, blocks = self.model.first, self.model.blocks
-        above, *projected = self._projected_at(tf.maximum(index - 1, 0))
-        row = finished[:, tf.newaxis]
-        x = first.from_above(image) + first.row(row) + above
-        passed = []
-        for block, state, here in zip(blocks, kept, projected, strict=True):
-            x, state = block.row(x, state, here)
-            passed.append(state)
+        _, *projected = self._projected_at(tf.maximum(index - 1, 0))
+        rows = [tf.unstack(tf.transpose(x, [1, 2, 0, 3])) for x in kept]  # by block [N, W, …]
+        new = [
+            block.state(tuple(x[:, tf.newaxis] for x in row), state, here)
+            for block, *row, state, here in zip(blocks, *rows, old, projected, strict=True)
+        ]
         # There is no row before row 0: what layers would make of zeros is not their first state.
-        states = tf.nest.map_structure(
+        image, states = tf.nest.map_structure(
             lambda new, old: tf.where(index > 0, new, old),
-            ((*image[1:], row), passed),
-            (image, kept),
+            ((*image[1:], finished[:, tf.newaxis]), new),
+            (image, old),
         )
-        image, kept = states
         above, *projected = self._projected_at(index)
         link = (first.from_above(image) + above)[:, 0]
         links = [
             block.link(state, here)[:, 0]
-            for block, state, here in zip(blocks, kept, projected, strict=True)
+            for block, state, here in zip(blocks, states, projected, strict=True)
         ]
         link = tf.stack([self._of_colour(link, colour) for colour in self.colours])
         parts = blocks[0].link_parts
         links = tf.stack([self._of_colour(tf.stack(links), c, parts) for c in self.colours])
-        return states, (tf.transpose(link, [2, 0, 1, 3]), tf.transpose(links, [3, 0, 1, 2, 4]))
+        links = tf.transpose(links, [3, 0, 1, 2, 4])
+        return (image, states), (tf.transpose(link, [2, 0, 1, 3]), links)
 
     def _projected_at(self, index):
         """The row `index` of every projected condition, or what all rows share."""
@@ -239,33 +248,42 @@ class SingleStackView:
         return tf.gather(links, wanted, axis=-1)
 
     def first_pixels(self, num):
-        """Caches before pixel 0 of a row, zeros: what every layer looks back at.
+        """Caches before pixel 0 of a row: what every layer looks back at.
 
         Returns:
-          The first convolution's last inputs [N, pixels·C] and, for each pixel that the layers look
-          back, the oldest first, what they read of it [L, N, features].
+          The first convolution's last inputs [N, pixels·C], zeros; for each pixel that the layers
+          look back, the oldest first, what they read of it, tensors [L, N, features]; and arrays
+          for what they keep of the row.
         """
-        first = self.model.first.row
+        first, blocks = self.model.first.row, self.model.blocks
         window = tf.zeros((num, first.pixels_before * first.kernel.shape[2]), self.dtype)
-        blocks = [block.first_pixels(num) for block in self.model.blocks]
-        return window, [tf.stack(pixels) for pixels in zip(*blocks, strict=True)]
+        pixels = zip(*(block.first_pixels(num) for block in blocks), strict=True)
+        before = [tuple(map(tf.stack, zip(*pixel, strict=True))) for pixel in pixels]
+        arrays = tuple(
+            tf.TensorArray(
+                self.dtype, self.model.image_shape[1], element_shape=(len(blocks), None, size)
+            )
+            for size in blocks[0].kept_features
+        )
+        return window, before, arrays
 
     def pixel(self, caches, links, index, draw):
         """Runs one pixel through all layers, colour by colour; see `sampling.IncrementalView`."""
-        window, before = caches
+        window, before, arrays = caches
         first_links, block_links = (tf.unstack(x[index]) for x in links)
-        left = [tf.unstack(pixel) for pixel in before]
         layers = range(len(self.model.blocks))
+        left = [list(zip(*map(tf.unstack, pixel), strict=True)) for pixel in before]
         drawn, features, hidden = [], [], []
-        inputs, zs, actives, outputs = ([[] for _ in layers] for _ in range(4))
+        inputs, seen, kept, actives, outputs = ([[] for _ in layers] for _ in range(5))
         for colour in self.colours:
             x = self.firsts[colour](concat([window, *drawn])) + first_links[colour]
             for i, link in zip(layers, tf.unstack(block_links[colour]), strict=True):
                 inputs[i].append(x)
-                x, z, active = self.steps[colour][i](
-                    inputs[i], zs[i], [pixel[i] for pixel in left], link, actives[i]
+                x, *here, active = self.steps[colour][i](
+                    inputs[i], seen[i], [pixel[i] for pixel in left], link, actives[i]
                 )
-                zs[i].append(z)
+                for of_block, value in zip((seen, kept), here, strict=True):
+                    of_block[i].append(value)
                 actives[i].append(active)
                 outputs[i].append(x)
             if self.model.skips is not None:
@@ -275,4 +293,12 @@ class SingleStackView:
             hidden.append(h)
             drawn.append(draw(colour, y))
         window = tf.concat([window, *drawn], axis=-1)[:, self.model.image_shape[-1] :]
-        return window, [*before, tf.stack([concat(z) for z in zs])][1:]
+        seen, kept = of_all_colours(seen), of_all_colours(kept)
+        arrays = tuple(a.write(index, x) for a, x in zip(arrays, kept, strict=True))
+        return window, [*before, seen][1:], arrays
+
+
+def of_all_colours(of_blocks):
+    """Block → colour → tuple of tensors [N, f / colours] to a tuple of tensors [L, N, f]."""
+    joined = [tuple(map(concat, zip(*colours, strict=True))) for colours in of_blocks]
+    return tuple(map(tf.stack, zip(*joined, strict=True)))
