@@ -9,11 +9,9 @@ class PixelCNNPPView:
     """PixelCNN++ as a `sampling.IncrementalView`.
 
     A scale of half the size has a row for every second row and a pixel for every second pixel of
-    the one above it, from row and pixel 0. Per row runs: ul over the finished row, for what the
-    next one sees of it; u over the row to come; and what ul then has before its first pixel is
-    drawn ("links"). Per pixel only the own row of ul is left.
-
-    States are lists by scale of dictionaries. A scale that is not due keeps them.
+    the one above it, from row and pixel 0. Per row u advances; with what ul kept of the finished
+    row it gives what ul has before the first pixel is drawn ("links"). Per pixel only the own row
+    of ul is left. States are lists by scale of dictionaries; a scale that is not due keeps them.
     """
 
     def __init__(self, model, num, condition):
@@ -25,23 +23,20 @@ class PixelCNNPPView:
           condition: output of `condition_map` or None.
         """
         self.model, self.num = model, num
+        self.u, self.ul = model.above, model.above_left
         conditions = model.conditions(condition)
-        self.projected = {
-            name: [
+        self.for_u, self.for_ul = (
+            [
                 [block.project(condition) for block in scale.blocks]
                 for scale, condition in zip(stream, conditions, strict=True)
             ]
-            for name, stream in (("u", model.above), ("ul", model.above_left))
-        }
-        height, width = model.image_shape[:2]
-        self.sizes = [(height, width)]
-        for _ in range(1, model.scales):
-            height, width = -(-height // 2), -(-width // 2)
-            self.sizes.append((height, width))
-        stream = model.above_left
-        self.steps = [[block.step() for block in scale.blocks] for scale in stream]
-        self.shrink = [scale.shrink.step() for scale in stream[:-1]]
-        self.enlarge = [scale.enlarge.step() for scale in stream[:-1]]
+            for stream in (self.u, self.ul)
+        )
+        width = model.image_shape[1]
+        self.widths = [-(-width // 2**number) for number in range(model.scales)]
+        self.steps = [[block.step() for block in scale.blocks] for scale in self.ul]
+        self.shrink = [scale.shrink.step() for scale in self.ul[:-1]]
+        self.enlarge = [scale.enlarge.step() for scale in self.ul[:-1]]
         self.first_left = model.first_left.step()
         self.head = model.head.step()
 
@@ -53,150 +48,133 @@ class PixelCNNPPView:
 
     def first_rows(self):
         """Before row 0: all that is above are zeros."""
-        width, channels = self.model.image_shape[1:]
-        u, ul = (self._rows_before(stream) for stream in (self.model.above, self.model.above_left))
-        return {
-            "image": self.zeros(self.num, 1, width, channels + 1),
-            "u": u,
-            "ul": ul,
-            "outputs": [
-                [self.zeros(self.num, 1, w, self.model.features)] * len(scale.blocks)
-                for scale, (_, w) in zip(self.model.above, self.sizes, strict=True)
-            ],
-            "links": [self._no_links(number) for number in range(self.model.scales)],
-        }
-
-    def _rows_before(self, stream):
-        """What a stream keeps of the row above, at every scale."""
-        states = []
-        for scale, (_, width) in zip(stream, self.sizes, strict=True):
-            state = {"blocks": [block.first_rows(self.num, width) for block in scale.blocks]}
+        num, features = self.num, self.model.features
+        u, ul, links = [], [], []
+        for scale, width in zip(self.u, self.widths, strict=True):
+            blocks = len(scale.blocks)
+            u.append({"blocks": [block.first_rows(num, width) for block in scale.blocks]})
+            ul.append({"blocks": self.zeros(blocks, num, 1, width, 4 * features)})
+            links.append({"blocks": self.zeros(width, blocks, num, 3 * features)})
             if not scale.is_last:
-                state["shrink"] = self.zeros(self.num, 1, width, self.model.features)
-                state["enlarged"] = self.zeros(self.num, 2, width, self.model.features)
-            states.append(state)
-        return states
-
-    def _no_links(self, number):
-        """Links of the shapes that they have, see `_links`."""
-        width, features = self.sizes[number][1], self.model.features
-        blocks = len(self.model.above_left[number].blocks)
-        links = {"blocks": self.zeros(width, blocks, self.num, 3 * features)}
-        if number + 1 < self.model.scales:
-            links["shrink"] = self.zeros(self.sizes[number + 1][1], self.num, features)
-            links["enlarged"] = self.zeros(width, self.num, features)
-            links["due"] = self.zeros(1, self.num, 1)
-        return links
+                last = {
+                    "shrink": self.zeros(num, 1, width, features),
+                    "enlarged": self.zeros(num, 2, width, features),
+                }
+                u[-1] |= last
+                ul[-1] |= last
+                links[-1] |= {
+                    "shrink": self.zeros(-(-width // 2), num, features),
+                    "enlarged": self.zeros(width, num, features),
+                    "due": self.zeros(1, num, 1),
+                }
+        image = self.zeros(num, 1, self.model.image_shape[1], self.model.image_shape[-1] + 1)
+        return {"image": image, "u": u, "ul": ul, "links": links}
 
     def first_kept(self):
-        """Nothing yet."""
-        return ()
+        """See `kept`."""
+        return [
+            {name: self.zeros(w, *shape) for name, (w, *shape) in self._kept_of(number, self.num)}
+            for number in range(self.model.scales)
+        ]
 
-    def kept(self, state):
-        """Nothing yet."""
-        return ()
+    def _kept_of(self, number, num):
+        """Names and shapes of what a scale of ul keeps of the pixels of a row, see `kept`."""
+        features, blocks = self.model.features, len(self.ul[number].blocks)
+        yield "blocks", (self.widths[number], blocks, num, 4 * features)
+        if not self.ul[number].is_last:
+            yield "shrink", (self.widths[number], num, features)
+            yield "lower", (self.widths[number + 1], num, features)
 
     def row(self, state, finished, kept, index):
         """See `sampling.IncrementalView`."""
-        model = self.model
-        before = state["image"]
+        model, before = self.model, state["image"]
         finished = model.with_ones(finished[:, tf.newaxis])
         finished *= tf.cast(index > 0, finished.dtype)  # above row 0 there are no ones either
-
-        def run_finished():
-            x = model.first_above.row([before]) + model.first_left.row([before, finished])
-            states, _ = self._run_row("ul", x, state["outputs"], state["ul"], index - 1)
-            return states
-
-        ul = tf.cond(index > 0, run_finished, lambda: state["ul"])
+        ul = [
+            tf.cond(
+                (index > 0) & ((index - 1) % 2**number == 0),
+                lambda number=number: self._rows_above(number, kept[number]),
+                lambda number=number: state["ul"][number],
+            )
+            for number in range(model.scales)
+        ]
         x = model.first_up.row([before, finished])
-        u, outputs = self._run_row("u", x, state["outputs"], state["u"], index)
-        links = self._links(outputs, ul, index, state["links"])
+        u, links = self._run_row(x, state["u"], ul, state["links"], index)
         first = model.first_above.row([finished]) + model.first_left.from_above(finished)
-        new = {"image": finished, "u": u, "ul": ul, "outputs": outputs, "links": links}
+        new = {"image": finished, "u": u, "ul": ul, "links": links}
         return new, {"first": tf.transpose(first[:, 0], [1, 0, 2]), "links": links}
 
-    def _run_row(self, name, x, of_above, states, index):
-        """A stream over one row.
+    def _rows_above(self, number, kept):
+        """What a scale of ul has of its finished row, from what it kept of the pixels."""
+        above = {"blocks": tf.transpose(kept["blocks"], [1, 2, 0, 3])[:, :, tf.newaxis]}
+        if not self.ul[number].is_last:
+            shrink, lower = (
+                tf.transpose(kept[name], [1, 0, 2])[:, tf.newaxis] for name in ("shrink", "lower")
+            )
+            enlarged = self.ul[number].enlarge.slide(lower)[:, :, : self.widths[number]]
+            above |= {"shrink": shrink, "enlarged": enlarged}
+        return above
+
+    def _run_row(self, x, states, above, links, index):
+        """The stream u over one row, and the links of ul.
 
         Args:
-          name: "u" or "ul".
-          x: its input [N, 1, W, F].
-          of_above: what the blocks of u gave for this row, for ul; those of an earlier row, for u.
-          states: of the rows above.
+          x: the input of u [N, 1, W, F].
+          states: of u, of the rows above.
+          above: of ul, of the rows above.
+          links: of an earlier row; scales that are not due keep them.
           index: of the row.
 
         Returns:
-          States for the row below, and what the blocks gave.
+          States of u for the row below; and by scale the links of ul: of its blocks
+          [W, blocks, N, 3F]; of the way to the next scale [its W, N, F]; of the way back, where the
+          next scale is not due [W, N, F]; and whether it is due [1, N, 1].
         """
-        stream = self.model.above if name == "u" else self.model.above_left
-        states, outputs = list(states), list(of_above)
+        states, links, fresh = list(states), list(links), [[] for _ in states]
 
         def run_block(number, i, x, mirrored):
-            others = list(mirrored) if name == "u" else [of_above[number][i], *mirrored]
-            projected = self._at(self.projected[name][number][i], index // 2**number)
+            at = index // 2**number
             blocks = list(states[number]["blocks"])
-            y, blocks[i] = stream[number].blocks[i].row(x, others, blocks[i], projected)
+            projected = self._at(self.for_u[number][i], at)
+            y, blocks[i] = self.u[number].blocks[i].row(x, mirrored, blocks[i], projected)
             states[number] = {**states[number], "blocks": blocks}
-            outputs[number] = [*outputs[number][:i], y, *outputs[number][i + 1 :]]
+            of_ul = tf.split(above[number]["blocks"][i], 2, axis=-1)
+            projected = self._at(self.for_ul[number][i], at)
+            fresh[number].append(self.ul[number].blocks[i].link(y, of_ul, projected)[:, 0])
             return y
 
         def run_deeper(number, x, lower):
-            scale, state, at = stream[number], states[number], index // 2**number
-            kept = states[number + 1 :], outputs[number + 1 :]
+            scale, state, at = self.u[number], states[number], index // 2**number
+            deeper = slice(number + 1, None)
+            kept = states[deeper], links[deeper]
 
             def due():
                 y = scale.enlarge.slide(lower(scale.shrink.row([state["shrink"], x])))
-                return y[:, :, : x.shape[2]], states[number + 1 :], outputs[number + 1 :]
+                finish(number + 1)
+                return y[:, :, : x.shape[2]], states[deeper], links[deeper]
 
-            enlarged, states[number + 1 :], outputs[number + 1 :] = tf.cond(
+            enlarged, states[deeper], links[deeper] = tf.cond(
                 at % 2 == 0, due, lambda: (state["enlarged"], *kept)
             )
             states[number] = {**state, "shrink": x, "enlarged": enlarged}
             return enlarged[:, at % 2][:, tf.newaxis]
 
-        walk(stream, x, run_block, run_deeper)
-        return states, outputs
+        def finish(number):
+            links[number] = {"blocks": tf.transpose(tf.stack(fresh[number]), [2, 0, 1, 3])}
+            if self.ul[number].is_last:
+                return
+            at, above_here = index // 2**number, above[number]
+            shrink = self.ul[number].shrink.from_above(above_here["shrink"])
+            due = tf.cast(at % 2 == 0, self.model.compute_dtype)
+            links[number] |= {
+                "shrink": tf.transpose(shrink[:, 0], [1, 0, 2]),
+                "enlarged": tf.transpose(above_here["enlarged"][:, at % 2], [1, 0, 2]),
+                "due": tf.fill([1, self.num, 1], due),
+            }
 
-    def _links(self, of_above, states, index, before, number=0):
-        """What the row `index` of ul has before its pixels are drawn, at every scale.
-
-        Args:
-          of_above: what the blocks of u gave for this row.
-          states: of ul, of the rows above.
-          index: of the row.
-          before: links of the row above, which scales keep that are not due.
-          number: of the first scale that is meant.
-
-        Returns:
-          A list by scale, from `number` on: of the blocks [W, blocks, N, 3F]; of the way to the
-          next scale [its W, N, F]; of the way back, where the next scale is not due [W, N, F]; and
-          whether it is [1, N, 1].
-        """
-        scale, state, at = self.model.above_left[number], states[number], index // 2**number
-        blocks = [
-            block.link(other, above, self._at(projected, at))[:, 0]
-            for block, other, above, projected in zip(
-                scale.blocks,
-                of_above[number],
-                state["blocks"],
-                self.projected["ul"][number],
-                strict=True,
-            )
-        ]
-        links = {"blocks": tf.transpose(tf.stack(blocks), [2, 0, 1, 3])}
-        if scale.is_last:
-            return [links]
-        links["shrink"] = tf.transpose(scale.shrink.from_above(state["shrink"])[:, 0], [1, 0, 2])
-        links["enlarged"] = tf.transpose(state["enlarged"][:, at % 2], [1, 0, 2])
-        due = at % 2 == 0
-        links["due"] = tf.fill([1, self.num, 1], tf.cast(due, self.model.compute_dtype))
-        deeper = tf.cond(
-            due,
-            lambda: self._links(of_above, states, index, before, number + 1),
-            lambda: before[number + 1 :],
-        )
-        return [links, *deeper]
+        walk(self.u, x, run_block, run_deeper)
+        finish(0)
+        return states, links
 
     @staticmethod
     def _at(projected, index):
@@ -208,43 +186,73 @@ class PixelCNNPPView:
     # Pixels
 
     def first_pixels(self, num):
-        """Before pixel 0: all that is at the left are zeros."""
-        states = []
-        for scale in self.model.above_left:
-            state = {"blocks": [block.first_pixel(num) for block in scale.blocks]}
-            if not scale.is_last:
-                state["shrink"] = self.zeros(num, self.model.features)
-                state["enlarged"] = self.zeros(num, 2, self.model.features)
-            states.append(state)
-        return {"pixel": self.zeros(num, self.model.image_shape[-1] + 1), "ul": states}
+        """Before pixel 0: all that is at the left are zeros; and arrays for what is kept."""
+        states, arrays = [], []
+        for number in range(self.model.scales):
+            states.append({name: self.zeros(*s) for name, (_, *s) in self._kept_of(number, num)})
+            arrays.append(
+                {
+                    name: tf.TensorArray(self.model.compute_dtype, width, element_shape=shape)
+                    for name, (width, *shape) in self._kept_of(number, None)
+                }
+            )
+        return {
+            "pixel": self.zeros(num, self.model.image_shape[-1] + 1),
+            "ul": states,
+            "arrays": arrays,
+        }
+
+    def kept(self, state):
+        """What ul keeps of a row's pixels for the next row, by scale.
+
+        Of the blocks [W, blocks, N, 4F]; what went to the next scale [W, N, F], and what came from
+        it [its W, N, F].
+        """
+        return [{name: array.stack() for name, array in a.items()} for a in state["arrays"]]
 
     def pixel(self, state, row, index, draw):
         """See `sampling.IncrementalView`."""
-        states, links = list(state["ul"]), row["links"]
+        states, links, fresh = list(state["ul"]), row["links"], [[] for _ in self.ul]
+        here = [  # of the pixel, at every scale
+            {
+                "left": tf.unstack(old["blocks"]),
+                "links": tf.unstack(link["blocks"][index // 2**number]),
+            }
+            for number, (old, link) in enumerate(zip(states, links, strict=True))
+        ]
 
         def run_block(number, i, x, mirrored):
-            blocks = list(states[number]["blocks"])
-            link = links[number]["blocks"][index // 2**number][i]
-            y, blocks[i] = self.steps[number][i](x, *(mirrored or (None,)), link, blocks[i])
-            states[number] = {**states[number], "blocks": blocks}
+            left = tf.split(here[number]["left"][i], 2, axis=-1)
+            (other,) = mirrored or (None,)
+            y, seen = self.steps[number][i](x, other, here[number]["links"][i], left)
+            fresh[number].append(tf.concat(seen, axis=-1))
             return y
 
         def run_deeper(number, x, lower):
-            state, at, link = states[number], index // 2**number, links[number]
-            due, kept = tf.reduce_any(link["due"] > 0), states[number + 1 :]
+            old, at, link = states[number], index // 2**number, links[number]
+            due, deeper = tf.reduce_any(link["due"] > 0), slice(number + 1, None)
+            kept = states[deeper]
 
             def run():
-                x_left = tf.concat([state["shrink"], x], axis=-1)
+                x_left = tf.concat([old["shrink"], x], axis=-1)
                 y = lower(self.shrink[number](x_left) + link["shrink"][at // 2])
-                return self.enlarge[number](y), states[number + 1 :]
+                finish(number + 1)
+                return y, states[deeper]
 
-            enlarged, states[number + 1 :] = tf.cond(
-                due & (at % 2 == 0), run, lambda: (state["enlarged"], kept)
-            )
-            states[number] = {**state, "shrink": x, "enlarged": enlarged}
-            return tf.where(due, enlarged[:, at % 2], link["enlarged"][at])
+            y, states[deeper] = tf.cond(due & (at % 2 == 0), run, lambda: (old["lower"], kept))
+            states[number] = {**old, "shrink": x, "lower": y}
+            return tf.where(due, self.enlarge[number](y)[:, at % 2], link["enlarged"][at])
+
+        def finish(number):
+            states[number] = {**states[number], "blocks": tf.stack(fresh[number])}
 
         x = self.first_left(state["pixel"]) + row["first"][index]
-        x = walk(self.model.above_left, x, run_block, run_deeper)
+        x = walk(self.ul, x, run_block, run_deeper)
+        finish(0)
         drawn = draw(0, self.head(tf.nn.elu(x)))
-        return {"pixel": self.model.with_ones(drawn), "ul": states}
+        arrays = []
+        for number, (array, new) in enumerate(zip(state["arrays"], states, strict=True)):
+            at = {"blocks": index // 2**number, "shrink": index // 2**number}
+            at["lower"] = index // 2 ** (number + 1)
+            arrays.append({name: array[name].write(at[name], new[name]) for name in array})
+        return {"pixel": self.model.with_ones(drawn), "ul": states, "arrays": arrays}
