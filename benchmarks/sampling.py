@@ -11,14 +11,22 @@ from absl import flags
 from gated_pixelcnn.errors import run
 
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Counted calls of each function.", lower_bound=1)
+_FAMILY = flags.DEFINE_string("family", "", "Only the rows of this family.")
 _NAIVE = flags.DEFINE_bool("naive", False, "Also run naive sampling, once: minutes.")
 
-# Name, batch, image shape, arguments of the model.
+# Family, batch, image shape, arguments of the model.
+GRAY, COLOUR = (28, 28, 1), (32, 32, 3)
 SIZES = [
-    ("28x28x1, 12 x 64, 5x5", 16, (28, 28, 1), {"features": 64, "layers": 12, "kernel_size": 5}),
-    ("28x28x1, 12 x 64, 5x5", 1, (28, 28, 1), {"features": 64, "layers": 12, "kernel_size": 5}),
-    ("32x32x3, 12 x 96, 5x5", 16, (32, 32, 3), {"features": 96, "layers": 12, "kernel_size": 5}),
-    ("28x28x1, 8 x 32, 3x3", 16, (28, 28, 1), {"features": 32, "layers": 8, "kernel_size": 3}),
+    ("gated_pixelcnn", 16, GRAY, {"features": 64, "layers": 12, "kernel_size": 5}),
+    ("gated_pixelcnn", 1, GRAY, {"features": 64, "layers": 12, "kernel_size": 5}),
+    ("gated_pixelcnn", 16, COLOUR, {"features": 96, "layers": 12, "kernel_size": 5}),
+    ("gated_pixelcnn", 16, GRAY, {"features": 32, "layers": 8, "kernel_size": 3}),
+    ("pixelcnn", 16, GRAY, {"features": 36, "layers": 8}),
+    ("pixelcnn", 16, COLOUR, {"features": 129, "layers": 15, "head_features": 1026}),
+    ("row_lstm", 16, GRAY, {"features": 24, "layers": 4}),
+    ("row_lstm", 16, COLOUR, {"features": 129, "layers": 12, "head_features": 1026}),
+    ("diagonal_bilstm", 16, GRAY, {"features": 24, "layers": 3}),
+    ("diagonal_bilstm", 16, COLOUR, {"features": 129, "layers": 12, "head_features": 1026}),
 ]
 
 
@@ -29,13 +37,16 @@ def main(_):
     import tensorflow as tf
 
     from gated_pixelcnn import sampling
-    from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+    from gated_pixelcnn.families import FAMILIES
 
     print(machine.describe())
-    print(f"{'model':24}{'batch':>6}{'forward':>9}{'sample':>9}{'no XLA':>9}{'naive':>9}", end="")
+    print(f"{'model, image, parameters':41}{'batch':>6}{'forward':>9}{'sample':>9}", end="")
+    print(f"{'no XLA':>9}{'naive':>9}", end="")
     print("   sample/forward  no XLA/forward  naive/sample")
-    for name, batch, shape, arguments in SIZES:
-        model = GatedPixelCNN(shape, **arguments)
+    for family, batch, shape, arguments in SIZES:
+        if _FAMILY.value not in ("", family):
+            continue
+        model = FAMILIES[family](shape, **arguments)
         model.build()
         images = np.random.default_rng(0).integers(0, 256, (batch, *shape)).astype(np.uint8)
         images = tf.constant(images)
@@ -54,7 +65,8 @@ def main(_):
             noise = sampling.noise(0, tf.range(batch), model)
             graph = tf.function(sampling.sample_naively, autograph=False)
             naive = machine.seconds(lambda: graph(model, noise))  # noqa: B023
-        print(f"{name:24}{batch:6}{took['forward']:8.3f}s{took['sample']:8.3f}s", end="")
+        name = f"{family} {'x'.join(map(str, shape))} {model.count_params():,}"
+        print(f"{name:41}{batch:6}{took['forward']:8.3f}s{took['sample']:8.3f}s", end="")
         print(f"{took['plain']:8.3f}s{naive:8.1f}s{took['sample'] / took['forward']:17.2f}", end="")
         print(f"{took['plain'] / took['forward']:16.2f}{naive / took['sample']:14.0f}", flush=True)
 
