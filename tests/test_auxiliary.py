@@ -44,6 +44,9 @@ NESTED = {
     "prior": {"family": "auxiliary", "embedding_features": 2, "prior": SMALL, "conditional": SMALL},
 }
 
+RESNET = {"embedding": "resnet", "embedding_blocks": 1, "levels": 5}
+PLUS_PLUS = {"family": "pixelcnn_pp", "features": 4, "blocks": 1, "scales": 1, "dropout": 0.0}
+
 
 def both(family, **arguments):
     """Both parts of one family."""
@@ -58,6 +61,8 @@ KINDS = {
     "vector": {"condition": "vector", "condition_size": 2},
     "colour": LABEL | {"image_shape": (4, 2, 3), "levels": 3},
     "three-scales": LABEL | NESTED,
+    "gray": LABEL | RESNET | {"transform": "gray", "image_shape": (3, 4, 3), "prior": PLUS_PLUS},
+    "pyramid": RESNET | {"image_shape": (4, 6, 3), "prior": PLUS_PLUS, "conditional": PLUS_PLUS},
     "pixelcnn": LABEL | both("pixelcnn"),
     "row_lstm": both("row_lstm", layers=1),
     "diagonal_bilstm": both("diagonal_bilstm", layers=1),

@@ -19,9 +19,10 @@ from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
 EXPECTED = "demo autoencoder10 autoencoder100 binarized_mnist binarized_mnist_cpu cifar10"
 EXPECTED += " diagonal_bilstm diagonal_bilstm_cifar10 diagonal_bilstm_mnist digits"
-EXPECTED += " face_embedding fashion_mnist imagenet32 imagenet64 mnist mse_autoencoder10"
+EXPECTED += " face_embedding fashion_mnist grayscale imagenet32 imagenet64 mnist mse_autoencoder10"
 EXPECTED += " mse_autoencoder100 multiscale28 multiscale28_pixelrnn multiscale64 pixelcnn"
 EXPECTED += " pixelcnn_cifar10 pixelcnn_pp pixelcnn_pp_cifar10 pixelcnn_pp_cifar10_192 portraits"
+EXPECTED += " pyramid"
 EXPECTED += " row_lstm row_lstm_cifar10 row_lstm_imagenet32 row_lstm_imagenet64 tiles32"
 
 
@@ -38,8 +39,9 @@ def test_every_preset_is_accepted_by_the_classes_and_says_what_it_is(name):
     source = data.DataConfig(**config.data)
     arguments = config.model.to_dict()
     family = FAMILIES[arguments.pop("family")]
-    colour = ("cifar10", "imagenet32", "imagenet64", "multiscale64", "tiles32", "pixelcnn_pp")
-    channels = 3 if name.removesuffix("_192").endswith(colour) else 1
+    colour = ("cifar10", "imagenet32", "imagenet64", "multiscale64", "tiles32")
+    colour += ("pixelcnn_pp", "pixelcnn_pp_cifar10_192", "grayscale", "pyramid")
+    channels = 3 if name.endswith(colour) else 1
     classes = 10 if config.model.get("condition") == "label" else 0
     family((8, 8, channels), source.levels, condition_size=classes, **arguments)
 

@@ -76,7 +76,7 @@ FAMILIES |= {
     ),
     "gated_pixelcnn-no-skips": Family(GatedPixelCNN, SMALL | {"skips": False}, values=VARIANT),
     "pixelcnn_pp-1-scale": Family(
-        PixelCNNPP, PLUS_PLUS | {"scales": 1}, values=("mixture",), weights=0.7
+        PixelCNNPP, PLUS_PLUS | {"scales": 1, "blocks": 3}, values=("mixture",), weights=0.7
     ),
 }
 

@@ -14,6 +14,7 @@ from gated_pixelcnn.layers.shifted_convolutions import (
     VerticalConv2D,
 )
 from gated_pixelcnn.layers.upsampler import Upsampler
+from gated_pixelcnn.layers.view_embedding import ViewEmbedding
 
 __all__ = [
     "Condition",
@@ -31,5 +32,6 @@ __all__ = [
     "SkipSum",
     "Upsampler",
     "VerticalConv2D",
+    "ViewEmbedding",
     "gate",
 ]

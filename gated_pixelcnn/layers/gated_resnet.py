@@ -21,6 +21,7 @@ from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
 # Kernel and its last tap, in rows and columns from the own pixel.
 ABOVE = {"kernel_shape": (2, 3), "last": (0, 1)}  # of the stream u
 ABOVE_AND_LEFT = {"kernel_shape": (2, 2), "last": (0, 0)}  # of ul
+AROUND = {"kernel_shape": (3, 3), "last": (1, 1)}  # of a network that may see all
 
 
 def concat_elu(x):

@@ -15,13 +15,14 @@ class Scale(keras.layers.Layer):
     Its parts are called one by one, see `walk`.
     """
 
-    def __init__(self, features, blocks, seen, others, dropout, last, **kwargs):
+    def __init__(self, features, down, up, seen, others=0, dropout=0.0, last=True, **kwargs):
         """Makes the layers.
 
         Args:
           features: F.
-          blocks: number of blocks on the way down.
-          seen: ABOVE or ABOVE_AND_LEFT.
+          down: number of blocks on the way down.
+          up: number of blocks on the way up, at most one more (or at the last scale, as many).
+          seen: what a convolution sees: ABOVE, ABOVE_AND_LEFT or AROUND.
           others: number of other inputs of blocks on the way down; on the way up one more.
           dropout: see `GatedResnet`.
           last: whether this is the lowest resolution.
@@ -33,8 +34,8 @@ class Scale(keras.layers.Layer):
         def block(name, others):
             return GatedResnet(features, **seen, others=others, dropout=dropout, name=name, **own)
 
-        self.down = [block(f"down_{i}", others) for i in range(blocks)]
-        self.up = [block(f"up_{i}", others + 1) for i in range(blocks + (not last))]
+        self.down = [block(f"down_{i}", others) for i in range(down)]
+        self.up = [block(f"up_{i}", others + 1) for i in range(up)]
         self.is_last = last
         if not last:
             self.shrink = ShiftedConv2D(features, **seen, strides=2, name="shrink", **own)
@@ -53,6 +54,53 @@ class Scale(keras.layers.Layer):
             self.shrink.build(input_shape)
             self.enlarge.build(input_shape)
         self.built = True
+
+
+def make_stream(features, blocks, scales, seen, name="stream", **kwargs):
+    """The scales of one stream, the highest resolution first.
+
+    Args:
+      features: F.
+      blocks: number of blocks at each scale on the way down.
+      scales: number of resolutions; with one there is no way up.
+      seen: see `Scale`.
+      name: what names of scales begin with.
+      **kwargs: those of `Scale`.
+
+    Returns:
+      A list of `Scale`.
+    """
+    return [
+        Scale(
+            features,
+            blocks,
+            0 if scales == 1 else blocks + (number < scales - 1),
+            seen,
+            last=number == scales - 1,
+            name=f"{name}_{number}",
+            **kwargs,
+        )
+        for number in range(scales)
+    ]
+
+
+def run_stream(stream, x, run_block):
+    """A stream over whole images.
+
+    Args:
+      stream: a list of `Scale`.
+      x: its input [N, H, W, F].
+      run_block: see `walk`.
+
+    Returns:
+      Its output [N, H, W, F].
+    """
+
+    def run_deeper(number, x, lower):
+        y = stream[number].enlarge.slide(lower(stream[number].shrink(x)))
+        return y[:, : x.shape[1], : x.shape[2]]
+
+    return walk(stream, x, run_block, run_deeper)
 
 
 def walk(stream, x, run_block, run_deeper, number=0):

@@ -108,8 +108,8 @@ class NormalisedConv2D(WindowConv2D):
 class NormalisedDeconv2D(NormalisedConv2D):
     """Twice the size, by a transposed convolution of stride 2 with weight normalisation.
 
-    A kernel of 2 rows and n columns: input (i, j) goes into rows 2i and 2i + 1 and, around column
-    2j, into n columns. Input [N, h, w, inputs], output [N, 2h, 2w, filters].
+    Input (i, j) goes into m rows and n columns: two are (2i, 2i + 1), three begin one earlier.
+    Input [N, h, w, inputs], output [N, 2h, 2w, filters].
     """
 
     def __init__(self, filters, kernel_shape, **kwargs):
@@ -120,16 +120,16 @@ class NormalisedDeconv2D(NormalisedConv2D):
     def _convolved(self, x):
         kernel, bias = self.weights_now()
         height, width = x.shape[1:3]
-        before = (self.kernel_shape[1] - 1) // 2
-        shape = tf.stack([tf.shape(x)[0], 2 * height, 2 * width + before, self.filters])
+        top, left = ((size - 1) // 2 for size in self.kernel_shape)
+        shape = tf.stack([tf.shape(x)[0], 2 * height + top, 2 * width + left, self.filters])
         # TensorFlow wants the outputs before the inputs, as it is a convolution's gradient.
         kernel = tf.transpose(kernel, [0, 1, 3, 2])
         y = tf.nn.conv2d_transpose(x, kernel, shape, strides=2, padding="VALID")
         y = tf.nn.bias_add(y, bias)
-        return y[:, :, before : before + 2 * width]
+        return y[:, top : top + 2 * height, left : left + 2 * width]
 
     def step(self):
-        """The upper two of a pixel's four: a function [N, inputs] → [N, 2, filters]."""
+        """Of a 2×2 kernel, the upper two of a pixel's four: [N, inputs] → [N, 2, filters]."""
         kernel, bias = self.weights_now()
         matrix = tf.concat(tf.unstack(kernel[0]), axis=-1)
         product = dense(matrix, tf.tile(bias, [2]), range(2 * self.filters))

@@ -9,7 +9,8 @@ Sources:
   "Conditional Image Generation with PixelCNN Decoders" (2016b), the appendix: a class-conditional
   model of small images, and one of large images given the class and the deconvolved small image;
 - the bound: "PixelCNN Models with Auxiliary Variables for Natural Image Modeling" (Kolesnikov and
-  Lampert, 2017), equation 2.
+  Lampert, 2017), equation 2; Grayscale PixelCNN (gray view) and Pyramid PixelCNN (half the size),
+  with the embedding network f_w.
 """
 
 import functools
@@ -18,7 +19,7 @@ import keras
 import tensorflow as tf
 
 from gated_pixelcnn.errors import nearest
-from gated_pixelcnn.layers import Condition, Upsampler
+from gated_pixelcnn.layers import Condition, Upsampler, ViewEmbedding
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.transforms import TRANSFORMS
 
@@ -47,7 +48,10 @@ class AuxiliaryModel(LikelihoodModel):
         transform="half",
         prior=PART,
         conditional=PART,
+        embedding="deconvolution",
         embedding_features=32,
+        embedding_blocks=3,
+        embedding_scales=2,
         condition=None,
         condition_size=0,
         spatial_features=0,
@@ -58,10 +62,14 @@ class AuxiliaryModel(LikelihoodModel):
         Args:
           image_shape: (H, W, C) of the images.
           levels: number of values per colour, 2…256.
-          transform: name of ψ: "half".
+          transform: name of ψ: "half" or "gray".
           prior: family of the prior and its arguments, without its condition.
           conditional: the same of the conditional.
-          embedding_features: maps that the conditional sees of a view, see `Upsampler`.
+          embedding: what makes maps of a view: "deconvolution" (`Upsampler`, of small views) or
+            "resnet" (`ViewEmbedding`).
+          embedding_features: maps that the conditional sees of a view.
+          embedding_blocks: of "resnet", see `ViewEmbedding`.
+          embedding_scales: of "resnet", see `ViewEmbedding`.
           condition: None, "label" or "vector", of both parts.
           condition_size: number of classes or length of the vector.
           spatial_features: maps of m(h) beside those of the view; 0: the conditional sees the label
@@ -95,7 +103,14 @@ class AuxiliaryModel(LikelihoodModel):
             condition_size=condition_size,
             **own,
         )
-        self.embedding = Upsampler(embedding_features, name="embedding", **own)
+        self.embedding = _embedding(
+            embedding,
+            self.transform.halves,
+            embedding_features,
+            embedding_blocks,
+            embedding_scales,
+            **own,
+        )
         self.condition_map = None
         if condition is not None:
             self.condition_map = Condition(
@@ -127,7 +142,10 @@ class AuxiliaryModel(LikelihoodModel):
             "transform": transform,
             "prior": dict(prior),
             "conditional": dict(conditional),
+            "embedding": embedding,
             "embedding_features": embedding_features,
+            "embedding_blocks": embedding_blocks,
+            "embedding_scales": embedding_scales,
             "condition": condition,
             "condition_size": condition_size,
             "spatial_features": spatial_features,
@@ -136,7 +154,11 @@ class AuxiliaryModel(LikelihoodModel):
     @property
     def initialised_by_data(self):
         """See `Trainable`."""
-        return self.prior.initialised_by_data or self.conditional.initialised_by_data
+        return (
+            isinstance(self.embedding, ViewEmbedding)
+            or self.prior.initialised_by_data
+            or self.conditional.initialised_by_data
+        )
 
     @property
     def remat(self):
@@ -217,6 +239,19 @@ class AuxiliaryModel(LikelihoodModel):
         """See `keras.Model.get_config`."""
         policy = keras.saving.serialize_keras_object(self.dtype_policy)
         return {"name": self.name, "dtype": policy, **self._config}
+
+
+def _embedding(kind, halves, features, blocks, scales, **kwargs):
+    """What makes maps of a view, of the size of the image."""
+    if kind == "resnet":
+        return ViewEmbedding(features, blocks, scales, twice=halves, name="embedding", **kwargs)
+    if kind == "deconvolution" and halves:
+        return Upsampler(features, name="embedding", **kwargs)
+    if kind == "deconvolution":
+        raise ValueError(
+            "embedding='deconvolution' is of views of half the size; this transform needs 'resnet'."
+        )
+    raise ValueError(f"embedding is {kind!r}{nearest(str(kind), ('deconvolution', 'resnet'))}.")
 
 
 def _part(part, name, **arguments):

@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers.gated_resnet import ABOVE, ABOVE_AND_LEFT, ShiftedConv2D
-from gated_pixelcnn.layers.stream import Scale, walk
+from gated_pixelcnn.layers.stream import make_stream, run_stream
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
 from gated_pixelcnn.models.base import DensityModel
 from gated_pixelcnn.models.pixelcnn_pp_view import PixelCNNPPView
@@ -46,7 +46,7 @@ class PixelCNNPP(DensityModel):
           likelihood: see `DensityModel`; "mixture" for images of several colours.
           features: F.
           blocks: number of blocks at each scale on the way down.
-          scales: number of resolutions.
+          scales: number of resolutions; with one the blocks stand in a row.
           dropout: share of the features inside a block that is dropped in training.
           **kwargs: those of `DensityModel` (condition, …) and of Keras.
 
@@ -76,23 +76,11 @@ class PixelCNNPP(DensityModel):
         self.first_up = ShiftedConv2D(features, (2, 3), (-1, 1), name="first_up", **policy)
         self.first_above = ShiftedConv2D(features, (1, 3), (-1, 1), name="first_above", **policy)
         self.first_left = ShiftedConv2D(features, (2, 1), (0, -1), name="first_left", **policy)
-
-        def stream(name, seen, others):
-            return [
-                Scale(
-                    features,
-                    blocks,
-                    seen,
-                    others,
-                    dropout,
-                    last=number == scales - 1,
-                    name=f"{name}_{number}",
-                    **policy,
-                )
-                for number in range(scales)
-            ]
-
-        self.above, self.above_left = stream("u", ABOVE, 0), stream("ul", ABOVE_AND_LEFT, 1)
+        own = {"dropout": dropout, **policy}
+        self.above = make_stream(features, blocks, scales, ABOVE, name="u", **own)
+        self.above_left = make_stream(
+            features, blocks, scales, ABOVE_AND_LEFT, name="ul", others=1, **own
+        )
         outputs = self.likelihood.parameters_per_pixel
         self.head = NormalisedConv2D(outputs, (1, 1), name="head", **policy)
 
@@ -148,11 +136,7 @@ class PixelCNNPP(DensityModel):
             outputs[number].append(y)
             return y
 
-        def run_deeper(number, x, lower):
-            y = stream[number].enlarge.slide(lower(stream[number].shrink(x)))
-            return y[:, : x.shape[1], : x.shape[2]]
-
-        return walk(stream, x, run_block, run_deeper), outputs
+        return run_stream(stream, x, run_block), outputs
 
     def incremental(self, num, condition):
         """See `DensityModel.incremental`."""
