@@ -6,9 +6,28 @@ Autoregressive Models", 2017), so a batch costs about one forward pass. The loop
 """
 
 import os
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import tensorflow as tf
+
+
+class Sharpness(NamedTuple):
+    """How draws differ from the model's own law; by default they do not.
+
+    Attributes:
+      temperature: scalar above 0: divides logits and multiplies the scales of logistics.
+      reduce_log_scale: of logistics; what is subtracted from log-scales, before their lower bound
+        ("variance-reduced sampling", Kolesnikov and Lampert, 2017).
+      most_probable: of logistics; whether a value is the mean of its component, which is its mode,
+        and only the component is drawn ("MAP sampling", the same).
+    """
+
+    temperature: float = 1.0
+    reduce_log_scale: float = 0.0
+    most_probable: bool = False
+
+
+UNCHANGED = Sharpness()
 
 
 class IncrementalView(Protocol):
@@ -97,14 +116,14 @@ def _noise(seed, indices, shape):
     return tf.map_fn(one, indices, fn_output_signature=tf.TensorSpec(shape, tf.float32))
 
 
-def sample(model, noise, condition=None, temperature=1.0, given=None, known=None, jit=False):
+def sample(model, noise, condition=None, sharpness=UNCHANGED, given=None, known=None, jit=False):
     """Draws images value by value in the order (row, column, colour); runs inside a graph.
 
     Args:
       model: a density model.
       noise: uniforms [N, H, W, C, K], see `noise`.
       condition: what the model is conditioned on, or None.
-      temperature: scalar above 0.
+      sharpness: a Sharpness; what is a Python number of it is fixed in the graph.
       given: uint8 [N, H, W, C] or None.
       known: booleans [N, H, W, C]; where True the value of `given` is kept.
       jit: see `run`.
@@ -118,7 +137,11 @@ def sample(model, noise, condition=None, temperature=1.0, given=None, known=None
 
     def choose(parameters, colour, values, here):
         noise = here["noise"][:, colour]
-        drawn = model.likelihood.draw(parameters, colour, values, noise, temperature)
+        if tf.is_tensor(sharpness.reduce_log_scale) or sharpness.reduce_log_scale:
+            parameters = model.likelihood.narrowed(parameters, sharpness.reduce_log_scale)
+        if sharpness.most_probable:
+            noise = model.likelihood.in_the_middle(noise)
+        drawn = model.likelihood.draw(parameters, colour, values, noise, sharpness.temperature)
         if given is None:
             return drawn
         return tf.where(here["known"][:, colour], here["given"][:, colour], drawn)

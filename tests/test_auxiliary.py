@@ -12,7 +12,7 @@ import tensorflow as tf
 from runs import final_arrays
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import configs
+from gated_pixelcnn import configs, sampling
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.auxiliary import AuxiliaryModel
 from gated_pixelcnn.models.transforms import Half
@@ -223,12 +223,12 @@ def test_a_sample_is_drawn_in_stages_from_streams_of_their_own(kind, jit):
 def views_of(model, condition, jit, far=2**32):
     """What the prior draws: from streams that a user cannot name."""
     streams = tf.range(4, dtype=tf.int64) + far
-    temperature = tf.constant(1.0)
+    sharpness = sampling.Sharpness(tf.constant(1.0))
     if not isinstance(model.prior, AuxiliaryModel):
-        return model.prior._sample(4, condition, 3, temperature, None, None, streams, jit)
+        return model.prior._sample(4, condition, 3, sharpness, None, None, streams, jit)
     views = views_of(model.prior, condition, jit, far + 2**32)
     maps = model.prior.maps(views, condition)
-    return model.prior.conditional._sample(4, maps, 3, temperature, None, None, streams, jit)
+    return model.prior.conditional._sample(4, maps, 3, sharpness, None, None, streams, jit)
 
 
 def test_samples_depend_on_the_seed_and_not_on_the_batch():

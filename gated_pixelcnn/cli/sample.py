@@ -65,6 +65,20 @@ def define_flags():
     flags.DEFINE_float(
         "temperature", 1.0, "Above 0; below 1 draws likelier images.", flag_values=FLAGS
     )
+    flags.DEFINE_float(
+        "reduce_log_scale",
+        0.0,
+        "With a likelihood of logistics: subtract this from their log-scales (variance-reduced "
+        "sampling).",
+        lower_bound=0.0,
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_bool(
+        "map",
+        False,
+        "With a likelihood of logistics: draw the component only and take its most probable value.",
+        flag_values=FLAGS,
+    )
     flags.DEFINE_string(
         "given",
         None,
@@ -195,6 +209,8 @@ def draw(model, wanted):
                 known=wanted.known,
                 streams=wanted.streams[part],
                 jit=FLAGS.jit,
+                reduce_log_scale=FLAGS.reduce_log_scale,
+                most_probable=FLAGS.map,
             )
         )
     return np.concatenate([np.asarray(batch) for batch in batches])[:num]

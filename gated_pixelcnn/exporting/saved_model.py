@@ -90,13 +90,13 @@ class SavedModel(DensityContract):
             lambda part: graph(images=images[part], **self._named(condition, part)),
         )
 
-    def _sample(self, num, condition, seed, temperature, given, known, streams, jit):
+    def _sample(self, num, condition, seed, sharpness, given, known, streams, jit):
         """See `DensityContract`; `jit` means nothing here."""
 
         def draw(part):
             how = {
                 "seed": tf.constant(seed, tf.int64),
-                "temperature": temperature,
+                "temperature": sharpness.temperature,
                 "streams": streams[part],
                 **self._named(condition, part),
             }

@@ -11,6 +11,7 @@ from gated_pixelcnn.evaluation import bits_per_dim
 from gated_pixelcnn.exporting.checks import after, of_shape, required
 from gated_pixelcnn.exporting.decoding import decode
 from gated_pixelcnn.models.contract import LEAST_TEMPERATURE, MOST_TEMPERATURE
+from gated_pixelcnn.sampling import Sharpness
 
 PNG_OR_JPEG_COLOURS = (1, 3)
 MOST_CONDITION = 1e30  # sums of products with weights stay finite
@@ -129,14 +130,15 @@ class Signatures:
     def _draw(self, streams, seed, temperature, **condition):
         streams, *condition = self._checked_batch({"streams": streams, **condition}).values()
         condition = condition[0] if condition else None
-        return self._model.draw(seed, streams, condition, checked_temperature(temperature))
+        sharpness = Sharpness(checked_temperature(temperature))
+        return self._model.draw(seed, streams, condition, sharpness)
 
     def _draw_rest(self, streams, images, known, seed, temperature, **condition):
         inputs = {"images": images, "known": known, "streams": streams, **condition}
         images, known, streams, *condition = self._checked_batch(inputs).values()
         condition = condition[0] if condition else None
-        temperature = checked_temperature(temperature)
-        return self._model.draw(seed, streams, condition, temperature, images, known)
+        sharpness = Sharpness(checked_temperature(temperature))
+        return self._model.draw(seed, streams, condition, sharpness, images, known)
 
     def _parts(self, images, **condition):
         images, *condition = self._checked_batch({"images": images, **condition}).values()

@@ -108,6 +108,18 @@ class Likelihood(abc.ABC):
           int32 [N], 0 ... levels - 1.
         """
 
+    # Of logistics only, see `sampling.Sharpness`.
+
+    is_logistic = False
+
+    def narrowed(self, parameters, by):
+        """Parameters as `draw` takes them, `by` subtracted from all log-scales."""
+        return parameters
+
+    def in_the_middle(self, noise):
+        """Noise as `draw` takes it, with which a logistic gives its mean, which is its mode."""
+        return noise
+
     @abc.abstractmethod
     def distribution(self, parameters, images=None):
         """The same as a TensorFlow Probability object: for samples, entropies, divergences.

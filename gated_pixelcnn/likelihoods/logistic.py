@@ -3,6 +3,9 @@
 Reference: Salimans et al., PixelCNN++, https://arxiv.org/abs/1701.05517
 """
 
+import abc
+
+import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.likelihoods.base import Likelihood, check_integer, real
@@ -77,7 +80,27 @@ def _check_not_binary(name, levels):
         )
 
 
-class DiscretizedLogistic(Likelihood):
+class _Logistic(Likelihood):
+    """What both kinds share: draws with narrower logistics."""
+
+    is_logistic = True
+
+    @abc.abstractmethod
+    def _are_log_scales(self):
+        """Which of the P numbers of `draw` are log-scales: 0 and 1 [P]."""
+
+    def narrowed(self, parameters, by):
+        """See `Likelihood.narrowed`."""
+        mask = np.asarray(self._are_log_scales(), np.float32)
+        return parameters - tf.constant(mask, parameters.dtype) * tf.cast(by, parameters.dtype)
+
+    def in_the_middle(self, noise):
+        """See `Likelihood.in_the_middle`; what chooses a component stays."""
+        middle = tf.fill(tf.shape(noise[:, :1]), tf.constant(0.5, noise.dtype))
+        return tf.concat([noise[:, :-1], middle], axis=1)
+
+
+class DiscretizedLogistic(_Logistic):
     """One logistic per value, P = 2: mean, log-scale."""
 
     parameters_per_colour = 2
@@ -94,6 +117,9 @@ class DiscretizedLogistic(Likelihood):
         """
         super().__init__(channels, levels)
         _check_not_binary("logistic", self.levels)
+
+    def _are_log_scales(self):
+        return [0, 1]
 
     def _split(self, parameters):
         parameters = real(parameters)
@@ -114,7 +140,7 @@ class DiscretizedLogistic(Likelihood):
         return _quantized_logistic(*self._split(parameters), self.levels)
 
 
-class DiscretizedLogisticMixture(Likelihood):
+class DiscretizedLogisticMixture(_Logistic):
     """A mixture with one component per pixel, shared by its colours; P = 3K or 10K.
 
     In every component the mean of green moves with the pixel's red value, that of blue with both:
@@ -153,6 +179,10 @@ class DiscretizedLogisticMixture(Likelihood):
     def parameters_per_pixel(self):
         """Number of network outputs per pixel."""
         return self._groups * self.components
+
+    def _are_log_scales(self):
+        groups = np.arange(self.parameters_per_pixel) // self.components
+        return (groups > self.channels) & (groups <= 2 * self.channels)
 
     def _split(self, parameters):
         """[..., P] -> logits [..., K], then lists of [..., K]: means, log-scales, coefficients."""

@@ -210,20 +210,25 @@ class AuxiliaryModel(LikelihoodModel):
         h = tf.broadcast_to(h, [tf.shape(maps)[0], *self.image_shape[:2], h.shape[-1]])
         return tf.concat([maps, h], axis=-1)
 
-    def draw(self, seed, streams, condition, temperature, given=None, known=None):
+    @property
+    def draws_logistics(self):
+        """See `DensityContract`: in one of the parts at least, the other draws as it is."""
+        return self.prior.draws_logistics or self.conditional.draws_logistics
+
+    def draw(self, seed, streams, condition, sharpness, given=None, known=None):
         """See `LikelihoodModel`; there is nothing `given`."""
         streams = tf.cast(streams, tf.int64)
-        view = self.prior.draw(seed, streams + FAR, condition, temperature)
-        return self.conditional.draw(seed, streams, self.maps(view, condition), temperature)
+        view = self.prior.draw(seed, streams + FAR, condition, sharpness)
+        return self.conditional.draw(seed, streams, self.maps(view, condition), sharpness)
 
     def _log_prob_parts(self, images, condition):
         """See `DensityContract`."""
         return self._log_prob_parts_graph(images, condition)
 
-    def _sample(self, num, condition, seed, temperature, given, known, streams, jit):
+    def _sample(self, num, condition, seed, sharpness, given, known, streams, jit):
         """See `DensityContract`."""
         streams = tf.cast(streams, tf.int64)
-        how = (seed, temperature, None, None)
+        how = (seed, sharpness, None, None)
         view = self.prior._sample(num, condition, *how, streams + FAR, jit)
         return self.conditional._sample(num, self._maps_graph(view, condition), *how, streams, jit)
 

@@ -217,11 +217,11 @@ class DensityModel(LikelihoodModel):
         """See `DensityContract`; the parts are those of the colours."""
         return of_colours(self._value_log_prob(images, condition))
 
-    def _sample(self, num, condition, seed, temperature, given, known, streams, jit):
+    def _sample(self, num, condition, seed, sharpness, given, known, streams, jit):
         """See `DensityContract`."""
         noise = sampling.noise(seed, streams, self)
         graph = self._sample_jit_graph if jit else self._sample_graph
-        return graph(noise, condition, temperature, given, known)
+        return graph(noise, condition, sharpness, given, known)
 
     @functools.cached_property
     def _value_log_prob_graph(self):
@@ -243,10 +243,15 @@ class DensityModel(LikelihoodModel):
         """See `LikelihoodModel`."""
         return of_colours(self.value_log_prob_of(images, condition, training))
 
-    def draw(self, seed, streams, condition, temperature, given=None, known=None):
+    @property
+    def draws_logistics(self):
+        """See `DensityContract`."""
+        return self.likelihood.is_logistic
+
+    def draw(self, seed, streams, condition, sharpness, given=None, known=None):
         """See `LikelihoodModel`."""
         noise = sampling.noise(seed, streams, self)
-        return sampling.sample(self, noise, condition, temperature, given, known)
+        return sampling.sample(self, noise, condition, sharpness, given, known)
 
     # Keras.
 

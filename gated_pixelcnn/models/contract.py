@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.inputs import InputChecks
+from gated_pixelcnn.sampling import Sharpness
 
 LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
 MOST_TEMPERATURE = 1e6  # the scales of a logistic times it stay finite
@@ -44,10 +45,12 @@ class DensityContract(InputChecks):
         the numbers of its code.
       is_lower_bound: whether `log_prob` is a lower bound and not exact.
       terms: names of the terms of a lower bound; None for an exact log-probability.
+      draws_logistics: whether `sample` can reduce their scales.
     """
 
     is_lower_bound = False
     terms = None
+    draws_logistics = False
 
     @abc.abstractmethod
     def _log_prob_parts(self, images, condition):
@@ -61,7 +64,7 @@ class DensityContract(InputChecks):
         )
 
     @abc.abstractmethod
-    def _sample(self, num, condition, seed, temperature, given, known, streams, jit):
+    def _sample(self, num, condition, seed, sharpness, given, known, streams, jit):
         """`sample` with arguments that were checked, arrays for the whole batch."""
 
     def value_log_prob(self, images, condition=None):
@@ -146,6 +149,8 @@ class DensityContract(InputChecks):
         known=None,
         streams=0,
         jit=True,
+        reduce_log_scale=0.0,
+        most_probable=False,
     ):
         """Draws images, or completes given ones, at about the cost of one forward pass.
 
@@ -161,6 +166,9 @@ class DensityContract(InputChecks):
             numbers. An integer is the stream of the first image, after which they are counted.
           jit: whether XLA compiles the loop over a row's pixels: faster, after some seconds of
             compilation for every number of images.
+          reduce_log_scale: at least 0; with logistics, what is subtracted from their log-scales.
+          most_probable: with logistics, whether only their component is drawn and the value is its
+            mode.
 
         Returns:
           uint8 [N, H, W, C].
@@ -187,10 +195,21 @@ class DensityContract(InputChecks):
             raise ValueError(
                 f"temperature must be at least {LEAST_TEMPERATURE}, got {temperature}."
             )
+        if not reduce_log_scale >= 0:
+            raise ValueError(f"reduce_log_scale must be at least 0, got {reduce_log_scale}.")
+        if (reduce_log_scale or most_probable) and not self.draws_logistics:
+            raise ValueError(
+                "reduce_log_scale and most_probable are for models that draw from logistics "
+                "(likelihood 'logistic' or 'mixture'), not from an export."
+            )
         condition = self.check_condition(condition, num)
         if given is not None:
             given, known = self.check_completion(given, known, num)
         streams = self._checked_streams(np.asarray(streams), num)
-        temperature = tf.constant(temperature, tf.float32)
+        sharpness = Sharpness(
+            tf.constant(temperature, tf.float32),
+            tf.constant(reduce_log_scale, tf.float32) if reduce_log_scale else 0.0,
+            bool(most_probable),
+        )
         streams = tf.constant(streams, tf.int32)
-        return self._sample(num, condition, seed, temperature, given, known, streams, jit)
+        return self._sample(num, condition, seed, sharpness, given, known, streams, jit)

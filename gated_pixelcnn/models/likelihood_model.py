@@ -34,14 +34,14 @@ class LikelihoodModel(DensityContract, Trainable):
         """
 
     @abc.abstractmethod
-    def draw(self, seed, streams, condition, temperature, given=None, known=None):
+    def draw(self, seed, streams, condition, sharpness, given=None, known=None):
         """`sample` without checks, for use inside a graph.
 
         Args:
           seed: integer.
           streams: integers [N], the images' random streams.
           condition: what the model is conditioned on, or None.
-          temperature: scalar above 0.
+          sharpness: see `sampling.Sharpness`.
           given: uint8 [N, H, W, C] or None.
           known: booleans [N, H, W, C]; where True the value of `given` is kept.
 
