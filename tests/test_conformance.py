@@ -64,7 +64,7 @@ FAMILIES |= {
     ),
     "row_lstm-skips": Family(
         RowLSTMModel,
-        SMALL | {"layers": 2, "skips": True, "residual": False},
+        SMALL | {"layers": 3, "skips": True, "residual": False},
         values=("colour",),
         **SINGLE_STACK,
     ),
