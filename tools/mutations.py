@@ -232,7 +232,11 @@ MUTATIONS = {
         "return model.scale(tf.stack(fresh, axis=-1))",
         "return model.scale(tf.stack(fresh, axis=-1)) * 0.99",
     ),
-    "temperature ignored": (SAMPLING, "values, noise, temperature)", "values, noise, 1.0)"),
+    "temperature ignored": (
+        SAMPLING,
+        "values, noise, sharpness.temperature)",
+        "values, noise, 1.0)",
+    ),
     "NaN hidden by a fused ReLU": (
         BLOCK,
         "return tf.maximum(x, tf.zeros((), x.dtype))",
