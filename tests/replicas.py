@@ -90,6 +90,7 @@ def compare_runs(strategies):
 def steps(family, strategy, **settings):
     """Two steps of a family; returns all arrays, and loss and gradient norm of each step."""
     shape, levels, likelihood = VALUES[family.values[0]]
+    shape = family.fit(shape)
     images = np.random.default_rng(0).integers(0, levels, (BATCH, *shape)).astype(np.uint8)
     with strategy.scope():
         keras.utils.set_random_seed(0)
