@@ -86,11 +86,6 @@ class StackLayer(keras.layers.Layer):
         y = expand(concat([*before, inner]))
         return y + x if self.residual else y
 
-    @property
-    def kept_features(self):
-        """Sizes of what is kept of a pixel for the next row."""
-        raise NotImplementedError
-
     def zeros(self, *shape):
         """Zeros of the type of computation."""
         return tf.zeros(shape, self.compute_dtype)
