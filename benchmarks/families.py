@@ -60,7 +60,8 @@ DATA = {
         },
     },
 }
-# Of 600 steps, the best of 2 or 3 rates (0.002 to 0.008), and a little less for longer runs.
+# Trials of 600 steps at two or three rates each: the best one, or a little less for longer runs.
+# The Diagonal BiLSTM was not tried and has that of the Row LSTM.
 LEARNING_RATES = {
     "gated_pixelcnn": 0.006,
     "pixelcnn": 0.005,
