@@ -31,10 +31,21 @@ MASKED_CONV = "layers/masked_convolution.py"
 MASKED_BLOCK = "layers/masked_block.py"
 ROWS = "layers/row_lstm.py"
 DIAGONALS = "layers/diagonal_lstm.py"
+WEIGHT_NORM = "layers/weight_norm.py"
+STREAM = "layers/stream.py"
+PLUS_PLUS = "models/pixelcnn_pp.py"
+PLUS_PLUS_VIEW = "models/pixelcnn_pp_view.py"
+LOGISTIC = "likelihoods/logistic.py"
 
 CONFORMANCE = ("tests/test_conformance.py",)
 PARTS = ("tests/test_auxiliary.py",)
 STACKS = tuple(f"tests/test_{name}.py" for name in ("pixelcnn", "row_lstm", "diagonal_bilstm"))
+PLUS_PLUSES = (
+    *(f"tests/test_{name}.py" for name in ("weight_norm", "pixelcnn_pp", "sharpness")),
+    *("tests/test_auxiliary.py", "tests/test_conformance.py", "-k"),
+    "weight_norm or test_pixelcnn_pp or sharpness or gray_view"
+    " or pixelcnn_pp/ and (incremental or all_earlier)",
+)
 EQUATIONS = ("tests/test_reference.py", "tests/test_model.py")
 # These keep every contract; only the equations tell them apart.
 NOT_CONTRACTS = {
@@ -138,10 +149,54 @@ OF_STACKS = {
     "first h not used": (DIAGONALS, "gates += tf.pad(first, ", "gates += 0 * tf.pad(first, "),
 }
 
+# Of PixelCNN++ and of draws from narrower logistics.
+OF_PLUS_PLUS = {
+    "constant maps scaled up without bound": (
+        WEIGHT_NORM,
+        "tf.maximum(tf.sqrt(variance), LEAST_DEVIATION)",
+        "tf.sqrt(variance)",
+    ),
+    "deviation of the first batch ignored": (WEIGHT_NORM, "self.deviation / tf", "1.0 / tf"),
+    "mean of the first batch kept": (WEIGHT_NORM, "-mean * length", "0 * mean"),
+    "length not used": (WEIGHT_NORM, "(self.length.value / norm)", "(1.0 / norm)"),
+    "no blocks on the way up but one": (STREAM, "blocks + (number < scales - 1)", "blocks"),
+    "first convolution sees its own row": (PLUS_PLUS, "(2, 3), (-1, 1)", "(2, 3), (0, 1)"),
+    "first convolution sees its own pixel": (PLUS_PLUS, "(2, 1), (0, -1)", "(2, 1), (0, 0)"),
+    "odd sizes accepted": (PLUS_PLUS, "image_shape[0] % 2 or image_shape[1] % 2", "False"),
+    "a scale due at every row in sampling": (
+        PLUS_PLUS_VIEW,
+        "(index > 0) & ((index - 1) % 2**number == 0)",
+        "index > 0",
+    ),
+    "ones above the image": (PLUS_PLUS_VIEW, "tf.cast(index > 0, finished.dtype)", "1.0"),
+    "the second row of two enlarged to in both": (
+        PLUS_PLUS_VIEW,
+        'above_here["enlarged"][:, at % 2]',
+        'above_here["enlarged"][:, 0]',
+    ),
+    "means narrowed like scales": (
+        LOGISTIC,
+        "(groups > self.channels) &",
+        "(groups > 0) &",
+    ),
+    "component of the middle": (
+        LOGISTIC,
+        "tf.concat([noise[:, :-1], middle], axis=1)",
+        "tf.concat([middle] * noise.shape[1], axis=1)",
+    ),
+    "most probable values drawn": (SAMPLING, "if sharpness.most_probable:", "if False:"),
+    "blue and red exchanged in the gray view": (
+        "models/transforms.py",
+        "(299, 587, 114)",
+        "(114, 587, 299)",
+    ),
+}
+
 # Name → (file, what stands there, what is put in its place).
 MUTATIONS = {
     **OF_PARTS,
     **OF_STACKS,
+    **OF_PLUS_PLUS,
     "every vertical layer shifts a row": (MODEL, "first=i == 0,", "first=True,"),
     "first vertical layer sees its own row": (BLOCK, "strict=first", "strict=False"),
     "vertical window not cropped": (CONV, "x[:, :-1] if self.strict else x", "x"),
@@ -289,7 +344,8 @@ def main():
     survivors = []
     for name in names:
         suite = EQUATIONS if name in NOT_CONTRACTS else CONFORMANCE
-        suite = PARTS if name in OF_PARTS else STACKS if name in OF_STACKS else suite
+        for names_of, own in ((OF_PARTS, PARTS), (OF_STACKS, STACKS), (OF_PLUS_PLUS, PLUS_PLUSES)):
+            suite = own if name in names_of else suite
         survived, by = survives(*MUTATIONS[name], suite)
         survivors += [name] * survived
         print(f"{'SURVIVED' if survived else 'caught  '}  {name}: {by}", flush=True)
