@@ -61,7 +61,7 @@ def build_model(config, image_shape=None, levels=None, condition_size=None, dtyp
     return model
 
 
-def load(path, checkpoint="best"):
+def load(path, checkpoint="best", prior=None):
     """Loads a model: that of a run, or one that was saved by `model.save("model.keras")`.
 
     Nothing that is in the files is run, so they may come from anyone, see docs/security.md.
@@ -70,19 +70,40 @@ def load(path, checkpoint="best"):
       path: The work directory that was given to train, or a `.keras` file.
       checkpoint: Of a run, "best" (by the validation bits/dim; the latest one if there was no
         validation) or "latest".
+      prior: The work directory of another run of the same auxiliary model, whose prior is taken:
+        for parts that were trained apart (model.train_only).
 
     Returns:
       The model; that of a run with its averaged (EMA) weights.
 
     Raises:
       UserError: the directory holds no run, no checkpoint, or none that is whole; the file is
-        missing, damaged, or not one of our models.
+        missing, damaged, or not one of our models; the prior does not fit.
     """
     if checkpoint not in ("best", "latest"):
         raise UserError(f"checkpoint must be 'best' or 'latest', but is {checkpoint!r}")
     if Path(path).suffix == ".keras" and not Path(path).is_dir():
-        return _load_keras_file(path)
-    return _load_run(path, checkpoint)
+        model = _load_keras_file(path)
+    else:
+        model = _load_run(path, checkpoint)
+    if prior:
+        _take_prior(model, path, _load_run(prior, checkpoint), prior)
+    return model
+
+
+def _take_prior(model, path, other, of):
+    """Gives an auxiliary model the prior of another one."""
+    for workdir, part in ((path, model), (of, other)):
+        if not hasattr(part, "prior"):
+            raise UserError(f"{workdir} is not of an auxiliary model: it has no prior")
+    configs = [{**part.prior.get_config(), "train_only": ""} for part in (model, other)]
+    different = [key for key, value in configs[0].items() if value != configs[1].get(key)]
+    if different or configs[0].keys() != configs[1].keys():
+        raise UserError(
+            f"the prior of {of} is not that of {path}: they differ in "
+            f"{', '.join(different) or 'their families'}"
+        )
+    model.prior.set_weights(other.prior.get_weights())
 
 
 def _load_keras_file(path):

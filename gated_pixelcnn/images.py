@@ -11,7 +11,7 @@ import zipfile
 import zlib
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from gated_pixelcnn.data import images as data_images
 from gated_pixelcnn.data.image_file import FORMATS
@@ -92,6 +92,24 @@ def captioned(grid, names):
         np.asarray(margin)[..., np.newaxis], (*margin.size[::-1], grid.shape[-1])
     )
     return np.concatenate([margin, grid], axis=1)
+
+
+def enlarged(images, levels, image_shape):
+    """Brings smaller or gray images to the size and the colours of others, to stand beside them.
+
+    Args:
+      images: integers 0…levels-1 [N, h, w, 1 or C], where h and w divide H and W.
+      levels: number of values, 2…256.
+      image_shape: (H, W, C).
+
+    Returns:
+      uint8 [N, H, W, C], values 0…255.
+    """
+    height, width, channels = image_shape
+    images = to_bytes(images, levels)
+    images = images.repeat(height // images.shape[1], axis=1)
+    images = images.repeat(width // images.shape[2], axis=2)
+    return np.broadcast_to(images, (len(images), height, width, channels))
 
 
 def growing(images, levels, known=None, max_frames=120):
@@ -215,7 +233,7 @@ def _picture(image):
 # Files to read.
 
 
-def read_images(path, image_shape, levels):
+def read_images(path, image_shape, levels, resize=False, gray_too=False):
     """Reads the images that a user gives.
 
     Args:
@@ -224,6 +242,8 @@ def read_images(path, image_shape, levels):
         of values 0…levels-1 or of bytes.
       image_shape: (H, W, C) that they must have.
       levels: number of values. Bytes become floor(x * levels / 256), as in the data pipeline.
+      resize: see `read_image`; images of an npz file are taken as they are.
+      gray_too: see `read_image`; of an npz file, too.
 
     Returns:
       uint8 [N, H, W, C], values 0…levels-1.
@@ -232,19 +252,31 @@ def read_images(path, image_shape, levels):
       UserError: a file is missing, cannot be read, or does not fit.
     """
     if os.path.isdir(path):
-        return _read_folder(path, image_shape, levels)
-    if str(path).lower().endswith(".npz"):
-        return _read_npz(path, image_shape, levels)
-    return read_image(path, image_shape, levels)[None]
+        return _read_folder(path, image_shape, levels, resize, gray_too)
+    if _is_npz(path):
+        return _read_npz(path, image_shape, levels, gray_too)
+    return read_image(path, image_shape, levels, resize, gray_too)[None]
 
 
-def read_image(path, image_shape, levels):
+def size_of(path):
+    """Height and width of the first image of what `read_images` reads; raises UserError."""
+    if os.path.isdir(path):
+        path = os.path.join(path, _image_files(path)[0])
+    if _is_npz(path):
+        return _npz_images(path)[1].shape[1:3]
+    picture = _open(path)
+    return picture.height, picture.width
+
+
+def read_image(path, image_shape, levels, resize=False, gray_too=False):
     """Reads an image file.
 
     Args:
       path: the file, gray (or black and white) if C is 1, RGB or with a palette if C is 3.
       image_shape: (H, W, C) that it must have.
       levels: number of values. Bytes become floor(x * levels / 256), as in the data pipeline.
+      resize: whether a larger image is cut to its middle and averaged down to that size.
+      gray_too: whether a gray image may stand for a colour image.
 
     Returns:
       uint8 [H, W, C], values 0…levels-1.
@@ -252,9 +284,10 @@ def read_image(path, image_shape, levels):
     Raises:
       UserError: the file is missing, cannot be read, or has another size or mode.
     """
-    picture = _open(path, image_shape)
+    picture = _open(path, image_shape, resize)
     channels = image_shape[-1]
-    modes = {1: ("1", "L", "LA"), 3: ("RGB", "RGBA", "P", "PA")}.get(channels)
+    gray, colour = ("1", "L", "LA"), ("RGB", "RGBA", "P", "PA")
+    modes = {1: gray, 3: colour + gray if gray_too else colour}.get(channels)
     if modes is None:
         raise UserError(
             f"{path} cannot be an image of {channels} channels; give an npz file with an array "
@@ -270,7 +303,10 @@ def read_image(path, image_shape, levels):
         picture = picture.convert("RGBA")
         if picture.getchannel("A").getextrema()[0] < 255:
             raise UserError(f"{path} has transparent pixels; save it without transparency")
-    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    if resize:
+        picture = ImageOps.fit(picture, image_shape[1::-1], Image.Resampling.BOX)
+    pixels = np.asarray(picture)
     return data_images.levels_table(levels)[pixels.reshape(image_shape)]
 
 
@@ -290,34 +326,50 @@ def read_mask(path, image_shape):
     return np.asarray(_open(path, image_shape).convert("L"))[..., None] >= 128
 
 
-def _open(path, image_shape):
-    """Decodes an image file and checks its size."""
+def _open(path, image_shape=None, resize=False):
+    """Decodes an image file, the way up that it is shown, and checks its size if one is given."""
     try:
         with Image.open(path, formats=FORMATS) as picture:
             picture.load()
+            picture = ImageOps.exif_transpose(picture)
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except Image.UnidentifiedImageError:
         raise UserError(f"{path} is not an image that can be read") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} cannot be read as an image ({error})") from error
+    if image_shape is None:
+        return picture
     height, width = image_shape[:2]
-    if picture.size != (width, height):
+    found = f"{path} is {picture.width}x{picture.height} pixels (width x height)"
+    if resize:
+        if picture.height < height or picture.width < width:
+            raise UserError(
+                f"{found}, smaller than the {width}x{height} of the model: --resize does not "
+                "enlarge"
+            )
+    elif picture.size != (width, height):
         raise UserError(
-            f"{path} is {picture.width}x{picture.height} pixels (width x height), but the model's "
-            f"images are {width}x{height}: resize it to that size"
+            f"{found}, but the model's images are {width}x{height}: resize it to that size, or "
+            "give --resize, which takes the middle of a larger one"
         )
     return picture
 
 
-def _read_folder(path, image_shape, levels):
+def _image_files(path):
+    """Names of the image files in a directory, in order."""
     names = sorted(name for name in os.listdir(path) if name.lower().endswith(EXTENSIONS))
     if not names:
         raise UserError(f"there is no image file in {path} (looked for {', '.join(EXTENSIONS)})")
+    return names
+
+
+def _read_folder(path, *how):
+    names = _image_files(path)
     images, wrong = [], []
     for name in names:
         try:
-            images.append(read_image(os.path.join(path, name), image_shape, levels))
+            images.append(read_image(os.path.join(path, name), *how))
         except UserError as error:
             wrong.append(str(error))
     if wrong:
@@ -326,7 +378,12 @@ def _read_folder(path, image_shape, levels):
     return np.stack(images)
 
 
-def _read_npz(path, image_shape, levels):
+def _is_npz(path):
+    return str(path).lower().endswith(".npz")
+
+
+def _npz_images(path):
+    """The key and the images [N, H, W, C] of an npz file, of any type and values."""
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -346,8 +403,13 @@ def _read_npz(path, image_shape, levels):
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} cannot be read as an npz file ({error})") from error
-    if images.ndim == 3:
-        images = images[..., None]
+    return key, images[..., None] if images.ndim == 3 else images
+
+
+def _read_npz(path, image_shape, levels, gray_too):
+    key, images = _npz_images(path)
+    if gray_too and images.ndim == 4 and images.shape[-1] == 1:
+        images = images.repeat(image_shape[-1], axis=-1)
     if images.shape[1:] != tuple(image_shape) or not len(images):
         raise UserError(
             f"{key} of {path} has the shape {list(images.shape)}, but the model's images are "

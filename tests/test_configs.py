@@ -12,6 +12,7 @@ import gated_pixelcnn as gpc
 from gated_pixelcnn import building, data
 from gated_pixelcnn.cli import train as script
 from gated_pixelcnn.configs import base, flat
+from gated_pixelcnn.data import images
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.training import train as training
@@ -19,10 +20,12 @@ from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
 EXPECTED = "demo autoencoder10 autoencoder100 binarized_mnist binarized_mnist_cpu cifar10"
 EXPECTED += " diagonal_bilstm diagonal_bilstm_cifar10 diagonal_bilstm_mnist digits"
-EXPECTED += " face_embedding fashion_mnist grayscale imagenet32 imagenet64 mnist mse_autoencoder10"
-EXPECTED += " mse_autoencoder100 multiscale28 multiscale28_pixelrnn multiscale64 pixelcnn"
+EXPECTED += " face_embedding fashion_mnist grayscale grayscale_cifar10 imagenet32 imagenet64 mnist"
+EXPECTED += (
+    " mse_autoencoder10 mse_autoencoder100 multiscale28 multiscale28_pixelrnn multiscale64 pixelcnn"
+)
 EXPECTED += " pixelcnn_cifar10 pixelcnn_pp pixelcnn_pp_cifar10 pixelcnn_pp_cifar10_192 portraits"
-EXPECTED += " pyramid"
+EXPECTED += " pyramid pyramid_celeba pyramid_cifar10"
 EXPECTED += " row_lstm row_lstm_cifar10 row_lstm_imagenet32 row_lstm_imagenet64 tiles32"
 
 
@@ -40,10 +43,21 @@ def test_every_preset_is_accepted_by_the_classes_and_says_what_it_is(name):
     arguments = config.model.to_dict()
     family = FAMILIES[arguments.pop("family")]
     colour = ("cifar10", "imagenet32", "imagenet64", "multiscale64", "tiles32")
-    colour += ("pixelcnn_pp", "pixelcnn_pp_cifar10_192", "grayscale", "pyramid")
+    colour += ("pixelcnn_pp", "pixelcnn_pp_cifar10_192", "grayscale", "pyramid", "celeba")
     channels = 3 if name.endswith(colour) else 1
     classes = 10 if config.model.get("condition") == "label" else 0
-    family((8, 8, channels), source.levels, condition_size=classes, **arguments)
+    family((16, 16, channels), source.levels, condition_size=classes, **arguments)
+
+
+def test_the_pyramid_of_celeba_has_the_sizes_and_the_crop_of_the_paper():
+    config = gpc.get_config("pyramid_celeba")
+    shape = images.prepared_shape((218, 178, 3), data.DataConfig(**config.data))
+    arguments = config.model.to_dict()
+    model = FAMILIES[arguments.pop("family")](shape, **arguments)
+    assert [size for (size, *_), _ in model.stages] == [8, 16, 32, 64, 128]
+    while hasattr(model, "prior"):
+        assert (model.conditional.features, model.conditional.scales) == (100, 1)
+        model = model.prior
 
 
 def test_imagenet32_is_the_model_and_the_training_of_the_paper():

@@ -43,6 +43,8 @@ def bytes_of(shape, seed=0):
         ({"levels": 2.0}, ["data.levels", "int", "2.0", "float"]),
         ({"gray": 1}, ["data.gray", "bool", "int"]),
         ({"image_size": -8}, ["data.image_size", "-8"]),
+        ({"crop": "1,2,3"}, ["data.crop", "top,bottom,left,right", "'1,2,3'"]),
+        ({"crop": "1,2,3,-4"}, ["data.crop", "four margins", "-4"]),
         ({"validation": -2}, ["data.validation", "-2"]),
         ({"validation_seed": -1}, ["data.validation_seed", "-1"]),
         ({"memory_limit_mb": -1}, ["data.memory_limit_mb", "-1"]),
@@ -80,6 +82,23 @@ def test_resizing_averages_the_centre_square():
     image[2:, 4:6, 0] = [[10, 20], [30, 43]]  # 25.75
     square = image_ops.to_square(image, 2)
     assert square[..., 0].tolist() == [[25, 0], [0, 26]]
+
+
+def test_margins_are_cut_off_before_anything_else(tmp_path):
+    images = bytes_of((12, 9, 8, 3))
+    source = write_npz(tmp_path / "a.npz", x_train=images)
+    options = {"validation": 0, "crop": "1,2,3, 0"}
+    found = load(source, **options)
+    np.testing.assert_array_equal(found.train.take(12)[0], images[:, 1:7, 3:])
+    assert found.image_shape == data.describe(data.DataConfig(source, **options)).image_shape
+    options |= {"image_size": 4, "gray": True}
+    found = load(source, **options)
+    expected = image_ops.to_gray(image_ops.to_square(images[5, 1:7, 3:], 4))
+    np.testing.assert_array_equal(found.train.take(12)[0][5], expected)
+    assert found.image_shape == data.describe(data.DataConfig(source, **options)).image_shape
+    for crop in ("4,5,0,0", "0,0,4,4"):
+        with pytest.raises(UserError, match=f"data.crop={crop} leaves nothing of an image of 9x8"):
+            load(source, crop=crop)
 
 
 def test_gray_is_the_luma_of_pil():

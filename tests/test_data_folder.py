@@ -87,6 +87,16 @@ def test_camera_orientation_is_applied(tmp_path):
     assert (images[0, 0, :, 0] > 128).tolist() == [False, False, False, True]
 
 
+@pytest.mark.parametrize("memory_limit_mb", [1500, 0])
+def test_margins_are_cut_off(tmp_path, memory_limit_mb):
+    images = np.stack([write(tmp_path / f"{i}.png", (7, 9, 3), seed=i) for i in range(4)])
+    options = {"crop": "2,1,0,5", "memory_limit_mb": memory_limit_mb}
+    found = load(tmp_path, **options)
+    np.testing.assert_array_equal(found.train.take(4)[0], images[:, 2:6, :4])
+    with pytest.raises(UserError, match="smaller than data.image_size=5"):
+        load(tmp_path, image_size=5, **options)
+
+
 def test_unreadable_files_are_named_and_counted(tmp_path):
     for i in range(9):
         write(tmp_path / f"good{i}.png", (30, 30, 3))

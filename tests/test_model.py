@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import sampling
+from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
 
 
@@ -133,6 +134,13 @@ def test_an_image_is_conditioned_on_its_own_code_unless_another_is_given():
 def test_images_to_condition_on_that_do_not_fit_are_refused(condition, message):
     with pytest.raises(ValueError, match=message):
         autoencoder().sample(2, condition=condition)
+
+
+@pytest.mark.parametrize("family", ["gated_pixelcnn", "auxiliary"])
+def test_a_model_that_was_not_called_yet_is_built_to_draw(family):
+    model = FAMILIES[family]((4, 4, 1), 4)
+    assert model.sample(2, jit=False).shape == (2, 4, 4, 1)
+    assert model.built and model.trainable_variables
 
 
 def test_low_temperature_draws_the_likeliest_values():

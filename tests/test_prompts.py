@@ -12,7 +12,10 @@ from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
 
 NAMES = ["shirt", "bag", "boot"]
 FLAGS = dict.fromkeys(
-    ("num", "label", "like", "interpolate", "given", "keep_rows", "mask", "saved_model")
+    (
+        *("num", "label", "like", "interpolate", "given", "keep_rows", "mask", "saved_model"),
+        *("colourise", "upscale", "resize"),
+    )
 )
 
 

@@ -317,6 +317,16 @@ class Mixed(TinyShapes):
             yield key, {"image": example["image"][: 6 - key % 2]}
 
 
+@pytest.mark.parametrize("memory_limit_mb", [1500, 0])
+def test_margins_are_cut_off(data_dir, memory_limit_mb):
+    options = {"data_dir": data_dir, "memory_limit_mb": memory_limit_mb, "validation": 0}
+    whole = data.load(make_config("tiny_shapes", **options)).train.take(40)[0]
+    cropped = data.load(make_config("tiny_shapes", crop="1,2,4,1", **options))
+    np.testing.assert_array_equal(cropped.train.take(40)[0], whole[:, 1:4, 4:7])
+    with pytest.raises(UserError, match="image_size=4 is larger than the images .* are 3x3"):
+        data.load(make_config("tiny_shapes", crop="1,2,4,1", image_size=4, **options))
+
+
 def test_images_of_several_sizes_need_an_image_size(tmp_path, monkeypatch):
     Mixed(data_dir=str(tmp_path)).download_and_prepare()
     options = {"data_dir": str(tmp_path)}

@@ -471,7 +471,10 @@ def test_a_picture_is_never_a_program(tmp_path):
     path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n")
     with pytest.raises(UserError, match="is not an image"):
         pictures.read_image(path, (4, 4, 1), 4)
-    for read in (image_file.inspect, lambda path: image_file.read_image(path, (4, 4, 1), 0)):
+    for read in (
+        image_file.inspect,
+        lambda path: image_file.read_image(path, (4, 4, 1), DataConfig()),
+    ):
         with pytest.raises(image_file.READ_ERRORS) as caught:
             read(path)
         assert image_file.why_unreadable(path, caught.value) == "not an image"

@@ -8,8 +8,8 @@ from gated_pixelcnn.errors import UserError
 
 
 def define_model_flags(values):
-    """Defines the two flags of `load_model` in FlagValues."""
-    flags.DEFINE_string("workdir", None, "Directory of the run.", flag_values=values)
+    """Defines the flags of `load_model` in FlagValues."""
+    define_run_flags(values)
     flags.DEFINE_string(
         "saved_model",
         None,
@@ -19,12 +19,23 @@ def define_model_flags(values):
     )
 
 
-def load_model(workdir, saved_model):
+def define_run_flags(values):
+    """Defines those that name a run."""
+    flags.DEFINE_string("workdir", None, "Directory of the run.", flag_values=values)
+    flags.DEFINE_string(
+        "prior",
+        None,
+        "Directory of the run of the same auxiliary model with model.train_only=prior, if the two "
+        "parts were trained apart.",
+        flag_values=values,
+    )
+
+
+def load_model(values):
     """Loads what a script needs: of a trained run, or of a SavedModel that export.py wrote.
 
     Args:
-      workdir: the directory that train.py wrote, or None.
-      saved_model: the directory that export.py wrote, or None. One of the two must be given.
+      values: of the flags of `define_model_flags`: workdir or saved_model must be given.
 
     Returns:
       The model (of a run with its best averaged weights), and the run's config.json as a dict, see
@@ -33,8 +44,11 @@ def load_model(workdir, saved_model):
     Raises:
       UserError: it is not such a directory, or what it holds cannot be used.
     """
+    workdir, saved_model = values.workdir, values.saved_model
     if workdir and saved_model:
         raise UserError("give either --workdir or --saved_model, not both")
+    if saved_model and values.prior:
+        raise UserError("--prior needs --workdir: an exported model holds its prior")
     if saved_model:
         from gated_pixelcnn.exporting import load_saved_model
 
@@ -45,7 +59,7 @@ def load_model(workdir, saved_model):
 
     check_workdir(workdir, ", or --saved_model, the one that export.py wrote")
     record = RunDirectory(workdir).read_config()
-    return building.load(workdir), record
+    return building.load(workdir, prior=values.prior), record
 
 
 @contextlib.contextmanager

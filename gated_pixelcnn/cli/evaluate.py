@@ -74,7 +74,7 @@ def main(argv):
     cli.check_at_least(
         1, num_images=FLAGS.num_images, batch_size=FLAGS.batch_size, likeness=FLAGS.likeness
     )
-    model, record = cli.load_model(FLAGS.workdir, FLAGS.saved_model)
+    model, record = cli.load_model(FLAGS)
     for name in ("beside", "classify", "likeness", "csv"):
         if FLAGS[name].value and not isinstance(model, DensityContract):
             raise UserError(f"--{name} is not possible: {_no_density(model)}")

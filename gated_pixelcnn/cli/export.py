@@ -15,7 +15,7 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     """Defines the script's flags."""
-    flags.DEFINE_string("workdir", None, "Directory of the run.", flag_values=FLAGS)
+    cli.define_run_flags(FLAGS)
     flags.DEFINE_string(
         "output",
         None,
@@ -52,7 +52,14 @@ def main(argv):
     cli.check_no_arguments(argv)
     cli.check_at_least(1, max_images=FLAGS.max_images)
     cli.check_workdir(FLAGS.workdir)
-    path = export(FLAGS.workdir, FLAGS.output, FLAGS.checkpoint, FLAGS.max_images, FLAGS.warm_up)
+    path = export(
+        FLAGS.workdir,
+        FLAGS.output,
+        FLAGS.checkpoint,
+        FLAGS.max_images,
+        FLAGS.warm_up,
+        FLAGS.prior,
+    )
     print(f"SavedModel: {path}")
     print(f"signatures: {', '.join(load_saved_model(path).signatures)}")
 

@@ -1,4 +1,4 @@
-"""What sample.py draws images from: classes, images to be like or to complete, ways between two.
+"""What sample.py draws images from: classes, images of several kinds, ways between two.
 
 Prompts are taken in turn: with 3 of them image i is drawn from prompt i mod 3, and every prompt has
 a row of the grid.
@@ -28,6 +28,7 @@ class Prompts:
       shown: images at the left of the rows, bytes [rows, H, W, C], or None.
       given: images to complete, one for each image, or None.
       known: booleans [H, W, 1]: where they are kept.
+      view: gray or small images that the images are drawn from, one for each, or None.
     """
 
     num: int
@@ -39,6 +40,7 @@ class Prompts:
     shown: np.ndarray | None = None
     given: np.ndarray | None = None
     known: np.ndarray | None = None
+    view: np.ndarray | None = None
 
     def cells(self, images):
         """The cells of the grid, where every prompt has a row.
@@ -67,7 +69,8 @@ def prompts(flags, model, class_names=()):
     """Reads the prompts that the flags of sample.py name.
 
     Args:
-      flags: values of the flags num, label, like, interpolate, path, given, keep_rows and mask.
+      flags: values of the flags num, label, like, interpolate, path, given, keep_rows, mask,
+        colourise, upscale and resize.
       model: the model that is to draw.
       class_names: names of the classes in the order of their numbers, or none.
 
@@ -82,8 +85,9 @@ def prompts(flags, model, class_names=()):
     labels = parse_labels(flags.label, model, class_names)
     likes = _read_likes(flags, model)
     given, known = _read_given(flags, model)
+    view, view_levels = _read_view(flags, model)
     condition = np.array(labels, np.int32) if labels is not None else likes
-    sizes = [(given, 4), (likes, 4), (labels if labels and len(labels) > 1 else None, 8)]
+    sizes = [(given, 4), (view, 4), (likes, 4), (labels if labels and len(labels) > 1 else None, 8)]
     rows, each = next(((len(x), n) for x, n in sizes if x is not None), (None, 16))
     num = flags.num or (rows or 1) * each
     turn = np.arange(num)
@@ -91,7 +95,7 @@ def prompts(flags, model, class_names=()):
     result = Prompts(num, taken, turn, rows and min(rows, num))
     if labels is not None:
         result.labels = taken
-        if rows and given is None:
+        if rows and given is None and view is None:
             shown = labels[: result.rows]
             result.names = [class_name(label, class_names) for label in shown]
     if likes is not None:
@@ -100,6 +104,9 @@ def prompts(flags, model, class_names=()):
         result.given, result.known = given[turn % len(given)], known
         shown = pictures.to_bytes(given, model.levels)
         result.shown = np.where(known, shown, pictures.UNDRAWN)
+    if view is not None:
+        result.view = view[turn % len(view)]
+        result.shown = pictures.enlarged(view, view_levels, model.image_shape)
     return result
 
 
@@ -158,6 +165,16 @@ def _parse_label(flag, word, classes, class_names):
     return label
 
 
+def _read(name, flags, image_shape, levels, gray_too=False):
+    """Returns the images of a flag, and says what --resize does to them."""
+    path = getattr(flags, name)
+    images = pictures.read_images(path, image_shape, levels, flags.resize, gray_too)
+    height, width = image_shape[:2]
+    if flags.resize and (found := pictures.size_of(path)) != (height, width):
+        print(f"resized: {path}, the middle of {found[1]}x{found[0]} to {width}x{height}")
+    return images
+
+
 def _read_likes(flags, model):
     """Returns the images of --like, or None."""
     if model.condition_kind != "image":
@@ -168,7 +185,7 @@ def _read_likes(flags, model):
         raise UserError(
             "this model is conditioned on an image: give one, a directory or an npz file by --like"
         )
-    return pictures.read_images(flags.like, model.image_shape, model.levels)
+    return _read("like", flags, model.image_shape, model.levels)
 
 
 def _read_given(flags, model):
@@ -180,7 +197,7 @@ def _read_given(flags, model):
             "--given is not possible: this model draws an image in several stages, so it cannot "
             "complete one"
         )
-    given = pictures.read_images(flags.given, model.image_shape, model.levels)
+    given = _read("given", flags, model.image_shape, model.levels)
     if flags.mask:
         return given, pictures.read_mask(flags.mask, model.image_shape)
     height, width = model.image_shape[:2]
@@ -190,9 +207,55 @@ def _read_given(flags, model):
     return given, np.broadcast_to(kept, (height, width, 1))
 
 
+def _read_view(flags, model):
+    """Returns the views that --colourise or --upscale gives and their levels, or (None, None)."""
+    if not flags.colourise and not flags.upscale:
+        return None, None
+    name = "colourise" if flags.colourise else "upscale"
+    for other in ({"colourise", "upscale"} - {name}) | {"given"}:
+        if getattr(flags, other):
+            raise UserError(f"--{name} names what to draw from itself: leave out --{other}")
+    if flags.saved_model:
+        raise UserError(f"--{name} needs --workdir: an exported model draws all stages itself")
+    transform = getattr(model, "transform", None)
+    if name == "colourise":
+        if transform is None or transform.halves:
+            raise UserError(
+                "--colourise is not possible: this model is not a Grayscale PixelCNN, which draws "
+                "a gray image first (model.transform=gray, as in the preset grayscale)"
+            )
+        images = _read(name, flags, model.image_shape, model.levels, gray_too=True)
+        return transform(images).numpy(), transform.levels
+    if transform is None or not transform.halves:
+        raise UserError(
+            "--upscale is not possible: this model does not draw a small image first "
+            "(model.transform=half, as in the preset pyramid)"
+        )
+    shapes = {shape: levels for shape, levels in model.stages[:-1]}
+    shape = _view_shape(flags, list(shapes))
+    return _read(name, flags, shape, shapes[shape]), shapes[shape]
+
+
+def _view_shape(flags, shapes):
+    """The shape of that stage which an image of --upscale is of; with --resize one that fits."""
+    height, width = pictures.size_of(flags.upscale)
+    for shape in reversed(shapes):
+        if shape[:2] == (height, width):
+            return shape
+    smaller = [s for s in reversed(shapes) if s[0] <= height and s[1] <= width]
+    if flags.resize and smaller:
+        return smaller[0]
+    sizes = " or ".join(f"{w}x{h}" for h, w, _ in shapes)
+    raise UserError(
+        f"{flags.upscale} is {width}x{height} pixels (width x height), but this model enlarges "
+        f"images of {sizes}: resize it to one of these, or give --resize, which takes the middle "
+        "of a larger one"
+    )
+
+
 def _interpolation(flags, model, class_names):
     """A row for each pair: from one end to the other, all with the same random numbers."""
-    for name in ("label", "like", "given"):
+    for name in ("label", "like", "given", "colourise", "upscale"):
         if getattr(flags, name):
             raise UserError(f"--interpolate names what to draw from itself: leave out --{name}")
     if flags.saved_model:
@@ -200,7 +263,7 @@ def _interpolation(flags, model, class_names):
             "--interpolate needs --workdir: an exported model takes classes and images, nothing "
             "between them"
         )
-    pairs = [_pair(text, model, class_names) for text in flags.interpolate]
+    pairs = [_pair(text, model, class_names, flags.resize) for text in flags.interpolate]
     rows = len(pairs)
     num = flags.num or rows * 8
     columns = -(-num // rows)
@@ -211,7 +274,7 @@ def _interpolation(flags, model, class_names):
     return Prompts(num, np.array(condition, np.float32), turn % rows, min(rows, num))
 
 
-def _pair(text, model, class_names):
+def _pair(text, model, class_names, resize):
     """The two ends of one --interpolate: weights of classes, or codes."""
     words = [word.strip() for word in text.split(",")]
     if len(words) != 2 or not all(words):
@@ -231,7 +294,7 @@ def _pair(text, model, class_names):
     for word in words:
         if os.path.isdir(word) or word.lower().endswith(".npz"):
             raise UserError(f"--interpolate goes from one image file to another; {word} is not one")
-    ends = [pictures.read_images(word, model.image_shape, model.levels) for word in words]
+    ends = [pictures.read_images(word, model.image_shape, model.levels, resize) for word in words]
     return np.asarray(model.encode(np.concatenate(ends)))
 
 

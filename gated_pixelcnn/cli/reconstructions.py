@@ -71,7 +71,7 @@ def reconstructions(flags, model):
 
     Args:
       flags: values of the flags num, reconstruct, beside, and of those that exclude them: label,
-        like, interpolate and given.
+        like, interpolate, given, colourise and upscale; resize.
       model: the model of --workdir or --saved_model.
 
     Returns:
@@ -80,7 +80,7 @@ def reconstructions(flags, model):
     Raises:
       UserError: a run or an image that is missing, cannot be read, or does not fit.
     """
-    for name in ("label", "like", "interpolate", "given"):
+    for name in ("label", "like", "interpolate", "given", "colourise", "upscale"):
         if getattr(flags, name):
             raise UserError(f"--reconstruct names what to draw from itself: leave out --{name}")
     if model.condition_kind != "image":
@@ -89,7 +89,9 @@ def reconstructions(flags, model):
             "autoencoder by --workdir"
         )
     models, single = _runs(flags.beside or (), model)
-    originals = pictures.read_images(flags.reconstruct, model.image_shape, model.levels)
+    originals = pictures.read_images(
+        flags.reconstruct, model.image_shape, model.levels, flags.resize
+    )
     originals = _first(originals, flags.num, flags.reconstruct)
     rows = len(originals)
     num = flags.num or 4 * rows

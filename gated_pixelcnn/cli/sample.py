@@ -1,9 +1,11 @@
-"""Draws images from a trained model, or completes given ones.
+"""Draws images from a trained model, or completes, colours or enlarges given ones.
 
 python sample.py --workdir=runs/a --num=16
 python sample.py --workdir=runs/a --label=all
 python sample.py --workdir=runs/a --interpolate=bag,coat
 python sample.py --workdir=runs/a --given=photo.png --keep_rows=14
+python sample.py --workdir=runs/gray --colourise=photo.png --num=8
+python sample.py --workdir=runs/pyramid --upscale=photo.png --num=8
 python sample.py --workdir=runs/ae10 --reconstruct=photos --beside=runs/ae100 --beside=runs/mse10
 """
 
@@ -95,6 +97,26 @@ def define_flags():
         flag_values=FLAGS,
     )
     flags.DEFINE_string(
+        "colourise",
+        None,
+        "For a Grayscale PixelCNN, images to colour, gray ones or the gray view of coloured ones: "
+        "an image file, a directory, or an npz file with an array images.",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_string(
+        "upscale",
+        None,
+        "For a multi-scale model or a Pyramid PixelCNN, small images to enlarge, of the size of "
+        "one of its stages: an image file, a directory, or an npz file with an array images.",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_bool(
+        "resize",
+        False,
+        "Cut larger image files to their middle and average them down to the size that is needed.",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_string(
         "reconstruct",
         None,
         "For autoencoders: an image file, a directory, or an npz file with an array images. For "
@@ -121,7 +143,8 @@ def define_flags():
     flags.DEFINE_string(
         "npz",
         None,
-        "npz file for the images, uint8 [N, H, W, C], and labels. With --reconstruct: originals, "
+        "npz file for the images, uint8 [N, H, W, C], labels, and of a model that draws in stages "
+        "what it drew before: stage_1, the simplest, stage_2, …. With --reconstruct: originals, "
         "and for every length m of a code mse_<m> and pixelcnn_<m>, image i drawn from original "
         "i mod their number.",
         flag_values=FLAGS,
@@ -141,7 +164,7 @@ def main(argv):
 
     cli.check_no_arguments(argv)
     _check_flags()
-    model, record = cli.load_model(FLAGS.workdir, FLAGS.saved_model)
+    model, record = cli.load_model(FLAGS)
     check_density_model(model)
     if FLAGS.reconstruct:
         wanted = reconstructions.reconstructions(FLAGS, model)
@@ -155,10 +178,11 @@ def main(argv):
         pictures.check_writable(path)
 
     start = time.perf_counter()
-    images = np.concatenate([draw(each, wanted) for each in models])
+    stages = [draw(each, wanted) for each in models]
     seconds = time.perf_counter() - start
+    images = np.concatenate([drawn[-1] for drawn in stages])
     print(f"{len(images)} images in {seconds:.1f} s ({len(images) / seconds:.1f} images/s)")
-    _write(output, model.levels, images, wanted)
+    _write(output, model, images, wanted, stages[0][:-1])
 
 
 def _check_flags():
@@ -191,7 +215,8 @@ def draw(model, wanted):
       wanted: Prompts.
 
     Returns:
-      uint8 [num, H, W, C].
+      List of uint8 [num, h, w, C]: what a model that draws in stages drew before the images, and
+      the images [num, H, W, C].
     """
     num = wanted.num
     size = min(FLAGS.batch_size, num)
@@ -199,33 +224,40 @@ def draw(model, wanted):
     for first in range(0, num, size):
         # The last batch is drawn in full and cut: another size would be traced (or compiled) anew.
         part = np.arange(first, first + size) % num
-        batches.append(
-            model.sample(
-                size,
-                condition=None if wanted.condition is None else wanted.condition[part],
-                seed=FLAGS.seed,
-                temperature=FLAGS.temperature,
-                given=None if wanted.given is None else wanted.given[part],
-                known=wanted.known,
-                streams=wanted.streams[part],
-                jit=FLAGS.jit,
-                reduce_log_scale=FLAGS.reduce_log_scale,
-                most_probable=FLAGS.map,
-            )
-        )
-    return np.concatenate([np.asarray(batch) for batch in batches])[:num]
+        how = {
+            "condition": None if wanted.condition is None else wanted.condition[part],
+            "seed": FLAGS.seed,
+            "temperature": FLAGS.temperature,
+            "streams": wanted.streams[part],
+            "jit": FLAGS.jit,
+            "reduce_log_scale": FLAGS.reduce_log_scale,
+            "most_probable": FLAGS.map,
+        }
+        if hasattr(model, "sample_stages"):
+            view = None if wanted.view is None else wanted.view[part]
+            batches.append(model.sample_stages(size, view=view, **how))
+        else:
+            given = None if wanted.given is None else wanted.given[part]
+            batches.append([model.sample(size, given=given, known=wanted.known, **how)])
+    return [np.concatenate(stage)[:num] for stage in zip(*batches, strict=True)]
 
 
-def _write(output, levels, images, wanted):
+def _write(output, model, images, wanted, stages):
     """Writes the files that were asked for and prints their names."""
-    pictures.save_png(output, picture(pictures.to_bytes(images, levels), wanted))
+    shown = pictures.to_bytes(images, model.levels)
+    if stages and wanted.view is None:
+        before = zip(stages, model.stages, strict=False)
+        before = [pictures.enlarged(x, levels, model.image_shape) for x, (_, levels) in before]
+        shown = np.concatenate([*before, shown], axis=2)
+    pictures.save_png(output, picture(shown, wanted))
     print(f"grid: {output}")
     if FLAGS.npz:
+        arrays = {f"stage_{i}": stage for i, stage in enumerate(stages, 1)}
         with pictures.written_aside(FLAGS.npz) as file:
-            np.savez_compressed(file, **wanted.arrays(images))
+            np.savez_compressed(file, **wanted.arrays(images), **arrays)
         print(f"images: {FLAGS.npz}")
     if FLAGS.gif:
-        frames = pictures.growing(images, levels, wanted.known)
+        frames = pictures.growing(images, model.levels, wanted.known)
         pictures.save_gif(FLAGS.gif, (picture(frame, wanted) for frame in frames))
         print(f"animation: {FLAGS.gif}")
 
@@ -234,17 +266,17 @@ def picture(images, wanted):
     """Arranges images in a grid that is large enough to look at.
 
     Args:
-      images: what was drawn, uint8 [N, H, W, C], values 0…255.
+      images: what was drawn, uint8 [N, H, W, C], values 0…255; wider with what was drawn before.
       wanted: the Prompts that they were drawn from, each of which has a row.
 
     Returns:
       uint8 [height, width, 1 or 3].
     """
-    columns, (height, width) = None, images.shape[1:3]
+    columns, height = None, images.shape[1]
     if wanted.rows:
         cells = wanted.cells(images)
         columns, images = cells.shape[1], cells.reshape(-1, *images.shape[1:])
-    grid = pictures.grid(images, 256, columns, magnify=max(1, 96 // max(height, width)))
+    grid = pictures.grid(images, 256, columns, magnify=max(1, 96 // height))
     return grid if wanted.names is None else pictures.captioned(grid, wanted.names)
 
 

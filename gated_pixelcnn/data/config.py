@@ -1,6 +1,7 @@
 """The configuration of the data: `config.data`."""
 
 import dataclasses
+import re
 
 from gated_pixelcnn.errors import UserError, nearest
 
@@ -15,6 +16,7 @@ class DataConfig:
     Attributes:
       source: `embedded:<name>` (fashion_mnist, tiles32 or digits8; `embedded` alone is
         fashion_mnist), `tfds:<name>`, `folder:<directory>` or `npz:<file>`.
+      crop: Margins that are cut off first, in pixels: "top,bottom,left,right"; "": none.
       image_size: 0 keeps the images as they are; any other value crops the centre square of each
         image and averages it down to image_size x image_size pixels.
       levels: Number of values a colour may take, 2..256: a byte x becomes
@@ -38,6 +40,7 @@ class DataConfig:
     """
 
     source: str = "embedded:fashion_mnist"
+    crop: str = ""
     image_size: int = 0
     levels: int = 256
     gray: bool = False
@@ -84,7 +87,20 @@ class DataConfig:
             raise UserError(
                 f"data.memory_limit_mb must not be negative, but is {self.memory_limit_mb}"
             )
+        self.margins()
         self.parsed_source()
+
+    def margins(self) -> tuple[int, int, int, int]:
+        """Returns the margins of `crop`: top, bottom, left and right, in pixels."""
+        if not self.crop:
+            return 0, 0, 0, 0
+        words = [word.strip() for word in self.crop.split(",")]
+        if len(words) != 4 or not all(re.fullmatch("[0-9]{1,6}", word) for word in words):
+            raise UserError(
+                "data.crop must be four margins in pixels, top,bottom,left,right, such as "
+                f"50,40,25,25, but is {self.crop!r}"
+            )
+        return tuple(map(int, words))
 
     def parsed_source(self) -> tuple[str, str]:
         """Returns the kind of the source and its name, directory or file."""

@@ -40,7 +40,7 @@ class FileSplit(IndexedSplit):
 
     def _read_one(self, path):
         try:
-            return read_image(path, self.image_shape, self._config.image_size)
+            return read_image(path, self.image_shape, self._config)
         except READ_ERRORS as error:
             why = " ".join(why_unreadable(path, error).splitlines())
         # Inside of a graph: `input_error` makes the sentence of what TensorFlow makes of it.

@@ -15,13 +15,13 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 ORIENTATION = 0x0112  # EXIF tag; from 5 on, height and width are exchanged
 
 
-def read_image(path, shape: tuple[int, int, int], image_size: int) -> np.ndarray:
+def read_image(path, shape: tuple[int, int, int], config) -> np.ndarray:
     """Reads one image file.
 
     Args:
       path: The file.
       shape: (H, W, C) that it must have in the end; C is 1 (gray) or 3.
-      image_size: Side of the square to bring it to, or 0.
+      config: The DataConfig, for the size to bring it to.
 
     Returns:
       uint8 [H, W, C].
@@ -33,7 +33,7 @@ def read_image(path, shape: tuple[int, int, int], image_size: int) -> np.ndarray
     with PIL.Image.open(path, formats=FORMATS) as image:
         turned = PIL.ImageOps.exif_transpose(image) if _has_orientation(image) else image
         array = np.asarray(turned if turned.mode == mode else turned.convert(mode))
-    image = image_ops.to_square(array.reshape(*array.shape[:2], shape[-1]), image_size)
+    image = image_ops.to_size(array.reshape(*array.shape[:2], shape[-1]), config)
     if image.shape != tuple(shape):
         raise UserError(f"its shape is {image.shape}, but was {tuple(shape)}")
     return image

@@ -63,26 +63,55 @@ def to_gray(images: np.ndarray) -> np.ndarray:
     return (sum(weighted, start=np.uint32(32768)) >> 16).astype(np.uint8)[..., None]
 
 
-def prepare(image: np.ndarray, image_size: int, gray: bool) -> np.ndarray:
+def cropped_size(height: int, width: int, config) -> tuple[int, int]:
+    """Returns the size of an image without the margins `config.crop`.
+
+    Raises:
+      UserError: If nothing would be left.
+    """
+    top, bottom, left, right = config.margins()
+    if top + bottom >= height or left + right >= width:
+        raise UserError(
+            f"data.crop={config.crop} leaves nothing of an image of {height}x{width} (height x "
+            "width)"
+        )
+    return height - top - bottom, width - left - right
+
+
+def to_size(image: np.ndarray, config) -> np.ndarray:
+    """Brings one image, uint8 [H, W, C], to the configured size: `config.crop`, `image_size`."""
+    height, width = cropped_size(*image.shape[:2], config)
+    top, _, left, _ = config.margins()
+    return to_square(image[top : top + height, left : left + width], config.image_size)
+
+
+def prepare(image: np.ndarray, config) -> np.ndarray:
     """Brings one image, uint8 [H, W, C], to the configured size and colours."""
-    image = to_square(image, image_size)
-    return to_gray(image) if gray else image
+    image = to_size(image, config)
+    return to_gray(image) if config.gray else image
 
 
-def prepared_shape(shape, image_size: int, gray: bool) -> tuple[int, int, int]:
-    """Returns the shape that `prepare` gives to an image of shape (H, W, C)."""
+def prepared_shape(shape, config) -> tuple[int, int, int]:
+    """Returns the shape that `prepare` gives to an image of shape (H, W, C).
+
+    H and W may be None, not known: so they stay unless there is an `image_size`.
+    """
     height, width, channels = shape
-    return (image_size or height, image_size or width, 1 if gray else channels)
+    if config.image_size:
+        height = width = config.image_size
+    elif None not in (height, width):
+        height, width = cropped_size(height, width, config)
+    return height, width, 1 if config.gray else channels
 
 
-def prepare_all(images: np.ndarray, image_size: int, gray: bool) -> np.ndarray:
+def prepare_all(images: np.ndarray, config) -> np.ndarray:
     """The same as `prepare` of each image of [N, H, W, C]; no copy if there is nothing to do."""
-    shape = prepared_shape(images.shape[1:], image_size, gray)
+    shape = prepared_shape(images.shape[1:], config)
     if shape == images.shape[1:]:
         return images
     prepared = np.empty((len(images), *shape), np.uint8)
     for i, image in enumerate(images):
-        prepared[i] = prepare(image, image_size, gray)
+        prepared[i] = prepare(image, config)
     return prepared
 
 

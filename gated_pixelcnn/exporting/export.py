@@ -17,7 +17,9 @@ MAX_IMAGES = 256
 MOST_IMAGES = 100_000  # more would not fit into any machine's memory
 
 
-def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_up=True):
+def export(
+    workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_up=True, prior=None
+):
     """Exports the model of a run, with its averaged (EMA) weights, as the next version.
 
     A version is there completely or not at all: a server that watches the directory never finds a
@@ -30,6 +32,7 @@ def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_
       max_images: Number of images in one request, at most; a request for more is an error.
       warm_up: Whether warm-up requests are written; a server that batches requests refuses a
         version with those of signatures that cannot be batched.
+      prior: See `load`.
 
     Returns:
       Path of the version.
@@ -39,7 +42,7 @@ def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_
     """
     if not 1 <= max_images <= MOST_IMAGES:
         raise UserError(f"max_images must be 1…{MOST_IMAGES}, got {max_images}")
-    model = building.load(workdir, checkpoint)
+    model = building.load(workdir, checkpoint, prior)
     check_density_model(model)
     record = RunDirectory(workdir).read_config()
     directory = Path(output) if output else Path(workdir) / "export"

@@ -16,14 +16,17 @@ Sources:
 import functools
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import Condition, Upsampler, ViewEmbedding
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.transforms import TRANSFORMS
 
 PART = {"family": "gated_pixelcnn"}
+PARTS = ("prior", "conditional")  # in the order of the terms
 FAR = 2**32  # random streams of the prior: farther than any that a user can name (int32)
 
 
@@ -55,6 +58,7 @@ class AuxiliaryModel(LikelihoodModel):
         condition=None,
         condition_size=0,
         spatial_features=0,
+        train_only="",
         **kwargs,
     ):
         """Makes the model.
@@ -74,6 +78,9 @@ class AuxiliaryModel(LikelihoodModel):
           condition_size: number of classes or length of the vector.
           spatial_features: maps of m(h) beside those of the view; 0: the conditional sees the label
             or the vector itself, the same at all positions. The prior has a setting of its own.
+          train_only: "prior" or "conditional": only this part is trained, for bits/dim of its own
+            term; "": both. They share no weight and may be trained at the same time, see
+            `building.load`.
           **kwargs: Keras' own (name, dtype).
 
         Raises:
@@ -149,7 +156,15 @@ class AuxiliaryModel(LikelihoodModel):
             "condition": condition,
             "condition_size": condition_size,
             "spatial_features": spatial_features,
+            "train_only": train_only,
         }
+        if train_only not in ("", *PARTS):
+            raise ValueError(f"train_only is {train_only!r}{nearest(str(train_only), PARTS)}.")
+        self.train_only = train_only
+        given_view = [self.embedding, self.condition_map, self.conditional]
+        for layer in {"prior": given_view, "conditional": [self.prior]}.get(train_only, ()):
+            if layer is not None:
+                layer.trainable = False
 
     @property
     def initialised_by_data(self):
@@ -193,6 +208,23 @@ class AuxiliaryModel(LikelihoodModel):
         ]
         return tf.stack([tf.reduce_sum(term, axis=1) for term in terms], axis=1)
 
+    def trained_log_prob_of(self, images, condition, training):
+        """See `LikelihoodModel`; with `train_only` that of one part."""
+        view, terms = self.transform(images), []
+        if self.train_only != "conditional":
+            terms.append(self.prior.trained_log_prob_of(view, condition, training))
+        if self.train_only != "prior":
+            maps = self.maps(view, condition)
+            terms.append(self.conditional.trained_log_prob_of(images, maps, training))
+        return tf.add_n(terms)
+
+    def validation_loss(self, split, batch_size, num_images, log_prob_parts):
+        """See `LikelihoodModel`; with `train_only` that of one part."""
+        if not self.train_only:
+            return super().validation_loss(split, batch_size, num_images, log_prob_parts)
+        score = evaluation.score(self, split, batch_size, num_images, log_prob_parts=log_prob_parts)
+        return score["terms"][self.terms[PARTS.index(self.train_only)]]
+
     def maps(self, view, condition=None):
         """What the conditional is conditioned on.
 
@@ -225,12 +257,70 @@ class AuxiliaryModel(LikelihoodModel):
         """See `DensityContract`."""
         return self._log_prob_parts_graph(images, condition)
 
+    @property
+    def stages(self):
+        """(image_shape, levels) of all that is drawn: the simplest view first, the image last."""
+        first = [(self.prior.image_shape, self.prior.levels)]
+        if isinstance(self.prior, AuxiliaryModel):
+            first = self.prior.stages
+        return [*first, (self.image_shape, self.levels)]
+
+    def sample_stages(self, num=None, condition=None, view=None, **how):
+        """Draws images, or images of given views, and keeps what they were made from.
+
+        Args:
+          num: number of images; may be left out where `condition` or `view` tells it.
+          condition: what the model is conditioned on, or None.
+          view: integers [N, h, w, C] of the shape of one of the `stages` but the last: these views
+            are taken, not drawn.
+          **how: other arguments of `sample`.
+
+        Returns:
+          List of uint8 [N, h, w, C]: the drawn or given views, the simplest first, then the images.
+
+        Raises:
+          ValueError: see `sample`; a view that does not fit the model.
+        """
+        if view is not None:
+            view = self._checked_view(view)
+            num = len(view) if num is None else num
+            if num != len(view):
+                raise ValueError(f"there must be a view for each of {num} images, got {len(view)}.")
+        num, condition, seed, sharpness, _, _, streams, jit = self._checked_sampling(
+            num, condition, **how
+        )
+        return self._stages(num, condition, seed, sharpness, streams, jit, view)
+
+    def _checked_view(self, view):
+        """A view as a tensor, or the ValueError that says why it is none."""
+        model, wanted = self, []
+        while isinstance(model, AuxiliaryModel):
+            model = model.prior
+            if tuple(np.shape(view)[1:]) == model.image_shape:
+                return model.check_images(view)
+            wanted.append(f"[N, {', '.join(map(str, model.image_shape))}]")
+        raise ValueError(
+            f"a view must have the shape {' or '.join(wanted)}, got {list(np.shape(view))}."
+        )
+
     def _sample(self, num, condition, seed, sharpness, given, known, streams, jit):
         """See `DensityContract`."""
+        return self._stages(num, condition, seed, sharpness, streams, jit)[-1]
+
+    def _stages(self, num, condition, seed, sharpness, streams, jit, view=None):
+        """`sample_stages` of arguments that were checked."""
         streams = tf.cast(streams, tf.int64)
-        how = (seed, sharpness, None, None)
-        view = self.prior._sample(num, condition, *how, streams + FAR, jit)
-        return self.conditional._sample(num, self._maps_graph(view, condition), *how, streams, jit)
+        if view is not None and tuple(view.shape[1:]) == self.prior.image_shape:
+            stages = [view]
+        elif isinstance(self.prior, AuxiliaryModel):
+            stages = self.prior._stages(num, condition, seed, sharpness, streams + FAR, jit, view)
+        else:
+            stages = [
+                self.prior._sample(num, condition, seed, sharpness, None, None, streams + FAR, jit)
+            ]
+        maps = self._maps_graph(stages[-1], condition)
+        image = self.conditional._sample(num, maps, seed, sharpness, None, None, streams, jit)
+        return [*stages, image]
 
     @functools.cached_property
     def _log_prob_parts_graph(self):

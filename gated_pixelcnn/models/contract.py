@@ -177,6 +177,35 @@ class DensityContract(InputChecks):
           ValueError: arguments that do not fit the model or each other; images to complete, for a
             model whose `log_prob` is a lower bound.
         """
+        return self._sample(
+            *self._checked_sampling(
+                num,
+                condition,
+                seed,
+                temperature,
+                given,
+                known,
+                streams,
+                jit,
+                reduce_log_scale,
+                most_probable,
+            )
+        )
+
+    def _checked_sampling(
+        self,
+        num,
+        condition=None,
+        seed=0,
+        temperature=1.0,
+        given=None,
+        known=None,
+        streams=0,
+        jit=True,
+        reduce_log_scale=0.0,
+        most_probable=False,
+    ):
+        """The arguments of `_sample` for those of `sample`."""
         if (given is None) != (known is None):
             raise ValueError("given and known go together: the images and which values to keep.")
         if given is not None and self.is_lower_bound:
@@ -212,4 +241,4 @@ class DensityContract(InputChecks):
             bool(most_probable),
         )
         streams = tf.constant(streams, tf.int32)
-        return self._sample(num, condition, seed, sharpness, given, known, streams, jit)
+        return num, condition, seed, sharpness, given, known, streams, jit

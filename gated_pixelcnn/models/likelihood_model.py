@@ -54,7 +54,17 @@ class LikelihoodModel(DensityContract, Trainable):
         x = tf.cast(images, self.compute_dtype)
         return x * (2.0 / (self.levels - 1)) - 1.0
 
+    def _checked_sampling(self, *args, **kwargs):
+        """See `DensityContract`; a model that nobody has called yet is built, as by a call."""
+        if not self.built:
+            self.build()
+        return super()._checked_sampling(*args, **kwargs)
+
     # Training, see `Trainable`.
+
+    def trained_log_prob_of(self, images, condition, training):
+        """What training makes larger, see `log_prob_parts_of`: nats, float64 [N]."""
+        return tf.reduce_sum(self.log_prob_parts_of(images, condition, training), axis=1)
 
     @property
     def takes_labels(self):
@@ -63,7 +73,7 @@ class LikelihoodModel(DensityContract, Trainable):
 
     def training_loss(self, images, condition, training):
         """Bits/dim of every image [N]: what training minimises the mean of."""
-        nats = tf.reduce_sum(self.log_prob_parts_of(images, condition, training), axis=1)
+        nats = self.trained_log_prob_of(images, condition, training)
         return tf.cast(evaluation.bits_per_dim(-nats, self.image_shape), tf.float32)
 
     def validation_loss(self, split, batch_size, num_images, log_prob_parts):

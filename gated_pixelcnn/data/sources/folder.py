@@ -14,6 +14,7 @@ import pathlib
 import numpy as np
 
 from gated_pixelcnn.data import dataset, fingerprint
+from gated_pixelcnn.data import images as image_ops
 from gated_pixelcnn.data.image_file import READ_ERRORS, inspect, read_image, why_unreadable
 from gated_pixelcnn.errors import UserError
 
@@ -69,7 +70,7 @@ def load(directory, config):
         places |= dict(zip(listing.paths, images, strict=True))
 
     def read(path):
-        places[path][...] = read_image(path, shape, config.image_size)
+        places[path][...] = read_image(path, shape, config)
 
     _all(read, paths, directory)
     return dataset.from_arrays(config, arrays, names, prints)
@@ -187,7 +188,8 @@ def _common_shape(headers, paths, directory, config):
     )
     gray = config.gray or all(mode in GRAY_MODES for mode, _ in headers)
     size = config.image_size
-    sizes = collections.Counter(size for _, size in headers)
+    headers = [(mode, image_ops.cropped_size(*found, config)) for mode, found in headers]
+    sizes = collections.Counter(found for _, found in headers)
     if size:
         _raise_if_any(
             {

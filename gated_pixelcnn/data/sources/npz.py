@@ -31,7 +31,7 @@ def load(path, config):
             if f"x_{suffix}" in archive:
                 images, labels = _read_split(archive, suffix, path, config)
                 prints.append(fingerprint.of_arrays(split, images, labels))
-                images = image_ops.prepare_all(images, config.image_size, config.gray)
+                images = image_ops.prepare_all(images, config)
                 arrays[split] = images, labels
     shapes = {images.shape[1:] for images, _ in arrays.values()}
     if len(shapes) > 1:
@@ -50,7 +50,7 @@ def describe(path, config):
         _check_images(shape, dtype, f"x_train of {path}")
         names = _class_names(archive, path, config)
     shape = shape[1:] if len(shape) == 4 else (*shape[1:], 1)
-    shape = image_ops.prepared_shape(shape, config.image_size, config.gray)
+    shape = image_ops.prepared_shape(shape, config)
     return dataset.DataInfo(shape, config.levels, len(names), names)
 
 

@@ -64,7 +64,7 @@ def describe(name, config):
     """Describes a TFDS data set, which need not be downloaded; see data.describe."""
     builder = _builder(name, config)
     features = _features(builder, config)
-    known = image_ops.prepared_shape(features.shape, config.image_size, config.gray)
+    known = image_ops.prepared_shape(features.shape, config)
     if None in known and not builder.is_prepared():
         raise UserError(
             f"the image size of TFDS data set {name!r} is not known before it is downloaded; set "
@@ -186,7 +186,7 @@ def _decoder(builder, features, shape, config):
     feature = builder.info.features[features.image]
 
     def prepare(image):
-        prepared = image_ops.prepare(image, config.image_size, config.gray)
+        prepared = image_ops.prepare(image, config)
         if prepared.shape != shape:
             raise UserError(
                 f"{config.source} has images of different shapes, {shape} and {prepared.shape}: "
@@ -210,16 +210,18 @@ def _decoder(builder, features, shape, config):
 def _shape(builder, features, config):
     """Returns the shape of the prepared images, if need be by a look at the first one."""
     stored = features.shape
-    if None in image_ops.prepared_shape(stored, config.image_size, config.gray):
+    if None in image_ops.prepared_shape(stored, config):
         feature = builder.info.features[features.image]
         (first, *_), *_ = _encoded(builder, "train", features).take(1)
         stored = tuple(feature.decode_example(first).shape)
-    if None not in stored[:2] and config.image_size > min(stored[:2]):
-        raise UserError(
-            f"data.image_size={config.image_size} is larger than the images of {config.source}, "
-            f"which are {stored[0]}x{stored[1]} (height x width)"
-        )
-    return image_ops.prepared_shape(stored, config.image_size, config.gray)
+    if None not in stored[:2]:
+        height, width = image_ops.cropped_size(*stored[:2], config)
+        if config.image_size > min(height, width):
+            raise UserError(
+                f"data.image_size={config.image_size} is larger than the images of "
+                f"{config.source}, which are {height}x{width} (height x width)"
+            )
+    return image_ops.prepared_shape(stored, config)
 
 
 def _read_all(builder, split, features, shape, config):

@@ -1,0 +1,32 @@
+"""Grayscale PixelCNN for CIFAR-10 at the paper's sizes: 16 grays, then the colours."""
+
+from gated_pixelcnn.configs import base
+
+
+def get_config():
+    """Returns the configuration."""
+    config = base.get_config("auxiliary", {"prior": "pixelcnn_pp", "conditional": "pixelcnn_pp"})
+    config.description = "CIFAR-10, Grayscale PixelCNN at the paper's sizes"
+    config.expected = "2.98 (paper, test, bound)"
+    config.data.source = "tfds:cifar10"
+    config.data.flips = True
+    config.model.update(
+        transform="gray",
+        embedding="resnet",
+        embedding_features=160,
+        embedding_blocks=4,
+        embedding_scales=3,
+    )
+    config.model.prior.likelihood = "categorical"
+    config.model.conditional.blocks = 4  # 24 of the 36 of PixelCNN++
+    config.train.update(
+        steps=156_250,  # 200 epochs; the paper's prior has 30
+        batch_size=64,
+        schedule="exponential",
+        decay=0.99999,
+        ema_decay=0.9995,
+        eval_every=5000,
+        save_every=2000,
+        sample_every=10_000,
+    )
+    return config

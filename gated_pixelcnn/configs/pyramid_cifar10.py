@@ -1,0 +1,22 @@
+"""Pyramid PixelCNN for CIFAR-10 at the paper's sizes: 8×8, 16×16 and then 32×32."""
+
+from gated_pixelcnn.configs import pyramid
+
+
+def get_config():
+    """Returns the configuration."""
+    config = pyramid.of_halvings(2, features=100, embedding_blocks=3, dropout=0.5)
+    config.description = "CIFAR-10, Pyramid PixelCNN at the paper's sizes: 8x8, 16x16, 32x32"
+    config.expected = "3.32 (paper, test, bound)"
+    config.data.source = "tfds:cifar10"
+    config.train.update(
+        steps=187_500,  # 60 epochs
+        batch_size=16,
+        schedule="exponential",
+        decay=0.999995,
+        ema_decay=0.9995,
+        eval_every=5000,
+        save_every=2000,
+        sample_every=10_000,
+    )
+    return config
