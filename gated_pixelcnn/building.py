@@ -61,7 +61,7 @@ def build_model(config, image_shape=None, levels=None, condition_size=None, dtyp
     return model
 
 
-def load(path, checkpoint="best", prior=None):
+def load(path, checkpoint="best", prior=()):
     """Loads a model: that of a run, or one that was saved by `model.save("model.keras")`.
 
     Nothing that is in the files is run, so they may come from anyone, see docs/security.md.
@@ -70,8 +70,9 @@ def load(path, checkpoint="best", prior=None):
       path: The work directory that was given to train, or a `.keras` file.
       checkpoint: Of a run, "best" (by the validation bits/dim; the latest one if there was no
         validation) or "latest".
-      prior: The work directory of another run of the same auxiliary model, whose prior is taken:
-        for parts that were trained apart (model.train_only).
+      prior: Of an auxiliary model whose parts were trained apart (model.train_only): the path of
+        the model with its prior. Several, for a prior whose own parts were trained apart: next that
+        with the prior's prior, and so on.
 
     Returns:
       The model; that of a run with its averaged (EMA) weights.
@@ -82,28 +83,36 @@ def load(path, checkpoint="best", prior=None):
     """
     if checkpoint not in ("best", "latest"):
         raise UserError(f"checkpoint must be 'best' or 'latest', but is {checkpoint!r}")
-    if Path(path).suffix == ".keras" and not Path(path).is_dir():
-        model = _load_keras_file(path)
-    else:
-        model = _load_run(path, checkpoint)
-    if prior:
-        _take_prior(model, path, _load_run(prior, checkpoint), prior)
+    model = _load(path, checkpoint)
+    for depth, other in enumerate([prior] if isinstance(prior, str | Path) else prior):
+        whole, source = model, _load(other, checkpoint)
+        for _ in range(depth):
+            whole, source = (getattr(part, "prior", part) for part in (whole, source))
+        for name, part in ((path, whole), (other, source)):
+            if not hasattr(part, "take_prior"):
+                raise UserError(f"{name} has no prior{' of a prior' * depth}")
+        try:
+            whole.take_prior(source)
+        except ValueError as error:
+            raise UserError(f"the prior of {other} cannot be that of {path}: {error}") from error
     return model
 
 
-def _take_prior(model, path, other, of):
-    """Gives an auxiliary model the prior of another one."""
-    for workdir, part in ((path, model), (of, other)):
-        if not hasattr(part, "prior"):
-            raise UserError(f"{workdir} is not of an auxiliary model: it has no prior")
-    configs = [{**part.prior.get_config(), "train_only": ""} for part in (model, other)]
-    different = [key for key, value in configs[0].items() if value != configs[1].get(key)]
-    if different or configs[0].keys() != configs[1].keys():
-        raise UserError(
-            f"the prior of {of} is not that of {path}: they differ in "
-            f"{', '.join(different) or 'their families'}"
-        )
-    model.prior.set_weights(other.prior.get_weights())
+def check_trained(model):
+    """Raises a UserError for a model of which a part was never trained."""
+    part = getattr(model, "untrained", "")
+    if not part:
+        return
+    remedy = "give this run by --prior, and by --workdir the one of the conditional"
+    if part.endswith("prior"):
+        remedy = "give the run that trained it by --prior"
+    raise UserError(f"the {part} of this model was not trained (model.train_only): {remedy}")
+
+
+def _load(path, checkpoint):
+    if Path(path).suffix == ".keras" and not Path(path).is_dir():
+        return _load_keras_file(path)
+    return _load_run(path, checkpoint)
 
 
 def _load_keras_file(path):

@@ -7,17 +7,19 @@ import contextlib
 import errno
 import math
 import os
+import warnings
 import zipfile
 import zlib
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from gated_pixelcnn.data import images as data_images
-from gated_pixelcnn.data.image_file import FORMATS
+from gated_pixelcnn.data.image_file import FORMATS, upright
 from gated_pixelcnn.errors import UserError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+GRAY, COLOUR = ("1", "L", "LA"), ("RGB", "RGBA", "P", "PA")  # modes of PIL
 UNDRAWN = 127  # The gray of pixels that are not known yet, and of the gaps of a grid.
 
 # Pictures to look at.
@@ -233,7 +235,7 @@ def _picture(image):
 # Files to read.
 
 
-def read_images(path, image_shape, levels, resize=False, gray_too=False):
+def read_images(path, image_shape, levels, resize=None, gray_too=False):
     """Reads the images that a user gives.
 
     Args:
@@ -243,7 +245,7 @@ def read_images(path, image_shape, levels, resize=False, gray_too=False):
       image_shape: (H, W, C) that they must have.
       levels: number of values. Bytes become floor(x * levels / 256), as in the data pipeline.
       resize: see `read_image`; images of an npz file are taken as they are.
-      gray_too: see `read_image`; of an npz file, too.
+      gray_too: see `read_image`; of image files.
 
     Returns:
       uint8 [N, H, W, C], values 0…levels-1.
@@ -253,29 +255,30 @@ def read_images(path, image_shape, levels, resize=False, gray_too=False):
     """
     if os.path.isdir(path):
         return _read_folder(path, image_shape, levels, resize, gray_too)
-    if _is_npz(path):
-        return _read_npz(path, image_shape, levels, gray_too)
+    if is_npz(path):
+        return _read_npz(path, image_shape, levels)
     return read_image(path, image_shape, levels, resize, gray_too)[None]
 
 
-def size_of(path):
-    """Height and width of the first image of what `read_images` reads; raises UserError."""
+def shape_of(path):
+    """(H, W, C) of the first image of what `read_images` reads; raises UserError."""
     if os.path.isdir(path):
         path = os.path.join(path, _image_files(path)[0])
-    if _is_npz(path):
-        return _npz_images(path)[1].shape[1:3]
-    picture = _open(path)
-    return picture.height, picture.width
+    if is_npz(path):
+        return _npz_images(path)[1].shape[1:]
+    picture = _decoded(path)
+    return picture.height, picture.width, 1 if picture.mode in GRAY else 3
 
 
-def read_image(path, image_shape, levels, resize=False, gray_too=False):
+def read_image(path, image_shape, levels, resize=None, gray_too=False):
     """Reads an image file.
 
     Args:
       path: the file, gray (or black and white) if C is 1, RGB or with a palette if C is 3.
       image_shape: (H, W, C) that it must have.
       levels: number of values. Bytes become floor(x * levels / 256), as in the data pipeline.
-      resize: whether a larger image is cut to its middle and averaged down to that size.
+      resize: None, or a function that is told in a sentence how a larger image is cut to its middle
+        and averaged down to that size.
       gray_too: whether a gray image may stand for a colour image.
 
     Returns:
@@ -284,38 +287,36 @@ def read_image(path, image_shape, levels, resize=False, gray_too=False):
     Raises:
       UserError: the file is missing, cannot be read, or has another size or mode.
     """
-    picture = _open(path, image_shape, resize)
+    picture = _decoded(path)
     channels = image_shape[-1]
-    gray, colour = ("1", "L", "LA"), ("RGB", "RGBA", "P", "PA")
-    modes = {1: gray, 3: colour + gray if gray_too else colour}.get(channels)
+    modes = {1: GRAY, 3: COLOUR + GRAY if gray_too else COLOUR}.get(channels)
     if modes is None:
         raise UserError(
             f"{path} cannot be an image of {channels} channels; give an npz file with an array "
             "images"
         )
+    _check_size(picture, path, image_shape, resize)
     if picture.mode not in modes:
-        kind = "gray" if channels == 1 else "RGB"
+        kind = "gray" if channels == 1 else "RGB or gray" if gray_too else "RGB"
         raise UserError(
-            f"{path} has the mode {picture.mode}, but the model draws {kind} images; convert it "
-            f"to mode {'L' if channels == 1 else 'RGB'}"
+            f"{path} has the mode {picture.mode}, but {kind} images are needed; convert it to mode "
+            f"{'L' if channels == 1 else 'RGB'}"
         )
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         if picture.getchannel("A").getextrema()[0] < 255:
             raise UserError(f"{path} has transparent pixels; save it without transparency")
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    if resize:
-        picture = ImageOps.fit(picture, image_shape[1::-1], Image.Resampling.BOX)
-    pixels = np.asarray(picture)
+    pixels = _fitted(picture.convert("L" if channels == 1 else "RGB"), path, image_shape, resize)
     return data_images.levels_table(levels)[pixels.reshape(image_shape)]
 
 
-def read_mask(path, image_shape):
+def read_mask(path, image_shape, resize=None):
     """Reads a mask image.
 
     Args:
       path: an image file: white (from 128) where the given image is kept, black where it is drawn.
       image_shape: (H, W, C) of the images; the mask must have their size.
+      resize: see `read_image`.
 
     Returns:
       Booleans [H, W, 1], True where the image is kept.
@@ -323,37 +324,53 @@ def read_mask(path, image_shape):
     Raises:
       UserError: the file is missing, cannot be read, or has another size.
     """
-    return np.asarray(_open(path, image_shape).convert("L"))[..., None] >= 128
+    picture = _decoded(path)
+    _check_size(picture, path, image_shape, resize)
+    return _fitted(picture.convert("L"), path, (*image_shape[:2], 1), resize) >= 128
 
 
-def _open(path, image_shape=None, resize=False):
-    """Decodes an image file, the way up that it is shown, and checks its size if one is given."""
+def _decoded(path):
+    """An image file, decoded, the way up that it is shown."""
     try:
-        with Image.open(path, formats=FORMATS) as picture:
-            picture.load()
-            picture = ImageOps.exif_transpose(picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as picture:
+                picture.load()
+                return upright(picture)
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except Image.UnidentifiedImageError:
         raise UserError(f"{path} is not an image that can be read") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        most = 2 * Image.MAX_IMAGE_PIXELS // 10**6
+        raise UserError(f"{path} has more than {most} megapixels: make it smaller") from None
+    except (OSError, ValueError, SyntaxError) as error:
         raise UserError(f"{path} cannot be read as an image ({error})") from error
-    if image_shape is None:
-        return picture
+
+
+def _check_size(picture, path, image_shape, resize):
     height, width = image_shape[:2]
     found = f"{path} is {picture.width}x{picture.height} pixels (width x height)"
-    if resize:
-        if picture.height < height or picture.width < width:
-            raise UserError(
-                f"{found}, smaller than the {width}x{height} of the model: --resize does not "
-                "enlarge"
-            )
-    elif picture.size != (width, height):
+    if picture.size == (width, height):
+        return
+    if picture.height < height or picture.width < width:
+        more = ": --resize does not enlarge" if resize else ""
+        raise UserError(f"{found}, smaller than the {width}x{height} that are needed{more}")
+    if not resize:
         raise UserError(
-            f"{found}, but the model's images are {width}x{height}: resize it to that size, or "
-            "give --resize, which takes the middle of a larger one"
+            f"{found}, but images of {width}x{height} are needed: resize it to that size, or give "
+            "--resize, which takes the middle of a larger one"
         )
-    return picture
+
+
+def _fitted(picture, path, image_shape, resize):
+    """The pixels of a picture of mode L or RGB, brought to the size: uint8 [H, W, C]."""
+    height, width = image_shape[:2]
+    pixels = np.asarray(picture).reshape(picture.height, picture.width, -1)
+    if picture.size != (width, height):
+        found = f"{picture.width}x{picture.height}"
+        resize(f"resized: {path}, the middle of {found} to {width}x{height}")
+    return data_images.to_middle(pixels, height, width)
 
 
 def _image_files(path):
@@ -378,7 +395,8 @@ def _read_folder(path, *how):
     return np.stack(images)
 
 
-def _is_npz(path):
+def is_npz(path):
+    """Whether a path is taken for an npz file."""
     return str(path).lower().endswith(".npz")
 
 
@@ -403,17 +421,21 @@ def _npz_images(path):
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} cannot be read as an npz file ({error})") from error
-    return key, images[..., None] if images.ndim == 3 else images
-
-
-def _read_npz(path, image_shape, levels, gray_too):
-    key, images = _npz_images(path)
-    if gray_too and images.ndim == 4 and images.shape[-1] == 1:
-        images = images.repeat(image_shape[-1], axis=-1)
-    if images.shape[1:] != tuple(image_shape) or not len(images):
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or not len(images):
         raise UserError(
-            f"{key} of {path} has the shape {list(images.shape)}, but the model's images are "
-            f"[N, {', '.join(map(str, image_shape))}]"
+            f"{key} of {path} has the shape {list(images.shape)}; images are [N, H, W, C]"
+        )
+    return key, images
+
+
+def _read_npz(path, image_shape, levels):
+    key, images = _npz_images(path)
+    if images.shape[1:] != tuple(image_shape):
+        raise UserError(
+            f"{key} of {path} has the shape {list(images.shape)}, but images of the shape "
+            f"[N, {', '.join(map(str, image_shape))}] are needed"
         )
     if images.dtype.kind not in "biu":
         raise UserError(f"{key} of {path} must be integers 0…255, but is {images.dtype}")

@@ -18,8 +18,8 @@ class Sharpness(NamedTuple):
       temperature: scalar above 0: divides logits and multiplies the scales of logistics.
       reduce_log_scale: of logistics; what is subtracted from log-scales, before their lower bound
         ("variance-reduced sampling", Kolesnikov and Lampert, 2017).
-      most_probable: of logistics; whether a value is the mean of its component, which is its mode,
-        and only the component is drawn ("MAP sampling", the same).
+      most_probable: of logistics; whether only a component is drawn, one for all colours of a
+        pixel, and a value is its mean, which is its mode ("MAP sampling", the same).
     """
 
     temperature: float = 1.0
@@ -136,12 +136,12 @@ def sample(model, noise, condition=None, sharpness=UNCHANGED, given=None, known=
         inputs.update(given=tf.cast(given, tf.int32), known=known)
 
     def choose(parameters, colour, values, here):
-        noise = here["noise"][:, colour]
         if tf.is_tensor(sharpness.reduce_log_scale) or sharpness.reduce_log_scale:
             parameters = model.likelihood.narrowed(parameters, sharpness.reduce_log_scale)
+        draw, noise = model.likelihood.draw, here["noise"][:, colour]
         if sharpness.most_probable:
-            noise = model.likelihood.in_the_middle(noise)
-        drawn = model.likelihood.draw(parameters, colour, values, noise, sharpness.temperature)
+            draw, noise = model.likelihood.draw_mode, here["noise"][:, 0]
+        drawn = draw(parameters, colour, values, noise, sharpness.temperature)
         if given is None:
             return drawn
         return tf.where(here["known"][:, colour], here["given"][:, colour], drawn)

@@ -61,7 +61,10 @@ KINDS = {
     "vector": {"condition": "vector", "condition_size": 2},
     "colour": LABEL | {"image_shape": (4, 2, 3), "levels": 3},
     "three-scales": LABEL | NESTED,
-    "gray": LABEL | RESNET | {"transform": "gray", "image_shape": (3, 4, 3), "prior": PLUS_PLUS},
+    "gray": LABEL
+    | RESNET
+    | {"transform": "gray", "image_shape": (6, 4, 3)}
+    | {"prior": PLUS_PLUS, "conditional": PLUS_PLUS | {"scales": 2}},
     "pyramid": RESNET | {"image_shape": (4, 6, 3), "prior": PLUS_PLUS, "conditional": PLUS_PLUS},
     "pixelcnn": LABEL | both("pixelcnn"),
     "row_lstm": both("row_lstm", layers=1),

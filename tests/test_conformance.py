@@ -107,6 +107,9 @@ CASES = [
 ]
 CASES += [(next(iter(FAMILIES)), "colour", c) for c in CONDITIONS if c not in ("none", "vector")]
 
+# Maps go through the scales.
+CASES += [("pixelcnn_pp", v, c) for v in ("gray", "mixture") for c in ("spatial", "label-map")]
+
 every_case = pytest.mark.parametrize("case", CASES, ids="/".join)
 every_family_and_values = pytest.mark.parametrize("case", PLAIN, ids="/".join)
 every_condition = pytest.mark.parametrize(

@@ -96,6 +96,8 @@ def test_margins_are_cut_off_before_anything_else(tmp_path):
     expected = image_ops.to_gray(image_ops.to_square(images[5, 1:7, 3:], 4))
     np.testing.assert_array_equal(found.train.take(12)[0][5], expected)
     assert found.image_shape == data.describe(data.DataConfig(source, **options)).image_shape
+    with pytest.raises(UserError, match="image_size=8 is larger than an image of 8x7"):
+        load(write_npz(tmp_path / "b.npz", x_train=images[:, :8]), crop="0,0,1,0", image_size=8)
     for crop in ("4,5,0,0", "0,0,4,4"):
         with pytest.raises(UserError, match=f"data.crop={crop} leaves nothing of an image of 9x8"):
             load(source, crop=crop)

@@ -15,6 +15,14 @@ LAYERS = {
     "DiagonalLSTM": lambda: layers.DiagonalLSTM(6, colours=3),
     "DiagonalBiLSTM": lambda: layers.DiagonalBiLSTM(6, colours=3),
 }
+COLOURED = list(LAYERS)
+LAYERS |= {
+    "NormalisedConv2D": lambda: layers.NormalisedConv2D(6, (2, 2)),
+    "NormalisedDeconv2D": lambda: layers.NormalisedDeconv2D(6, (2, 3)),
+    "ShiftedConv2D": lambda: layers.ShiftedConv2D(6, (2, 3), last=(0, 1)),
+    "GatedResnet": lambda: layers.GatedResnet(12, (2, 2), last=(0, 0)),
+    "ViewEmbedding": lambda: layers.ViewEmbedding(6, blocks=1),
+}
 CONDITIONED = ["MaskedBlock", "RowLSTM", "DiagonalBiLSTM"]
 
 
@@ -35,6 +43,14 @@ def test_a_layer_takes_a_condition_when_it_is_first_called_with_one(name):
     assert not np.allclose(layer(X, 2 * CONDITION), y)
 
 
+def test_a_residual_block_takes_other_inputs_and_a_condition():
+    block = layers.GatedResnet(12, (2, 2), last=(0, 0), others=2)
+    y = block(X, X, 2 * X, condition=CONDITION)
+    assert y.shape == X.shape
+    for changed in ((X, 3 * X, 2 * X, CONDITION), (X, X, X, CONDITION), (X, X, 2 * X, -CONDITION)):
+        assert not np.allclose(block(*changed[:3], condition=changed[3]), y)
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_is_a_part_of_a_functional_model(name):
     layer, x = LAYERS[name](), keras.Input((4, 5, 12))
@@ -42,7 +58,7 @@ def test_a_layer_is_a_part_of_a_functional_model(name):
     np.testing.assert_array_equal(model(X), layer(X))
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", COLOURED)
 def test_features_that_colours_cannot_share_are_refused(name):
     with pytest.raises(ValueError, match=r"(features|filters) must be a positive multiple of .*3"):
         kind = type(LAYERS[name]())

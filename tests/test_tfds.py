@@ -339,5 +339,8 @@ def test_images_of_several_sizes_need_an_image_size(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="different shapes.*data.image_size$"):
         data.load(streamed).train.take(40)
     assert data.load(make_config("mixed_shapes", image_size=4, **options)).image_shape == (4, 4, 3)
+    # 6 rows and 5, of which one is cut off: neither of the shape of the other.
+    with pytest.raises(UserError, match="different shapes"):
+        data.load(make_config("mixed_shapes", crop="1,0,0,0", **options))
     with pytest.raises(UserError, match="image_size=6 is larger than an image of 5x8"):
         data.load(make_config("mixed_shapes", image_size=6, labels=False, **options))

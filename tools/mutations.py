@@ -35,6 +35,7 @@ WEIGHT_NORM = "layers/weight_norm.py"
 STREAM = "layers/stream.py"
 PLUS_PLUS = "models/pixelcnn_pp.py"
 PLUS_PLUS_VIEW = "models/pixelcnn_pp_view.py"
+RESNET = "layers/gated_resnet.py"
 LOGISTIC = "likelihoods/logistic.py"
 
 CONFORMANCE = ("tests/test_conformance.py",)
@@ -62,8 +63,8 @@ OF_PARTS = {
     "prior and conditional share their random numbers": (AUXILIARY, "streams + FAR", "streams"),
     "prior draws with a seed of its own": (
         AUXILIARY,
-        "self.prior._sample(num, condition, *how",
-        "self.prior._sample(num, condition, 0, *how[1:]",
+        "self.prior._sample(num, condition, seed,",
+        "self.prior._sample(num, condition, 0,",
     ),
     "prior does not see the label": (
         AUXILIARY,
@@ -153,8 +154,8 @@ OF_STACKS = {
 OF_PLUS_PLUS = {
     "constant maps scaled up without bound": (
         WEIGHT_NORM,
-        "tf.maximum(tf.sqrt(variance), LEAST_DEVIATION)",
-        "tf.sqrt(variance)",
+        "tf.where(found < LEAST_DEVIATION, 1.0, found)",
+        "found",
     ),
     "deviation of the first batch ignored": (WEIGHT_NORM, "self.deviation / tf", "1.0 / tf"),
     "mean of the first batch kept": (WEIGHT_NORM, "-mean * length", "0 * mean"),
@@ -181,8 +182,37 @@ OF_PLUS_PLUS = {
     ),
     "component of the middle": (
         LOGISTIC,
-        "tf.concat([noise[:, :-1], middle], axis=1)",
-        "tf.concat([middle] * noise.shape[1], axis=1)",
+        "tf.cast(noise[:, :1], logits.dtype)",
+        "0.5 + 0 * tf.cast(noise[:, :1], logits.dtype)",
+    ),
+    "every colour of a mode from a component of its own": (
+        SAMPLING,
+        'likelihood.draw_mode, here["noise"][:, 0]',
+        'likelihood.draw_mode, here["noise"][:, colour]',
+    ),
+    "tanh before the gate": (RESNET, "x + a * tf.sigmoid(b)", "x + tf.tanh(a) * tf.sigmoid(b)"),
+    "another concatenated nonlinearity": (
+        RESNET,
+        "tf.nn.elu(tf.concat([x, -x], axis=-1))",
+        "tf.tanh(tf.concat([x, 2 * x], axis=-1))",
+    ),
+    "skips to the wrong block": (STREAM, "(mirrored.pop(),)", "(mirrored.pop(0),)"),
+    "no ELU before the head": (PLUS_PLUS, "head(tf.cast(tf.nn.elu(x), ", "head(tf.cast(x, "),
+    "enlarged columns begin one too early": (
+        WEIGHT_NORM,
+        "left : left + 2 * width]",
+        "0 : 2 * width]",
+    ),
+    "maximum of a condition's maps": (PLUS_PLUS, "tf.nn.avg_pool2d", "tf.nn.max_pool2d"),
+    "initial values from two images": (
+        "training/train.py",
+        "_FIRST_IMAGES = 16",
+        "_FIRST_IMAGES = 2",
+    ),
+    "the same row of a condition for all rows": (
+        PLUS_PLUS_VIEW,
+        "return projected[:, index][:, tf.newaxis]",
+        "return projected[:, 0][:, tf.newaxis]",
     ),
     "most probable values drawn": (SAMPLING, "if sharpness.most_probable:", "if False:"),
     "blue and red exchanged in the gray view": (

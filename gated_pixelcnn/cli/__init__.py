@@ -22,20 +22,21 @@ def define_model_flags(values):
 def define_run_flags(values):
     """Defines those that name a run."""
     flags.DEFINE_string("workdir", None, "Directory of the run.", flag_values=values)
-    flags.DEFINE_string(
+    flags.DEFINE_multi_string(
         "prior",
-        None,
-        "Directory of the run of the same auxiliary model with model.train_only=prior, if the two "
-        "parts were trained apart.",
+        [],
+        "Of an auxiliary model whose parts were trained apart: directory of the run with "
+        "model.train_only=prior. Again for the prior of that prior.",
         flag_values=values,
     )
 
 
-def load_model(values):
+def load_model(values, whole=True):
     """Loads what a script needs: of a trained run, or of a SavedModel that export.py wrote.
 
     Args:
       values: of the flags of `define_model_flags`: workdir or saved_model must be given.
+      whole: whether all parts of the model must have been trained.
 
     Returns:
       The model (of a run with its best averaged weights), and the run's config.json as a dict, see
@@ -59,7 +60,10 @@ def load_model(values):
 
     check_workdir(workdir, ", or --saved_model, the one that export.py wrote")
     record = RunDirectory(workdir).read_config()
-    return building.load(workdir, prior=values.prior), record
+    model = building.load(workdir, prior=values.prior)
+    if whole:
+        building.check_trained(model)
+    return model, record
 
 
 @contextlib.contextmanager

@@ -22,7 +22,8 @@ class Prompts:
       num: number of images.
       condition: what the model is conditioned on, one for each image, or None.
       streams: number of each image's stream of random numbers [num].
-      rows: number of rows of the grid; None for a grid that is about square.
+      rows: number of rows of the grid, one for every label of every image; None for a grid that is
+        about square.
       labels: the condition, where it is a label.
       names: what is written beside the rows, or None.
       shown: images at the left of the rows, bytes [rows, H, W, C], or None.
@@ -58,7 +59,7 @@ class Prompts:
         cells = cells.reshape(columns, self.rows, *images.shape[1:]).swapaxes(0, 1)
         if self.shown is None:
             return cells
-        return np.concatenate([self.shown[: self.rows, None], cells], axis=1)
+        return np.concatenate([self.shown[:, None], cells], axis=1)
 
     def arrays(self, images):
         """What an npz file holds of the images that were drawn, by name."""
@@ -82,31 +83,38 @@ def prompts(flags, model, class_names=()):
     """
     if flags.interpolate:
         return _interpolation(flags, model, class_names)
+    view, view_levels = _read_view(flags, model)
     labels = parse_labels(flags.label, model, class_names)
     likes = _read_likes(flags, model)
     given, known = _read_given(flags, model)
-    view, view_levels = _read_view(flags, model)
-    condition = np.array(labels, np.int32) if labels is not None else likes
-    sizes = [(given, 4), (view, 4), (likes, 4), (labels if labels and len(labels) > 1 else None, 8)]
-    rows, each = next(((len(x), n) for x, n in sizes if x is not None), (None, 16))
+    several = labels is not None and len(labels) > 1
+    images = next((x for x in (given, view, likes) if x is not None), None)
+    if images is not None:
+        rows, each = len(images) * len(labels or [None]), 4
+    else:
+        rows, each = (len(labels), 8) if several else (None, 16)
     num = flags.num or (rows or 1) * each
     turn = np.arange(num)
-    taken = None if condition is None else condition[turn % len(condition)]
-    result = Prompts(num, taken, turn, rows and min(rows, num))
+    result = Prompts(num, streams=turn, rows=rows and min(rows, num))
+    # With images every one of them has a row for every label.
+    of_image = turn % (rows or 1) // len(labels or [None])
     if labels is not None:
-        result.labels = taken
-        if rows and given is None and view is None:
-            shown = labels[: result.rows]
-            result.names = [class_name(label, class_names) for label in shown]
+        result.labels = np.array(labels, np.int32)[turn % len(labels)]
+        result.condition = result.labels
+        if several:
+            names = [class_name(label, class_names) for label in result.labels]
+            result.names = names[: result.rows]
     if likes is not None:
-        result.shown = pictures.to_bytes(likes, model.levels)
+        result.condition = likes[of_image]
+        shown = pictures.to_bytes(likes, model.levels)
     if given is not None:
-        result.given, result.known = given[turn % len(given)], known
-        shown = pictures.to_bytes(given, model.levels)
-        result.shown = np.where(known, shown, pictures.UNDRAWN)
+        result.given, result.known = given[of_image], known
+        shown = np.where(known, pictures.to_bytes(given, model.levels), pictures.UNDRAWN)
     if view is not None:
-        result.view = view[turn % len(view)]
-        result.shown = pictures.enlarged(view, view_levels, model.image_shape)
+        result.view = view[of_image]
+        shown = pictures.enlarged(view, view_levels, model.image_shape)
+    if images is not None:
+        result.shown = shown[of_image[: result.rows]]
     return result
 
 
@@ -165,14 +173,9 @@ def _parse_label(flag, word, classes, class_names):
     return label
 
 
-def _read(name, flags, image_shape, levels, gray_too=False):
-    """Returns the images of a flag, and says what --resize does to them."""
-    path = getattr(flags, name)
-    images = pictures.read_images(path, image_shape, levels, flags.resize, gray_too)
-    height, width = image_shape[:2]
-    if flags.resize and (found := pictures.size_of(path)) != (height, width):
-        print(f"resized: {path}, the middle of {found[1]}x{found[0]} to {width}x{height}")
-    return images
+def resizing(flags):
+    """What `images.read_images` takes for the flag --resize: it says what it does to an image."""
+    return print if flags.resize else None
 
 
 def _read_likes(flags, model):
@@ -185,7 +188,7 @@ def _read_likes(flags, model):
         raise UserError(
             "this model is conditioned on an image: give one, a directory or an npz file by --like"
         )
-    return _read("like", flags, model.image_shape, model.levels)
+    return pictures.read_images(flags.like, model.image_shape, model.levels, resizing(flags))
 
 
 def _read_given(flags, model):
@@ -197,9 +200,10 @@ def _read_given(flags, model):
             "--given is not possible: this model draws an image in several stages, so it cannot "
             "complete one"
         )
-    given = _read("given", flags, model.image_shape, model.levels)
+    how = model.levels, resizing(flags)
+    given = pictures.read_images(flags.given, model.image_shape, *how)
     if flags.mask:
-        return given, pictures.read_mask(flags.mask, model.image_shape)
+        return given, pictures.read_mask(flags.mask, model.image_shape, resizing(flags))
     height, width = model.image_shape[:2]
     if not 0 <= flags.keep_rows <= height:
         raise UserError(f"--keep_rows must be 0…{height}, got {flags.keep_rows}")
@@ -217,39 +221,65 @@ def _read_view(flags, model):
             raise UserError(f"--{name} names what to draw from itself: leave out --{other}")
     if flags.saved_model:
         raise UserError(f"--{name} needs --workdir: an exported model draws all stages itself")
-    transform = getattr(model, "transform", None)
-    if name == "colourise":
-        if transform is None or transform.halves:
-            raise UserError(
-                "--colourise is not possible: this model is not a Grayscale PixelCNN, which draws "
-                "a gray image first (model.transform=gray, as in the preset grayscale)"
-            )
-        images = _read(name, flags, model.image_shape, model.levels, gray_too=True)
-        return transform(images).numpy(), transform.levels
-    if transform is None or not transform.halves:
+    wholes = [part for part in _wholes(model) if part.transform.halves == (name == "upscale")]
+    if not wholes:
         raise UserError(
-            "--upscale is not possible: this model does not draw a small image first "
+            "--colourise is not possible: this model is not a Grayscale PixelCNN, which draws a "
+            "gray image first (model.transform=gray, as in the preset grayscale)"
+            if name == "colourise"
+            else "--upscale is not possible: this model does not draw a small image first "
             "(model.transform=half, as in the preset pyramid)"
         )
-    shapes = {shape: levels for shape, levels in model.stages[:-1]}
-    shape = _view_shape(flags, list(shapes))
-    return _read(name, flags, shape, shapes[shape]), shapes[shape]
+    if name == "colourise":
+        view, levels = _gray_view(flags, wholes[0])
+    else:
+        prior = _prior_of_size(flags, [whole.prior for whole in wholes])
+        view = pictures.read_images(flags.upscale, prior.image_shape, prior.levels, resizing(flags))
+        levels = prior.levels
+    from gated_pixelcnn.building import check_trained  # which imports TensorFlow
+
+    untrained = getattr(model, "untrained", "")
+    if untrained and not (untrained == "prior" and view.shape[1:] == model.prior.image_shape):
+        check_trained(model)
+    return view, levels
 
 
-def _view_shape(flags, shapes):
-    """The shape of that stage which an image of --upscale is of; with --resize one that fits."""
-    height, width = pictures.size_of(flags.upscale)
-    for shape in reversed(shapes):
-        if shape[:2] == (height, width):
-            return shape
-    smaller = [s for s in reversed(shapes) if s[0] <= height and s[1] <= width]
-    if flags.resize and smaller:
+def _wholes(model):
+    """A model of parts, its prior if that is one, too, and so on."""
+    while hasattr(model, "prior"):
+        yield model
+        model = model.prior
+
+
+def _gray_view(flags, whole):
+    """The gray images of --colourise, or the gray views of coloured ones; and their levels."""
+    prior, how = whole.prior, resizing(flags)
+    if pictures.is_npz(flags.colourise) and pictures.shape_of(flags.colourise)[-1] == 1:
+        # Bytes, or what the prior draws.
+        return pictures.read_images(flags.colourise, prior.image_shape, prior.levels), prior.levels
+    images = pictures.read_images(flags.colourise, whole.image_shape, whole.levels, how, True)
+    return whole.transform(images).numpy(), prior.levels
+
+
+def _prior_of_size(flags, priors):
+    """The prior that draws images like those of --upscale; with --resize one that fits."""
+    height, width, channels = pictures.shape_of(flags.upscale)
+    sizes = [prior.image_shape for prior in priors]
+    exact = [prior for prior in priors if prior.image_shape[:2] == (height, width)]
+    # Of two with one size, in gray and in colour, that of the same colours.
+    exact.sort(key=lambda prior: prior.image_shape[-1] != channels)
+    smaller = [p for p in priors if p.image_shape[0] <= height and p.image_shape[1] <= width]
+    if exact:
+        return exact[0]
+    if flags.resize and smaller and not pictures.is_npz(flags.upscale):
         return smaller[0]
-    sizes = " or ".join(f"{w}x{h}" for h, w, _ in shapes)
+    wanted = " or ".join(dict.fromkeys(f"{w}x{h}" for h, w, _ in reversed(sizes)))
+    offer = ""
+    if smaller and not pictures.is_npz(flags.upscale):
+        offer = ", or give --resize, which takes the middle of a larger one"
     raise UserError(
         f"{flags.upscale} is {width}x{height} pixels (width x height), but this model enlarges "
-        f"images of {sizes}: resize it to one of these, or give --resize, which takes the middle "
-        "of a larger one"
+        f"images of {wanted}: resize it to one of these{offer}"
     )
 
 
@@ -263,7 +293,7 @@ def _interpolation(flags, model, class_names):
             "--interpolate needs --workdir: an exported model takes classes and images, nothing "
             "between them"
         )
-    pairs = [_pair(text, model, class_names, flags.resize) for text in flags.interpolate]
+    pairs = [_pair(text, model, class_names, resizing(flags)) for text in flags.interpolate]
     rows = len(pairs)
     num = flags.num or rows * 8
     columns = -(-num // rows)

@@ -11,7 +11,7 @@ import numpy as np
 
 from gated_pixelcnn import cli
 from gated_pixelcnn import images as pictures
-from gated_pixelcnn.cli.prompts import Prompts
+from gated_pixelcnn.cli.prompts import Prompts, resizing
 from gated_pixelcnn.errors import UserError
 
 MOST = 32  # images in one picture
@@ -90,7 +90,7 @@ def reconstructions(flags, model):
         )
     models, single = _runs(flags.beside or (), model)
     originals = pictures.read_images(
-        flags.reconstruct, model.image_shape, model.levels, flags.resize
+        flags.reconstruct, model.image_shape, model.levels, resizing(flags)
     )
     originals = _first(originals, flags.num, flags.reconstruct)
     rows = len(originals)

@@ -113,7 +113,8 @@ def define_flags():
     flags.DEFINE_bool(
         "resize",
         False,
-        "Cut larger image files to their middle and average them down to the size that is needed.",
+        "Cut larger image files to their middle and average them down to the size that is needed; "
+        "a --mask, too.",
         flag_values=FLAGS,
     )
     flags.DEFINE_string(
@@ -144,13 +145,16 @@ def define_flags():
         "npz",
         None,
         "npz file for the images, uint8 [N, H, W, C], labels, and of a model that draws in stages "
-        "what it drew before: stage_1, the simplest, stage_2, …. With --reconstruct: originals, "
-        "and for every length m of a code mse_<m> and pixelcnn_<m>, image i drawn from original "
-        "i mod their number.",
+        "what it drew before: stage_1, the simplest of all, stage_2, …. With --reconstruct: "
+        "originals, and for every length m of a code mse_<m> and pixelcnn_<m>, image i drawn from "
+        "original i mod their number.",
         flag_values=FLAGS,
     )
     flags.DEFINE_string(
-        "gif", None, "GIF file that shows the images grow pixel by pixel.", flag_values=FLAGS
+        "gif",
+        None,
+        "GIF file that shows the images grow pixel by pixel; of several stages the last one.",
+        flag_values=FLAGS,
     )
     flags.DEFINE_integer("batch_size", 64, "Images drawn at once.", flag_values=FLAGS)
     flags.DEFINE_bool(
@@ -164,7 +168,8 @@ def main(argv):
 
     cli.check_no_arguments(argv)
     _check_flags()
-    model, record = cli.load_model(FLAGS)
+    # What is drawn from a given view may do without a prior: `prompts` looks.
+    model, record = cli.load_model(FLAGS, whole=not (FLAGS.colourise or FLAGS.upscale))
     check_density_model(model)
     if FLAGS.reconstruct:
         wanted = reconstructions.reconstructions(FLAGS, model)
@@ -200,6 +205,9 @@ def _check_flags():
         raise UserError("--given needs either --keep_rows or --mask: which part of it is kept")
     if not FLAGS.given and (FLAGS.keep_rows is not None or FLAGS.mask):
         raise UserError("--keep_rows and --mask need --given, the images to complete")
+    images = ("given", "like", "interpolate", "colourise", "upscale", "reconstruct")
+    if FLAGS.resize and not any(FLAGS[name].value for name in images):
+        raise UserError(f"--resize needs images: one of --{', --'.join(images)}")
     if FLAGS.beside and not FLAGS.reconstruct:
         raise UserError("--beside needs --reconstruct, the images that all the runs reconstruct")
     for name, ending in (("output", ".png"), ("npz", ".npz"), ("gif", ".gif")):
@@ -246,13 +254,14 @@ def _write(output, model, images, wanted, stages):
     """Writes the files that were asked for and prints their names."""
     shown = pictures.to_bytes(images, model.levels)
     if stages and wanted.view is None:
-        before = zip(stages, model.stages, strict=False)
+        before = zip(stages, model.stages, strict=False)  # without the last
         before = [pictures.enlarged(x, levels, model.image_shape) for x, (_, levels) in before]
         shown = np.concatenate([*before, shown], axis=2)
     pictures.save_png(output, picture(shown, wanted))
     print(f"grid: {output}")
     if FLAGS.npz:
-        arrays = {f"stage_{i}": stage for i, stage in enumerate(stages, 1)}
+        number = len(getattr(model, "stages", ())) - len(stages)  # of the first one
+        arrays = {f"stage_{i}": stage for i, stage in enumerate(stages, number)}
         with pictures.written_aside(FLAGS.npz) as file:
             np.savez_compressed(file, **wanted.arrays(images), **arrays)
         print(f"images: {FLAGS.npz}")

@@ -24,20 +24,35 @@ def to_square(image: np.ndarray, size: int) -> np.ndarray:
     height, width = image.shape[:2]
     if size == 0 or (height, width) == (size, size):
         return image
-    side = min(height, width)
-    if side < size:
+    if min(height, width) < size:
         raise UserError(
             f"data.image_size={size} is larger than an image of {height}x{width} (height x width)"
         )
-    top, left = (height - side) // 2, (width - side) // 2
-    square = image[top : top + side, left : left + side]
-    if side == size:
-        return square
+    return to_middle(image, size, size)
+
+
+def to_middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Cuts the middle of another shape out of an image and averages it down.
+
+    Args:
+      image: uint8 [H, W, C], H and W at least `height` and `width`.
+      height: Of the result, in pixels.
+      width: The same.
+
+    Returns:
+      uint8 [height, width, C]; each pixel is the mean of the area that it covers, rounded.
+    """
+    scale = min(image.shape[0] / height, image.shape[1] / width)
+    rows, columns = int(scale * height + 0.5), int(scale * width + 0.5)
+    top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
+    middle = image[top : top + rows, left : left + columns]
+    if middle.shape[:2] == (height, width):
+        return middle
     # Colour by colour, as PIL has no mode for every number of colours; in floats, as it would
     # round bytes twice, after the rows and after the columns.
     colours = [
-        PIL.Image.fromarray(square[..., colour].astype(np.float32)).resize(
-            (size, size), PIL.Image.Resampling.BOX
+        PIL.Image.fromarray(middle[..., colour].astype(np.float32)).resize(
+            (width, height), PIL.Image.Resampling.BOX
         )
         for colour in range(image.shape[-1])
     ]
@@ -107,7 +122,7 @@ def prepared_shape(shape, config) -> tuple[int, int, int]:
 def prepare_all(images: np.ndarray, config) -> np.ndarray:
     """The same as `prepare` of each image of [N, H, W, C]; no copy if there is nothing to do."""
     shape = prepared_shape(images.shape[1:], config)
-    if shape == images.shape[1:]:
+    if shape == images.shape[1:] and not any(config.margins()):
         return images
     prepared = np.empty((len(images), *shape), np.uint8)
     for i, image in enumerate(images):

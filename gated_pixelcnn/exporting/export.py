@@ -17,9 +17,7 @@ MAX_IMAGES = 256
 MOST_IMAGES = 100_000  # more would not fit into any machine's memory
 
 
-def export(
-    workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_up=True, prior=None
-):
+def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_up=True, prior=()):
     """Exports the model of a run, with its averaged (EMA) weights, as the next version.
 
     A version is there completely or not at all: a server that watches the directory never finds a
@@ -44,6 +42,7 @@ def export(
         raise UserError(f"max_images must be 1…{MOST_IMAGES}, got {max_images}")
     model = building.load(workdir, checkpoint, prior)
     check_density_model(model)
+    building.check_trained(model)
     record = RunDirectory(workdir).read_config()
     directory = Path(output) if output else Path(workdir) / "export"
     try:

@@ -4,6 +4,7 @@ from gated_pixelcnn.layers.condition import Condition, Deconvolution
 from gated_pixelcnn.layers.diagonal_lstm import DiagonalBiLSTM, DiagonalLSTM
 from gated_pixelcnn.layers.encoder import Encoder
 from gated_pixelcnn.layers.gated_block import GatedBlock, gate
+from gated_pixelcnn.layers.gated_resnet import GatedResnet, ShiftedConv2D
 from gated_pixelcnn.layers.head import Head, SkipSum
 from gated_pixelcnn.layers.masked_block import MaskedBlock
 from gated_pixelcnn.layers.masked_convolution import MaskedConv2D
@@ -15,6 +16,7 @@ from gated_pixelcnn.layers.shifted_convolutions import (
 )
 from gated_pixelcnn.layers.upsampler import Upsampler
 from gated_pixelcnn.layers.view_embedding import ViewEmbedding
+from gated_pixelcnn.layers.weight_norm import NormalisedConv2D, NormalisedDeconv2D
 
 __all__ = [
     "Condition",
@@ -23,12 +25,16 @@ __all__ = [
     "DiagonalLSTM",
     "Encoder",
     "GatedBlock",
+    "GatedResnet",
     "Head",
     "HorizontalConv2D",
     "MaskedBlock",
     "MaskedConv2D",
+    "NormalisedConv2D",
+    "NormalisedDeconv2D",
     "PointwiseConv2D",
     "RowLSTM",
+    "ShiftedConv2D",
     "SkipSum",
     "Upsampler",
     "VerticalConv2D",

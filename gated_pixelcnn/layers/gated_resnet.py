@@ -118,13 +118,13 @@ class GatedResnet(keras.layers.Layer):
         self.condition = PointwiseConv2D(2 * features, use_bias=False, name="condition", **own)
         self.dropout = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
 
-    def build(self, input_shape, condition_shape=None):
+    def build(self, x_shape, condition_shape=None):
         """Makes the weights; those of a condition only if there is one."""
-        doubled = (*input_shape[:-1], 2 * self.features)
+        doubled = (*x_shape[:-1], 2 * self.features)
         self.first.build(doubled)
         self.second.build(doubled)
         if self.others:
-            self.shortcut.build((*input_shape[:-1], 2 * self.features * self.others))
+            self.shortcut.build((*x_shape[:-1], 2 * self.features * self.others))
         if condition_shape is not None:
             self.condition.build(condition_shape)
         self.built = True

@@ -16,11 +16,12 @@ import tensorflow as tf
 
 from gated_pixelcnn.layers.shifted_convolutions import WindowConv2D, dense
 
-# A map whose deviation over the first batch is less is scaled up no further: it is (nearly)
+# A map whose deviation over the first batch is less stays as long as it is wanted: it is (nearly)
 # constant there, and its deviation says nothing about other batches.
 LEAST_DEVIATION = 0.01
 
 _initialising = contextvars.ContextVar("initialising", default=False)
+_gathered = contextvars.ContextVar("gathered", default=None)
 
 
 @contextlib.contextmanager
@@ -34,6 +35,21 @@ def data_dependent_initialisation():
         yield
     finally:
         _initialising.reset(token)
+
+
+def gather(layers):
+    """Computes the weights of normalised layers, for `gathered`: once, not at every call."""
+    return {id(layer): layer.weights_now() for layer in layers}
+
+
+@contextlib.contextmanager
+def gathered(weights):
+    """Inside of it layers have the weights that `gather` has computed."""
+    token = _gathered.set(weights)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
 
 
 class NormalisedConv2D(WindowConv2D):
@@ -65,10 +81,16 @@ class NormalisedConv2D(WindowConv2D):
 
     def weights_now(self):
         """W and the bias, in the dtype of computation."""
+        if (known := _gathered.get()) is not None and id(self) in known:
+            return known[id(self)]
         direction = tf.convert_to_tensor(self.direction.value)
         norm = tf.sqrt(tf.reduce_sum(tf.square(direction), axis=[0, 1, 2]))
         kernel = direction * (self.length.value / norm)
         return tf.cast(kernel, self.compute_dtype), tf.cast(self.bias.value, self.compute_dtype)
+
+    def call(self, window):
+        """See `slide`."""
+        return self.slide(window)
 
     def slide(self, window):
         """See `WindowConv2D`; sets g and the bias before, if this is the first batch."""
@@ -86,7 +108,8 @@ class NormalisedConv2D(WindowConv2D):
         self.bias.assign(tf.zeros_like(self.bias.value))
         y = tf.cast(self._convolved(window), self.variable_dtype)
         mean, variance = tf.nn.moments(y, axes=[0, 1, 2])
-        length = self.deviation / tf.maximum(tf.sqrt(variance), LEAST_DEVIATION)
+        found = tf.sqrt(variance)
+        length = self.deviation / tf.where(found < LEAST_DEVIATION, 1.0, found)
         self.length.assign(length)
         self.bias.assign(-mean * length)
 

@@ -116,9 +116,17 @@ class Likelihood(abc.ABC):
         """Parameters as `draw` takes them, `by` subtracted from all log-scales."""
         return parameters
 
-    def in_the_middle(self, noise):
-        """Noise as `draw` takes it, with which a logistic gives its mean, which is its mode."""
-        return noise
+    def draw_mode(self, parameters, colour, values, noise, temperature):
+        """See `draw`: the mode of a logistic; of a mixture that of one component per pixel.
+
+        Args:
+          parameters: see `draw`.
+          colour: see `draw`.
+          values: see `draw`; the component does not depend on them.
+          noise: of the pixel's first colour, for all of its colours.
+          temperature: see `draw`.
+        """
+        return self.draw(parameters, colour, values, noise, temperature)
 
     @abc.abstractmethod
     def distribution(self, parameters, images=None):

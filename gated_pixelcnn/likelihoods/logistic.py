@@ -57,7 +57,11 @@ def discretized_logistic_log_prob(values, means, log_scales, levels):
 
 def _draw_logistic(means, scales, noise, levels):
     """The level whose bin holds mean + scale * logit(noise): the exact discretized law."""
-    x = means + scales * (tf.math.log(noise) - tf.math.log1p(-noise))
+    return _level(means + scales * (tf.math.log(noise) - tf.math.log1p(-noise)), levels)
+
+
+def _level(x, levels):
+    """The level whose bin holds x."""
     # floor(. + 1/2), as round() sends every second half the other way.
     level = tf.floor((x + 1.0) * (0.5 * (levels - 1)) + 0.5)
     return tf.cast(tf.clip_by_value(level, 0.0, levels - 1.0), tf.int32)
@@ -94,11 +98,6 @@ class _Logistic(Likelihood):
         mask = np.asarray(self._are_log_scales(), np.float32)
         return parameters - tf.constant(mask, parameters.dtype) * tf.cast(by, parameters.dtype)
 
-    def in_the_middle(self, noise):
-        """See `Likelihood.in_the_middle`; what chooses a component stays."""
-        middle = tf.fill(tf.shape(noise[:, :1]), tf.constant(0.5, noise.dtype))
-        return tf.concat([noise[:, :-1], middle], axis=1)
-
 
 class DiscretizedLogistic(_Logistic):
     """One logistic per value, P = 2: mean, log-scale."""
@@ -134,6 +133,10 @@ class DiscretizedLogistic(_Logistic):
         means, log_scales = self._split(parameters)
         scales = tf.exp(log_scales) * tf.cast(temperature, means.dtype)
         return _draw_logistic(means, scales, tf.cast(noise[:, 0], means.dtype), self.levels)
+
+    def draw_mode(self, parameters, colour, values, noise, temperature):
+        """See `Likelihood.draw_mode`."""
+        return _level(self._split(parameters)[0], self.levels)
 
     def distribution(self, parameters, images=None):
         """See `Likelihood.distribution`."""
@@ -239,6 +242,14 @@ class DiscretizedLogisticMixture(_Logistic):
         mean = tf.gather(self._mean(split, values, colour), component, axis=1, batch_dims=1)
         log_scale = tf.gather(log_scales[colour], component, axis=1, batch_dims=1)
         return _draw_logistic(mean, tf.exp(log_scale), noise[:, 1], self.levels)
+
+    def draw_mode(self, parameters, colour, values, noise, temperature):
+        """See `Likelihood.draw_mode`."""
+        split = self._split(parameters)
+        logits = split[0] / tf.cast(temperature, split[0].dtype)
+        component = draw_index(logits, tf.cast(noise[:, :1], logits.dtype))
+        mean = tf.gather(self._mean(split, values, colour), component, axis=1, batch_dims=1)
+        return _level(mean, self.levels)
 
     def distribution(self, parameters, images=None):
         """See `Likelihood.distribution`.

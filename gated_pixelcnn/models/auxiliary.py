@@ -78,9 +78,10 @@ class AuxiliaryModel(LikelihoodModel):
           condition_size: number of classes or length of the vector.
           spatial_features: maps of m(h) beside those of the view; 0: the conditional sees the label
             or the vector itself, the same at all positions. The prior has a setting of its own.
-          train_only: "prior" or "conditional": only this part is trained, for bits/dim of its own
-            term; "": both. They share no weight and may be trained at the same time, see
-            `building.load`.
+          train_only: "prior" or "conditional": only this part is trained, by its own term; "":
+            both. They share no weight and may be trained at the same time, see `take_prior`. A
+            prior that is of this kind, too, may have a `train_only` where this model has "prior";
+            its validation then counts its untrained part as well, which adds a constant.
           **kwargs: Keras' own (name, dtype).
 
         Raises:
@@ -160,6 +161,11 @@ class AuxiliaryModel(LikelihoodModel):
         }
         if train_only not in ("", *PARTS):
             raise ValueError(f"train_only is {train_only!r}{nearest(str(train_only), PARTS)}.")
+        if getattr(self.prior, "train_only", "") and train_only != "prior":
+            raise ValueError(
+                f"prior.train_only={self.prior.train_only!r} needs train_only='prior', got "
+                f"{train_only!r}."
+            )
         self.train_only = train_only
         given_view = [self.embedding, self.condition_map, self.conditional]
         for layer in {"prior": given_view, "conditional": [self.prior]}.get(train_only, ()):
@@ -224,6 +230,37 @@ class AuxiliaryModel(LikelihoodModel):
             return super().validation_loss(split, batch_size, num_images, log_prob_parts)
         score = evaluation.score(self, split, batch_size, num_images, log_prob_parts=log_prob_parts)
         return score["terms"][self.terms[PARTS.index(self.train_only)]]
+
+    @property
+    def untrained(self):
+        """The part that nobody has trained, as in "prior" or "prior.conditional"; "" if none is."""
+        if self.train_only:
+            return {"prior": "conditional", "conditional": "prior"}[self.train_only]
+        below = getattr(self.prior, "untrained", "")
+        return below and f"prior.{below}"
+
+    def take_prior(self, other):
+        """Takes the prior of a model whose `train_only` is "prior": of parts trained apart.
+
+        Args:
+          other: an auxiliary model whose prior has the same architecture.
+
+        Raises:
+          ValueError: the prior does not fit or was not trained, or this model needs none.
+        """
+        if self.train_only == "prior":
+            raise ValueError("its conditional was not trained (train_only='prior').")
+        if other.train_only == "conditional":
+            raise ValueError("the prior was not trained (train_only='conditional').")
+        own, wanted = _architecture(other.prior), _architecture(self.prior)
+        different = [key for key in wanted if key not in own or own[key] != wanted[key]]
+        if different or own.keys() != wanted.keys():
+            raise ValueError(f"the priors differ in {', '.join(different) or 'their families'}.")
+        self.prior.set_weights(other.prior.get_weights())
+        self.train_only = self._config["train_only"] = ""
+        if isinstance(self.prior, AuxiliaryModel):
+            self.prior.train_only = other.prior.train_only
+            self.prior._config["train_only"] = other.prior.train_only
 
     def maps(self, view, condition=None):
         """What the conditional is conditioned on.
@@ -333,7 +370,22 @@ class AuxiliaryModel(LikelihoodModel):
     def get_config(self):
         """See `keras.Model.get_config`."""
         policy = keras.saving.serialize_keras_object(self.dtype_policy)
-        return {"name": self.name, "dtype": policy, **self._config}
+        config = {"name": self.name, "dtype": policy, **self._config}
+        if isinstance(self.prior, AuxiliaryModel):  # `take_prior` may have changed it
+            config["prior"] = {**config["prior"], "train_only": self.prior.train_only}
+        return config
+
+
+def _architecture(model):
+    """What a model's weights mean: its family and configuration but for training."""
+
+    def without(config):
+        if not isinstance(config, dict):
+            return config
+        free = ("name", "dtype", "dropout", "train_only", "train_encoder")
+        return {key: without(value) for key, value in config.items() if key not in free}
+
+    return {"family": type(model).__name__, **without(model.get_config())}
 
 
 def _embedding(kind, halves, features, blocks, scales, **kwargs):

@@ -17,6 +17,7 @@ import tensorflow as tf
 from gated_pixelcnn.layers.gated_resnet import ABOVE, ABOVE_AND_LEFT, ShiftedConv2D
 from gated_pixelcnn.layers.stream import make_stream, run_stream
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
+from gated_pixelcnn.likelihoods.base import check_integer
 from gated_pixelcnn.models.base import DensityModel
 from gated_pixelcnn.models.pixelcnn_pp_view import PixelCNNPPView
 
@@ -55,8 +56,7 @@ class PixelCNNPP(DensityModel):
         """
         super().__init__(image_shape, levels, likelihood=likelihood, **kwargs)
         for name, value in {"features": features, "blocks": blocks, "scales": scales}.items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}.")
+            check_integer(name, value, 1)
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}.")
         if self.colours > 1:
@@ -82,7 +82,8 @@ class PixelCNNPP(DensityModel):
             features, blocks, scales, ABOVE_AND_LEFT, name="ul", others=1, **own
         )
         outputs = self.likelihood.parameters_per_pixel
-        self.head = NormalisedConv2D(outputs, (1, 1), name="head", **policy)
+        # In half precision log-scales would be rounded by more than small bins bear.
+        self.head = NormalisedConv2D(outputs, (1, 1), name="head", dtype="float32")
 
     def build(self, input_shape=None):
         """Makes all weights, see `DensityModel.build`."""
@@ -113,16 +114,25 @@ class PixelCNNPP(DensityModel):
 
     def parameter_map(self, x, condition, training=False):
         """See `DensityModel.parameter_map`."""
-        x = self.with_ones(x)
-        _, of_above = self._stream(self.above, self.first_up(x), None, condition, training)
+        x, conditions = self.with_ones(x), self.conditions(condition)
+        _, of_above = self._stream(self.above, self.first_up(x), None, conditions, training)
         x = self.first_above(x) + self.first_left(x)
-        x, _ = self._stream(self.above_left, x, of_above, condition, training)
-        return self.head.slide(tf.nn.elu(x))
+        x, _ = self._stream(self.above_left, x, of_above, conditions, training)
+        return self.parameters_of(self.head.slide, x)
 
-    def _stream(self, stream, x, others, condition, training):
+    @staticmethod
+    def parameters_of(head, x):
+        """What the head makes of the output of ul, in float32."""
+        return head(tf.cast(tf.nn.elu(x), tf.float32))
+
+    def normalised_layers(self):
+        """All layers with weight normalisation that have weights."""
+        layers = self._flatten_layers()
+        return [x for x in layers if isinstance(x, NormalisedConv2D) and x.built]
+
+    def _stream(self, stream, x, others, conditions, training):
         """A stream over whole images: its output, and lists by scale of what blocks gave."""
         outputs = [[] for _ in stream]
-        conditions = self.conditions(condition)
 
         def run_block(number, i, x, mirrored):
             block = stream[number].blocks[i]

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from gated_pixelcnn.layers.stream import walk
+from gated_pixelcnn.layers.weight_norm import gather, gathered
 
 
 class PixelCNNPPView:
@@ -24,6 +25,7 @@ class PixelCNNPPView:
         """
         self.model, self.num = model, num
         self.u, self.ul = model.above, model.above_left
+        self.gathered = gather(model.normalised_layers())
         conditions = model.conditions(condition)
         self.for_u, self.for_ul = (
             [
@@ -87,6 +89,10 @@ class PixelCNNPPView:
 
     def row(self, state, finished, kept, index):
         """See `sampling.IncrementalView`."""
+        with gathered(self.gathered):
+            return self._row(state, finished, kept, index)
+
+    def _row(self, state, finished, kept, index):
         model, before = self.model, state["image"]
         finished = model.with_ones(finished[:, tf.newaxis])
         finished *= tf.cast(index > 0, finished.dtype)  # above row 0 there are no ones either
@@ -249,7 +255,7 @@ class PixelCNNPPView:
         x = self.first_left(state["pixel"]) + row["first"][index]
         x = walk(self.ul, x, run_block, run_deeper)
         finish(0)
-        drawn = draw(0, self.head(tf.nn.elu(x)))
+        drawn = draw(0, self.model.parameters_of(self.head, x))
         arrays = []
         for number, (array, new) in enumerate(zip(state["arrays"], states, strict=True)):
             at = {"blocks": index // 2**number, "shrink": index // 2**number}

@@ -184,6 +184,7 @@ def _encoded(builder, split, features):
 def _decoder(builder, features, shape, config):
     """Returns a function, for graphs: encoded example -> (image of `shape`, label int32)."""
     feature = builder.info.features[features.image]
+    cropped = any(config.margins())
 
     def prepare(image):
         prepared = image_ops.prepare(image, config)
@@ -196,9 +197,9 @@ def _decoder(builder, features, shape, config):
 
     def decode(encoded, *label):
         image = feature.decode_example(encoded)
-        if features.shape != shape:  # another one, or not known
+        if features.shape != shape or cropped:  # another one, or not known
             image = tf.cond(
-                tf.reduce_all(tf.shape(image) == shape),
+                tf.reduce_all(tf.shape(image) == shape) & (not cropped),
                 lambda: image,
                 lambda: numpy_function(prepare, [image], tf.uint8),
             )
