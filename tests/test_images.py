@@ -157,7 +157,7 @@ def garbage(path):
         (1, lambda d: d / "absent.png", "there is no file .*absent.png"),
         (1, lambda d: garbage(d / "a.png"), "a.png is not an image"),
         (3, lambda d: truncated(d / "a.png"), "a.png cannot be read"),
-        (1, lambda d: save(d / "a.png", "L", (4, 6)), "4x6 pixels .* are 6x4"),
+        (1, lambda d: save(d / "a.png", "L", (4, 6)), "4x6 pixels .* the 6x4 that are needed"),
         (1, lambda d: save(d / "a.png", "RGB"), "mode RGB, but gray images are needed"),
         (3, lambda d: save(d / "a.png", "L"), "mode L, but RGB images are needed"),
         (1, lambda d: save(d / "a.png", "I;16"), "mode I;16"),
@@ -271,7 +271,9 @@ def test_absent_npz_is_one_clear_sentence(tmp_path):
 
 def test_image_of_another_size_is_to_be_resized(tmp_path):
     save(tmp_path / "a.png", "L", (12, 8))
-    with pytest.raises(UserError, match="is 12x8 pixels .* are 6x4: resize it to that size"):
+    with pytest.raises(
+        UserError, match="is 12x8 pixels .* of 6x4 are needed: resize it to that size"
+    ):
         images.read_images(tmp_path / "a.png", (4, 6, 1), 256)
 
 

@@ -18,7 +18,7 @@ def get_config():
         embedding_scales=3,
     )
     config.model.prior.likelihood = "categorical"
-    config.model.conditional.blocks = 4  # 24 of the 36 of PixelCNN++
+    config.model.conditional.blocks = 4  # the paper's "24 blocks instead of 36"
     config.train.update(
         steps=156_250,  # 200 epochs; the paper's prior has 30
         batch_size=64,

@@ -2,7 +2,7 @@
 
 Source: "PixelCNN Models with Auxiliary Variables for Natural Image Modeling" (Kolesnikov and
 Lampert, 2017), section 3: blocks of PixelCNN++ in one stream, whose convolutions see all around.
-It runs once per image, whatever the number of its pixels.
+It runs once per image, whatever the number of its pixels. It has no dropout.
 """
 
 import keras

@@ -24,7 +24,11 @@ from gated_pixelcnn.models.pixelcnn_pp_view import PixelCNNPPView
 
 @keras.saving.register_keras_serializable("gated_pixelcnn")
 class PixelCNNPP(DensityModel):
-    """PixelCNN++ with any number of resolutions."""
+    """PixelCNN++ with any number of resolutions.
+
+    Training by `train` lets the first images set initial values; who uses Keras' `fit` calls
+    `model.initialise(images)` before.
+    """
 
     initialised_by_data = True
 

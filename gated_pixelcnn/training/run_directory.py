@@ -165,7 +165,7 @@ def differences(old, new, allow_changes=False):
     missing = "(not set)"
     free = _FREE | ({f"train.{key}" for key in CHANGEABLE_ON_REQUEST} if allow_changes else set())
     return [
-        f"{key}: {before.get(key, missing)} in the run, {now.get(key, missing)} now"
+        f"{key}: {_shown(before.get(key, missing))} in the run, {_shown(now.get(key, missing))} now"
         for key in sorted(before.keys() | now.keys())
         if key not in free and before.get(key, missing) != now.get(key, missing)
     ]
@@ -174,3 +174,8 @@ def differences(old, new, allow_changes=False):
 def flat_value(value):
     """A number or a sequence as a sequence."""
     return value if isinstance(value, list | tuple) else (value,)
+
+
+def _shown(value):
+    """A value as text that can be seen."""
+    return "''" if value == "" else value
