@@ -1,10 +1,13 @@
 """Weight normalisation, and the initial values that a first batch sets."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from gated_pixelcnn.data.split import ArraySplit
 from gated_pixelcnn.layers.gated_resnet import ShiftedConv2D
 from gated_pixelcnn.layers.weight_norm import (
     NormalisedConv2D,
@@ -12,6 +15,7 @@ from gated_pixelcnn.layers.weight_norm import (
     data_dependent_initialisation,
 )
 from gated_pixelcnn.models.pixelcnn_pp import PixelCNNPP
+from gated_pixelcnn.training import train as training
 
 
 def small(**changes):
@@ -74,6 +78,20 @@ def test_a_model_makes_nothing_too_large_of_its_first_batch():
     assert 0.5 < parameters.std() < 3
     head = model.head
     assert not np.allclose(head.length, 1)
+
+
+@pytest.mark.parametrize(("num", "wanted"), [(40, 16), (5, 5)])
+def test_the_first_16_images_of_the_run_set_the_initial_values(num, wanted):
+    images = np.random.default_rng(0).integers(0, 256, (num, 4, 4, 3)).astype(np.uint8)
+    split, seen = ArraySplit(images, np.arange(num, dtype=np.int32)), []
+    model = SimpleNamespace(
+        initialised_by_data=True, takes_labels=True, initialise=lambda *batch: seen.extend(batch)
+    )
+    training._initialise(model, split, seed=3)
+    first = next(iter(split.train_batches(wanted, 3)))
+    for found, expected in zip(seen, first, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert len(seen[0]) == wanted
 
 
 def test_a_graph_initialises_as_eager_execution_does():

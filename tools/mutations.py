@@ -42,7 +42,8 @@ CONFORMANCE = ("tests/test_conformance.py",)
 PARTS = ("tests/test_auxiliary.py",)
 STACKS = tuple(f"tests/test_{name}.py" for name in ("pixelcnn", "row_lstm", "diagonal_bilstm"))
 PLUS_PLUSES = (
-    *(f"tests/test_{name}.py" for name in ("weight_norm", "pixelcnn_pp", "sharpness")),
+    *(f"tests/test_{name}.py" for name in ("weight_norm", "pixelcnn_pp_reference")),
+    *(f"tests/test_{name}.py" for name in ("pixelcnn_pp", "sharpness")),
     *("tests/test_auxiliary.py", "tests/test_conformance.py", "-k"),
     "weight_norm or test_pixelcnn_pp or sharpness or gray_view"
     " or pixelcnn_pp/ and (incremental or all_earlier)",
