@@ -198,7 +198,7 @@ OF_PLUS_PLUS = {
         "tf.tanh(tf.concat([x, 2 * x], axis=-1))",
     ),
     "skips to the wrong block": (STREAM, "(mirrored.pop(),)", "(mirrored.pop(0),)"),
-    "no ELU before the head": (PLUS_PLUS, "head(tf.cast(tf.nn.elu(x), ", "head(tf.cast(x, "),
+    "no ELU before the head": (PLUS_PLUS, "tf.cast(tf.nn.elu(x), self", "tf.cast(x, self"),
     "enlarged columns begin one too early": (
         WEIGHT_NORM,
         "left : left + 2 * width]",

@@ -81,7 +81,8 @@ class NormalisedConv2D(WindowConv2D):
 
     def weights_now(self):
         """W and the bias, in the dtype of computation."""
-        if (known := _gathered.get()) is not None and id(self) in known:
+        known = _gathered.get() or {}
+        if id(self) in known:
             return known[id(self)]
         direction = tf.convert_to_tensor(self.direction.value)
         norm = tf.sqrt(tf.reduce_sum(tf.square(direction), axis=[0, 1, 2]))

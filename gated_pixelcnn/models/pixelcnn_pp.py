@@ -87,7 +87,8 @@ class PixelCNNPP(DensityModel):
         )
         outputs = self.likelihood.parameters_per_pixel
         # In half precision log-scales would be rounded by more than small bins bear.
-        self.head = NormalisedConv2D(outputs, (1, 1), name="head", dtype="float32")
+        exact = "float64" if self.compute_dtype == "float64" else "float32"
+        self.head = NormalisedConv2D(outputs, (1, 1), name="head", dtype=exact)
 
     def build(self, input_shape=None):
         """Makes all weights, see `DensityModel.build`."""
@@ -124,10 +125,9 @@ class PixelCNNPP(DensityModel):
         x, _ = self._stream(self.above_left, x, of_above, conditions, training)
         return self.parameters_of(self.head.slide, x)
 
-    @staticmethod
-    def parameters_of(head, x):
-        """What the head makes of the output of ul, in float32."""
-        return head(tf.cast(tf.nn.elu(x), tf.float32))
+    def parameters_of(self, head, x):
+        """What the head, for images or at a pixel, makes of the output of ul."""
+        return head(tf.cast(tf.nn.elu(x), self.head.compute_dtype))
 
     def normalised_layers(self):
         """All layers with weight normalisation that have weights."""
