@@ -372,6 +372,7 @@ def test_label_for_a_model_that_takes_none_is_an_error(model, message):
         (["--label=1", "--given=absent.png", "--keep_rows=1"], "there is no file absent.png"),
         (["--label=1", "--keep_rows=1"], "--keep_rows and --mask need --given"),
         (["--label=1", "--mask=b.png"], "--keep_rows and --mask need --given"),
+        (["--label=1", "--resize"], "--resize needs images: one of --given, --like"),
         (["--label=1", "--output=a.jpg"], "--output must end in .png, got a.jpg"),
         (["--label=1", "--npz=a"], "--npz must end in .npz"),
         (["--label=1", "--gif=a.png"], "--gif must end in .gif"),

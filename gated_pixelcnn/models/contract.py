@@ -165,7 +165,8 @@ class DensityContract(InputChecks):
             the batch that it is drawn in, and images with the same stream from the same random
             numbers. An integer is the stream of the first image, after which they are counted.
           jit: whether XLA compiles the loop over a row's pixels: faster, after some seconds of
-            compilation for every number of images.
+            compilation for every number of images. Sums are rounded differently, so a model in
+            half precision draws other images with it than without.
           reduce_log_scale: at least 0; with logistics, what is subtracted from their log-scales.
           most_probable: with logistics, whether only their component is drawn and the value is its
             mode.
