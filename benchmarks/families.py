@@ -19,6 +19,7 @@ A family whose row is in the work directory is not trained again; an interrupted
 """
 
 import json
+import math
 import os
 import statistics
 import time
@@ -164,10 +165,14 @@ def steps_of(config, dataset, minutes):
 
 
 def images_per_second(directory):
-    """The median over the reports of a run, without compilation, validation and checkpoints."""
+    """The median over the reports of a run, without compilation, validation and checkpoints.
+
+    NaN for a trial that was too short for a report.
+    """
     lines = (directory / "metrics.jsonl").read_text().splitlines()
     reports = [json.loads(line).get("train_images_per_second") for line in lines]
-    return statistics.median(rate for rate in reports if rate)
+    rates = [rate for rate in reports if rate]
+    return statistics.median(rates) if rates else math.nan
 
 
 def make_row(family, data, source, directory, minutes, repeats):
