@@ -103,10 +103,7 @@ def check_trained(model):
     part = getattr(model, "untrained", "")
     if not part:
         return
-    remedy = "give this run by --prior, and by --workdir the one of the conditional"
-    if part.endswith("prior"):
-        remedy = "give the run that trained it by --prior"
-    raise UserError(f"the {part} of this model was not trained (model.train_only): {remedy}")
+    raise UserError(f"the {part} of this model was not trained (model.train_only): {model.remedy}")
 
 
 def _load(path, checkpoint):

@@ -187,6 +187,39 @@ def classify(model, split, batch_size=64, num_images=None, label_map=None):
     }
 
 
+def importance_weighted(model, split, draws, batch_size=64, num_images=None):
+    """Evaluates a model with latent numbers by the bound of several draws.
+
+    Args:
+      model: a `LatentVariableModel`.
+      split: a split of `data.load`.
+      draws: number of draws of z for every image, at least 1.
+      batch_size: number of images in one forward pass, at least 1.
+      num_images: evaluate the first images only; None for all.
+
+    Returns:
+      A dict with bits_per_dim and its standard_error as of `evaluate`, and draws.
+
+    Raises:
+      ValueError: no images, or images that do not fit the model.
+    """
+    _check_batch_size(batch_size)
+    num_images = split.num_images if num_images is None else min(num_images, split.num_images)
+    batch_size = min(batch_size, max(num_images, 1))
+    nats = [
+        model.importance_log_prob(filled_up(images, batch_size), draws)[: len(images)]
+        for images, _ in split_batches(split, batch_size, num_images)
+    ]
+    if not nats:
+        raise ValueError("there are no images to evaluate.")
+    bits = bits_per_dim(-np.concatenate(nats), model.image_shape)
+    return {
+        "draws": draws,
+        "bits_per_dim": float(bits.mean()),
+        "standard_error": float(bits.std(ddof=1) / math.sqrt(len(bits))) if len(bits) > 1 else None,
+    }
+
+
 def mapped(labels, label_map):
     """The model's labels for those of a split; `label_map` as for `score`."""
     return labels if label_map is None else np.asarray(label_map, labels.dtype)[labels]

@@ -1,5 +1,6 @@
 """The model families, by the names that configurations use for them (`model.family`)."""
 
+from gated_pixelcnn.models.agave import AGAVE
 from gated_pixelcnn.models.auxiliary import AuxiliaryModel
 from gated_pixelcnn.models.diagonal_bilstm import DiagonalBiLSTMModel
 from gated_pixelcnn.models.embedding import Embedding
@@ -8,6 +9,7 @@ from gated_pixelcnn.models.mse_autoencoder import MSEAutoencoder
 from gated_pixelcnn.models.pixelcnn import PixelCNN
 from gated_pixelcnn.models.pixelcnn_pp import PixelCNNPP
 from gated_pixelcnn.models.row_lstm import RowLSTMModel
+from gated_pixelcnn.models.vae import VAE
 
 FAMILIES = {
     "gated_pixelcnn": GatedPixelCNN,
@@ -18,4 +20,6 @@ FAMILIES = {
     "embedding": Embedding,
     "mse_autoencoder": MSEAutoencoder,
     "auxiliary": AuxiliaryModel,
+    "vae": VAE,
+    "agave": AGAVE,
 }

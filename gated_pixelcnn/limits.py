@@ -13,6 +13,7 @@ from gated_pixelcnn import configs
 from gated_pixelcnn.errors import UserError
 
 _OTHERS = 1000  # values that are no weights, such as those of metrics
+_COUNTED = ("layers", "blocks", "scales", "halvings")  # each of which has an array at least
 
 
 class _TooLargeError(Exception):
@@ -34,7 +35,7 @@ def within(path, array_sizes, config):
     wrong = f"{path} is of another model or version: it holds"
     left = sum(array_sizes) + _OTHERS
     for key, value in configs.flat(config.model).items():
-        most = len(array_sizes) if key.split(".")[-1] == "layers" else left
+        most = len(array_sizes) if key.endswith(_COUNTED) else left
         if isinstance(value, int) and value > most:
             raise UserError(f"{wrong} {len(array_sizes)} arrays, but model.{key} is {value}")
 

@@ -102,7 +102,17 @@ def noise(seed, indices, model):
       Uniform floats in (0, 1) [N, H, W, C, K], K the number that one value takes.
     """
     shape = (*model.image_shape, model.likelihood.noise_per_value)
-    return _noise(tf.cast(seed, tf.int64), tf.cast(indices, tf.int64), shape)
+    return uniform_noise(seed, indices, shape)
+
+
+def uniform_noise(seed, indices, shape):
+    """The numbers of `noise`, of any shape for an image: [N, *shape]."""
+    return _noise(tf.cast(seed, tf.int64), tf.cast(indices, tf.int64), tuple(shape))
+
+
+def gaussian_noise(seed, indices, shape):
+    """Random numbers from a unit Gaussian, as `noise` gives uniform ones: float32 [N, *shape]."""
+    return tf.math.ndtri(uniform_noise(seed, indices, shape))
 
 
 @tf.function(reduce_retracing=True)

@@ -3,6 +3,7 @@
 python evaluate.py --workdir=runs/a
 python evaluate.py --workdir=runs/a --json > result.json
 python evaluate.py --workdir=runs/ae10 --beside=runs/unconditional
+python evaluate.py --workdir=runs/agave --importance_samples=150
 """
 
 import collections
@@ -59,6 +60,13 @@ def define_flags():
         "tell how often they have the identity of their source.",
         flag_values=FLAGS,
     )
+    flags.DEFINE_integer(
+        "importance_samples",
+        None,
+        "Of a model with latent numbers: also the bound of so many draws for every image, each of "
+        "which takes a forward pass.",
+        flag_values=FLAGS,
+    )
     flags.DEFINE_string("csv", None, "File for one line per image.", flag_values=FLAGS)
     flags.DEFINE_bool("json", False, "Print JSON instead of a table.", flag_values=FLAGS)
 
@@ -72,10 +80,14 @@ def main(argv):
     if FLAGS.split not in SPLITS:
         raise UserError(f"--split must be one of {', '.join(SPLITS)}, got {FLAGS.split!r}")
     cli.check_at_least(
-        1, num_images=FLAGS.num_images, batch_size=FLAGS.batch_size, likeness=FLAGS.likeness
+        1,
+        num_images=FLAGS.num_images,
+        batch_size=FLAGS.batch_size,
+        likeness=FLAGS.likeness,
+        importance_samples=FLAGS.importance_samples,
     )
     model, record = cli.load_model(FLAGS)
-    for name in ("beside", "classify", "likeness", "csv"):
+    for name in ("beside", "classify", "likeness", "importance_samples", "csv"):
         if FLAGS[name].value and not isinstance(model, DensityContract):
             raise UserError(f"--{name} is not possible: {_no_density(model)}")
     others = {workdir: _load_beside(workdir, model) for workdir in FLAGS.beside or ()}
@@ -92,6 +104,10 @@ def main(argv):
         raise UserError("--classify needs a model that is conditioned on the class (the label)")
     if FLAGS.likeness:
         _check_likeness(model, images.name, split)
+    if FLAGS.importance_samples and not hasattr(model, "importance_log_prob"):
+        raise UserError(
+            "--importance_samples needs --workdir of a model with latent numbers (vae or agave)"
+        )
     label_maps = {}
     for workdir, other in others.items():
         with cli.beside(workdir):
@@ -112,6 +128,12 @@ def main(argv):
             result["accuracy"] = evaluation.classify(*arguments)["accuracy"]
         if likeness:
             result["likeness"] = likeness
+        if hasattr(model, "diagnose"):  # no SavedModel
+            result["details"] = model.diagnose(split, *sizes)
+        if FLAGS.importance_samples:
+            result["importance_weighted"] = evaluation.importance_weighted(
+                model, split, FLAGS.importance_samples, *sizes
+            )
         scores = {}
         for workdir, (other, _) in others.items():
             with cli.beside(workdir):

@@ -26,10 +26,12 @@ class Prompts:
         about square.
       labels: the condition, where it is a label.
       names: what is written beside the rows, or None.
-      shown: images at the left of the rows, bytes [rows, H, W, C], or None.
+      shown: images at the left of the rows, bytes [rows, H, W, C], or several of them for each
+        row [rows, columns, H, W, C], or None.
       given: images to complete, one for each image, or None.
       known: booleans [H, W, 1]: where they are kept.
       view: gray or small images that the images are drawn from, one for each, or None.
+      latents: z that they are drawn from, one for each, or None.
     """
 
     num: int
@@ -42,6 +44,11 @@ class Prompts:
     given: np.ndarray | None = None
     known: np.ndarray | None = None
     view: np.ndarray | None = None
+    latents: np.ndarray | None = None
+
+    def of(self, model):
+        """What one of several models draws from."""
+        return self
 
     def cells(self, images):
         """The cells of the grid, where every prompt has a row.
@@ -59,7 +66,8 @@ class Prompts:
         cells = cells.reshape(columns, self.rows, *images.shape[1:]).swapaxes(0, 1)
         if self.shown is None:
             return cells
-        return np.concatenate([self.shown[:, None], cells], axis=1)
+        shown = self.shown if self.shown.ndim == 5 else self.shown[:, None]
+        return np.concatenate([shown, cells], axis=1)
 
     def arrays(self, images):
         """What an npz file holds of the images that were drawn, by name."""
@@ -70,8 +78,8 @@ def prompts(flags, model, class_names=()):
     """Reads the prompts that the flags of sample.py name.
 
     Args:
-      flags: values of the flags num, label, like, interpolate, path, given, keep_rows, mask,
-        colourise, upscale and resize.
+      flags: values of the flags num, seed, label, like, per_latent, interpolate, path, given,
+        keep_rows, mask, colourise, upscale and resize.
       model: the model that is to draw.
       class_names: names of the classes in the order of their numbers, or none.
 
@@ -83,6 +91,8 @@ def prompts(flags, model, class_names=()):
     """
     if flags.interpolate:
         return _interpolation(flags, model, class_names)
+    if flags.per_latent or (flags.like and has_latents(model)):
+        return _from_latents(flags, model)
     view, view_levels = _read_view(flags, model)
     labels = parse_labels(flags.label, model, class_names)
     likes = _read_likes(flags, model)
@@ -115,6 +125,43 @@ def prompts(flags, model, class_names=()):
         shown = pictures.enlarged(view, view_levels, model.image_shape)
     if images is not None:
         result.shown = shown[of_image[: result.rows]]
+    return result
+
+
+def has_latents(model):
+    """Whether a model draws from latent numbers z that can be given."""
+    return hasattr(model, "encode_latents")
+
+
+def _from_latents(flags, model):
+    """Several images of every z: f(z) has the left column, after the image whose z it is."""
+    name = "per_latent" if flags.per_latent else "like"
+    for other in ("label", "given", "colourise", "upscale"):
+        if getattr(flags, other):
+            raise UserError(f"--{name} names what to draw from itself: leave out --{other}")
+    if not has_latents(model):
+        raise UserError(
+            "--per_latent is not possible: this model has no latent numbers, as those of the "
+            "families vae and agave have, and an exported model draws them itself"
+        )
+    shown = []
+    if flags.like:
+        likes = pictures.read_images(flags.like, model.image_shape, model.levels, resizing(flags))
+        latents = np.asarray(model.encode_latents(likes))
+        shown = [pictures.to_bytes(likes, model.levels)]
+        each = flags.per_latent or 4
+        num = flags.num or len(latents) * each
+    else:
+        each = flags.per_latent
+        num = flags.num or 4 * each
+        latents = np.asarray(model.draw_latents(flags.seed, np.arange(-(-num // each))))
+    shown.append(
+        pictures.enlarged(model.show_latents(latents), model.view.levels, model.image_shape)
+    )
+    rows = min(len(latents), num)
+    turn = np.arange(num)
+    result = Prompts(num, streams=turn, rows=rows, latents=latents[turn % len(latents)])
+    result.shown = np.stack(shown, axis=1)[:rows]
     return result
 
 
@@ -285,7 +332,7 @@ def _prior_of_size(flags, priors):
 
 def _interpolation(flags, model, class_names):
     """A row for each pair: from one end to the other, all with the same random numbers."""
-    for name in ("label", "like", "given", "colourise", "upscale"):
+    for name in ("label", "like", "per_latent", "given", "colourise", "upscale"):
         if getattr(flags, name):
             raise UserError(f"--interpolate names what to draw from itself: leave out --{name}")
     if flags.saved_model:
@@ -293,19 +340,25 @@ def _interpolation(flags, model, class_names):
             "--interpolate needs --workdir: an exported model takes classes and images, nothing "
             "between them"
         )
-    pairs = [_pair(text, model, class_names, resizing(flags)) for text in flags.interpolate]
+    how = resizing(flags), flags.seed
+    pairs = [_pair(text, model, class_names, *how) for text in flags.interpolate]
     rows = len(pairs)
     num = flags.num or rows * 8
     columns = -(-num // rows)
     turn = np.arange(num)
     along = np.linspace(0, 1, columns)[turn // rows] if columns > 1 else np.zeros(num)
     between = spherical if flags.path == "spherical" else linear
-    condition = [between(*pairs[i % rows], t) for i, t in enumerate(along)]
-    return Prompts(num, np.array(condition, np.float32), turn % rows, min(rows, num))
+    points = np.array([between(*pairs[i % rows], t) for i, t in enumerate(along)], np.float32)
+    result = Prompts(num, streams=turn % rows, rows=min(rows, num))
+    if has_latents(model):
+        result.latents = points
+    else:
+        result.condition = points
+    return result
 
 
-def _pair(text, model, class_names, resize):
-    """The two ends of one --interpolate: weights of classes, or codes."""
+def _pair(text, model, class_names, resize, seed):
+    """The two ends of one --interpolate: weights of classes, codes, or z."""
     words = [word.strip() for word in text.split(",")]
     if len(words) != 2 or not all(words):
         raise UserError(
@@ -316,16 +369,19 @@ def _pair(text, model, class_names, resize):
         classes = model.condition_size
         labels = [_parse_label("interpolate", word, classes, class_names) for word in words]
         return np.eye(model.condition_size)[labels]
-    if model.condition_kind != "image":
+    if has_latents(model) and all(word.isdecimal() for word in words):
+        return np.asarray(model.draw_latents(seed, np.array(words, np.int64)))
+    if model.condition_kind != "image" and not has_latents(model):
         raise UserError(
             "--interpolate is not possible: this model is conditioned neither on a class nor on an "
-            "image"
+            "image, and has no latent numbers"
         )
     for word in words:
         if os.path.isdir(word) or word.lower().endswith(".npz"):
             raise UserError(f"--interpolate goes from one image file to another; {word} is not one")
     ends = [pictures.read_images(word, model.image_shape, model.levels, resize) for word in words]
-    return np.asarray(model.encode(np.concatenate(ends)))
+    encode = model.encode_latents if has_latents(model) else model.encode
+    return np.asarray(encode(np.concatenate(ends)))
 
 
 def linear(start, end, t):
@@ -336,11 +392,12 @@ def linear(start, end, t):
 def spherical(start, end, t):
     """The point on the great circle between two vectors, its length between theirs."""
     lengths = np.linalg.norm(start), np.linalg.norm(end)
+    shape, start, end = start.shape, start.ravel(), end.ravel()
     if min(lengths) == 0:
-        return linear(start, end, t)
+        return linear(start, end, t).reshape(shape)
     a, b = start / lengths[0], end / lengths[1]
     angle = np.arccos(np.clip(a @ b, -1, 1))
     if np.sin(angle) < 1e-6:  # one direction, or two that no single circle goes through
-        return linear(start, end, t)
+        return linear(start, end, t).reshape(shape)
     direction = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
-    return linear(*lengths, t) * direction
+    return (linear(*lengths, t) * direction).reshape(shape)

@@ -1,7 +1,10 @@
-"""What autoencoders make of images, side by side: figure 6 of 2016b.
+"""What autoencoders make of images, side by side.
 
-For every length m of a code and every image a row: the image; what a decoder trained for the
-squared error makes of its code; images that a PixelCNN draws from it.
+For every model and every image a row: the image; what can be told of it at once; images drawn.
+- Figure 6 of 2016b: codes of several lengths m, and what a decoder trained for the squared error
+  makes of the code.
+- Figure 3 of "Auxiliary Guided Autoregressive Variational Autoencoders" (Lucas and Verbeek, 2018):
+  several λ, and f(z).
 """
 
 import dataclasses
@@ -11,7 +14,7 @@ import numpy as np
 
 from gated_pixelcnn import cli
 from gated_pixelcnn import images as pictures
-from gated_pixelcnn.cli.prompts import Prompts, resizing
+from gated_pixelcnn.cli.prompts import Prompts, has_latents, resizing
 from gated_pixelcnn.errors import UserError
 
 MOST = 32  # images in one picture
@@ -23,43 +26,52 @@ class Reconstructions(Prompts):
 
     Attributes:
       originals: the images, uint8 [rows, H, W, C], values 0…levels-1.
-      levels: number of values.
-      models: {m: PixelCNN autoencoder}, m ascending.
-      single: {m: the one reconstruction of every image, as originals}, m ascending.
+      symbol: what models differ in: "m" or "λ".
+      models: {m or λ: what draws}, ascending.
+      single: {m or λ: the one reconstruction of every image, bytes as of `models`, and its array
+        for an npz file}, ascending.
+      latents_of: {λ: z of each image to draw}.
     """
 
     originals: np.ndarray | None = None
-    levels: int = 256
+    shown_originals: np.ndarray | None = None
+    symbol: str = "m"
     models: dict = dataclasses.field(default_factory=dict)
     single: dict = dataclasses.field(default_factory=dict)
+    latents_of: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        """Names the rows by m: for each an image below the other."""
+        """Names the rows by m or λ: for each an image below the other."""
         self.sizes = sorted({*self.models, *self.single})
-        self.names = [f"m = {size}" for size in self.sizes for _ in range(self.rows)]
+        self.names = [f"{self.symbol} = {size:g}" for size in self.sizes for _ in range(self.rows)]
+
+    def of(self, model):
+        """See `Prompts`."""
+        if not self.latents_of:
+            return self
+        (size,) = (size for size, other in self.models.items() if other is model)
+        return dataclasses.replace(self, latents=self.latents_of[size])
 
     def cells(self, images):
         """See `Prompts`; images are those of all models, [models × num, H, W, C]."""
         drawn = self._by_size(images)
         empty = np.full_like(images[: self.num], pictures.UNDRAWN)
-        shown = pictures.to_bytes(self.originals, self.levels)
         blocks = []
         for size in self.sizes:
-            columns = [shown[:, None], super().cells(drawn.get(size, empty))]
+            columns = [self.shown_originals[:, None], super().cells(drawn.get(size, empty))]
             if self.single:
-                single = empty[: self.rows]
-                if size in self.single:
-                    single = pictures.to_bytes(self.single[size], self.levels)
+                single, _ = self.single.get(size, (empty[: self.rows], None))
                 columns.insert(1, single[:, None])
             blocks.append(np.concatenate(columns, axis=1))
         return np.concatenate(blocks)
 
     def arrays(self, images):
         """See `Prompts`."""
+        single, drawn = ("f", "image") if self.latents_of else ("mse", "pixelcnn")
         return {
             "originals": self.originals,
-            **{f"mse_{size}": single for size, single in self.single.items()},
-            **{f"pixelcnn_{size}": drawn for size, drawn in self._by_size(images).items()},
+            **{f"{single}_{size:g}": array for size, (_, array) in self.single.items()},
+            **{f"{drawn}_{size:g}": array for size, array in self._by_size(images).items()},
         }
 
     def _by_size(self, images):
@@ -71,7 +83,7 @@ def reconstructions(flags, model):
 
     Args:
       flags: values of the flags num, reconstruct, beside, and of those that exclude them: label,
-        like, interpolate, given, colourise and upscale; resize.
+        like, per_latent, interpolate, given, colourise and upscale; resize.
       model: the model of --workdir or --saved_model.
 
     Returns:
@@ -80,15 +92,14 @@ def reconstructions(flags, model):
     Raises:
       UserError: a run or an image that is missing, cannot be read, or does not fit.
     """
-    for name in ("label", "like", "interpolate", "given", "colourise", "upscale"):
+    for name in (*("label", "like", "per_latent", "interpolate", "given", "colourise", "upscale"),):
         if getattr(flags, name):
             raise UserError(f"--reconstruct names what to draw from itself: leave out --{name}")
-    if model.condition_kind != "image":
+    if model.condition_kind != "image" and not has_latents(model):
         raise UserError(
-            "--reconstruct is not possible: this model is not conditioned on an image; give an "
-            "autoencoder by --workdir"
+            "--reconstruct is not possible: this model is neither conditioned on an image nor has "
+            "it latent numbers; give an autoencoder by --workdir"
         )
-    models, single = _runs(flags.beside or (), model)
     originals = pictures.read_images(
         flags.reconstruct, model.image_shape, model.levels, resizing(flags)
     )
@@ -96,16 +107,51 @@ def reconstructions(flags, model):
     rows = len(originals)
     num = flags.num or 4 * rows
     turn = np.arange(num)
+    result = {
+        "streams": turn,
+        "rows": rows,
+        "originals": originals,
+        "shown_originals": pictures.to_bytes(originals, model.levels),
+    }
+    if has_latents(model):
+        return Reconstructions(num, **result, **_by_latents(flags, model, originals, turn))
+    models, single = _runs(flags.beside or (), model)
+    single = {size: other.reconstruct(originals) for size, other in single.items()}
     return Reconstructions(
         num,
         originals[turn % rows],
-        turn,
-        rows,
-        originals=originals,
-        levels=model.levels,
+        **result,
         models=models,
-        single={size: other.reconstruct(originals) for size, other in single.items()},
+        single={size: (pictures.to_bytes(x, model.levels), x) for size, x in single.items()},
     )
+
+
+def _by_latents(flags, model, originals, turn):
+    """Of models with latent numbers: what their `Reconstructions` have of their own."""
+    models = {_weight(model): model}
+    for workdir in flags.beside or ():
+        other, _ = cli.load_beside(workdir, model)
+        if not has_latents(other):
+            raise UserError(f"--beside={workdir}: this model has no latent numbers")
+        if _weight(other) in models:
+            raise UserError(
+                f"--beside={workdir}: a run with λ = {_weight(other):g} (model.kl_weight) is there "
+                "already; give one run of each"
+            )
+        models[_weight(other)] = other
+    models = dict(sorted(models.items()))
+    single, latents = {}, {}
+    for weight, each in models.items():
+        z = np.asarray(each.encode_latents(originals))
+        f = np.asarray(each.show_latents(z))
+        single[weight] = pictures.enlarged(f, each.view.levels, each.image_shape), f
+        latents[weight] = z[turn % len(z)]
+    return {"symbol": "λ", "models": models, "single": single, "latents_of": latents}
+
+
+def _weight(model):
+    """The λ that a model was trained with."""
+    return getattr(model, "kl_weight", 1.0)
 
 
 def _first(images, num, path):

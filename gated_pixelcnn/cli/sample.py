@@ -6,6 +6,7 @@ python sample.py --workdir=runs/a --interpolate=bag,coat
 python sample.py --workdir=runs/a --given=photo.png --keep_rows=14
 python sample.py --workdir=runs/gray --colourise=photo.png --num=8
 python sample.py --workdir=runs/pyramid --upscale=photo.png --num=8
+python sample.py --workdir=runs/agave --per_latent=8
 python sample.py --workdir=runs/ae10 --reconstruct=photos --beside=runs/ae100 --beside=runs/mse10
 """
 
@@ -45,15 +46,23 @@ def define_flags():
     flags.DEFINE_string(
         "like",
         None,
-        "For a model conditioned on an image: an image file, a directory, or an npz file with an "
-        "array images; one row of the grid for each.",
+        "For a model conditioned on an image, or with latent numbers: an image file, a directory, "
+        "or an npz file with an array images; one row of the grid for each.",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_integer(
+        "per_latent",
+        None,
+        "For a model with latent numbers (vae, agave): draw so many images from each z, beside "
+        "f(z); one row of the grid for each z.",
         flag_values=FLAGS,
     )
     flags.DEFINE_multi_string(
         "interpolate",
         None,
         "Two classes or image files with a comma between them: a row of images from one to the "
-        "other, all with the same random numbers. Again for another row.",
+        "other, all with the same random numbers; of a model with latent numbers also two numbers, "
+        "each of a z. Again for another row.",
         flag_values=FLAGS,
     )
     flags.DEFINE_enum(
@@ -183,7 +192,7 @@ def main(argv):
         pictures.check_writable(path)
 
     start = time.perf_counter()
-    stages = [draw(each, wanted) for each in models]
+    stages = [draw(each, wanted.of(each)) for each in models]
     seconds = time.perf_counter() - start
     images = np.concatenate([drawn[-1] for drawn in stages])
     print(f"{len(images)} images in {seconds:.1f} s ({len(images) / seconds:.1f} images/s)")
@@ -193,7 +202,7 @@ def main(argv):
 def _check_flags():
     from gated_pixelcnn.models.contract import LEAST_TEMPERATURE, MOST_TEMPERATURE
 
-    cli.check_at_least(1, num=FLAGS.num, batch_size=FLAGS.batch_size)
+    cli.check_at_least(1, num=FLAGS.num, batch_size=FLAGS.batch_size, per_latent=FLAGS.per_latent)
     if not 0 <= FLAGS.seed < 2**63:
         raise UserError(f"--seed must be at least 0 and at most 2^63 - 1, got {FLAGS.seed}")
     least, most = LEAST_TEMPERATURE, MOST_TEMPERATURE
@@ -242,8 +251,9 @@ def draw(model, wanted):
             "most_probable": FLAGS.map,
         }
         if hasattr(model, "sample_stages"):
-            view = None if wanted.view is None else wanted.view[part]
-            batches.append(model.sample_stages(size, view=view, **how))
+            simpler = {"view": wanted.view, "latents": wanted.latents}
+            simpler = {name: x[part] for name, x in simpler.items() if x is not None}
+            batches.append(model.sample_stages(size, **simpler, **how))
         else:
             given = None if wanted.given is None else wanted.given[part]
             batches.append([model.sample(size, given=given, known=wanted.known, **how)])
@@ -253,7 +263,7 @@ def draw(model, wanted):
 def _write(output, model, images, wanted, stages):
     """Writes the files that were asked for and prints their names."""
     shown = pictures.to_bytes(images, model.levels)
-    if stages and wanted.view is None:
+    if stages and wanted.shown is None:
         before = zip(stages, model.stages, strict=False)  # without the last
         before = [pictures.enlarged(x, levels, model.image_shape) for x, (_, levels) in before]
         shown = np.concatenate([*before, shown], axis=2)

@@ -11,6 +11,11 @@ BASELINES = {
     "png": "PNG files",
     "webp": "lossless WebP",
 }
+DETAILS = {  # of what z holds; what has no name here is among the terms
+    "auxiliary_bits_per_dim": "auxiliary, bits/dim",
+    "kl_per_dimension": "nats per unit of z",
+    "active_units": "active units of z",
+}
 COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
 
 
@@ -49,7 +54,14 @@ def of_bits(result):
         lines.append(bits(_cut(name), found, beside_bounds[name]))
     for name, found in result.get("baselines", {}).items():
         lines.append(bits(BASELINES[name], found))
+    if "importance_weighted" in result:
+        found = result["importance_weighted"]
+        lines.append(bits(f"{found['draws']} draws of z", found["bits_per_dim"], is_bound))
     lines.append("")
+    details = result.get("details", {})
+    for name in filter(details.__contains__, DETAILS):
+        value = details[name]
+        lines.append(row(DETAILS[name], value if isinstance(value, int) else f"{value:.4f}"))
     if "accuracy" in result:
         lines.append(row("classified right", f"{result['accuracy']:.1%}"))
     if "likeness" in result:

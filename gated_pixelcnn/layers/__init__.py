@@ -1,11 +1,14 @@
 """Building blocks, each a Keras layer usable alone, one file per figure or idea of a paper."""
 
+from gated_pixelcnn.layers.autoregressive_flow import AutoregressiveFlow
 from gated_pixelcnn.layers.condition import Condition, Deconvolution
 from gated_pixelcnn.layers.diagonal_lstm import DiagonalBiLSTM, DiagonalLSTM
 from gated_pixelcnn.layers.encoder import Encoder
 from gated_pixelcnn.layers.gated_block import GatedBlock, gate
 from gated_pixelcnn.layers.gated_resnet import GatedResnet, ShiftedConv2D
 from gated_pixelcnn.layers.head import Head, SkipSum
+from gated_pixelcnn.layers.ladder_block import LadderBlock
+from gated_pixelcnn.layers.latent_network import LatentNetwork
 from gated_pixelcnn.layers.masked_block import MaskedBlock
 from gated_pixelcnn.layers.masked_convolution import MaskedConv2D
 from gated_pixelcnn.layers.row_lstm import RowLSTM
@@ -19,6 +22,7 @@ from gated_pixelcnn.layers.view_embedding import ViewEmbedding
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D, NormalisedDeconv2D
 
 __all__ = [
+    "AutoregressiveFlow",
     "Condition",
     "Deconvolution",
     "DiagonalBiLSTM",
@@ -28,6 +32,8 @@ __all__ = [
     "GatedResnet",
     "Head",
     "HorizontalConv2D",
+    "LadderBlock",
+    "LatentNetwork",
     "MaskedBlock",
     "MaskedConv2D",
     "NormalisedConv2D",

@@ -20,17 +20,21 @@ from gated_pixelcnn.layers.shifted_convolutions import WindowConv2D, dense
 # constant there, and its deviation says nothing about other batches.
 LEAST_DEVIATION = 0.01
 
-_initialising = contextvars.ContextVar("initialising", default=False)
+_initialising = contextvars.ContextVar("initialising", default=lambda layer: False)
 _gathered = contextvars.ContextVar("gathered", default=None)
 
 
 @contextlib.contextmanager
-def data_dependent_initialisation():
+def data_dependent_initialisation(but=()):
     """Inside of it every normalised layer that is called sets g and its bias by what it sees.
 
     A network has to be called once, with the first batch; layers are then set in their order.
+
+    Args:
+      but: layers that stay as they are.
     """
-    token = _initialising.set(True)
+    excepted = {id(layer) for layer in but}
+    token = _initialising.set(lambda layer: id(layer) not in excepted)
     try:
         yield
     finally:
@@ -95,7 +99,7 @@ class NormalisedConv2D(WindowConv2D):
 
     def slide(self, window):
         """See `WindowConv2D`; sets g and the bias before, if this is the first batch."""
-        if _initialising.get():
+        if _initialising.get()(self):
             self._initialise(window)
         return self._convolved(window)
 
@@ -132,7 +136,8 @@ class NormalisedConv2D(WindowConv2D):
 class NormalisedDeconv2D(NormalisedConv2D):
     """Twice the size, by a transposed convolution of stride 2 with weight normalisation.
 
-    Input (i, j) goes into m rows and n columns: two are (2i, 2i + 1), three begin one earlier.
+    Input (i, j) goes into m rows and n columns: two are (2i, 2i + 1), three begin one earlier, five
+    two.
     Input [N, h, w, inputs], output [N, 2h, 2w, filters].
     """
 
@@ -145,7 +150,8 @@ class NormalisedDeconv2D(NormalisedConv2D):
         kernel, bias = self.weights_now()
         height, width = x.shape[1:3]
         top, left = ((size - 1) // 2 for size in self.kernel_shape)
-        shape = tf.stack([tf.shape(x)[0], 2 * height + top, 2 * width + left, self.filters])
+        whole = [2 * (n - 1) + k for n, k in zip((height, width), self.kernel_shape, strict=True)]
+        shape = tf.stack([tf.shape(x)[0], *whole, self.filters])
         # TensorFlow wants the outputs before the inputs, as it is a convolution's gradient.
         kernel = tf.transpose(kernel, [0, 1, 3, 2])
         y = tf.nn.conv2d_transpose(x, kernel, shape, strides=2, padding="VALID")

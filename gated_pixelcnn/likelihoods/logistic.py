@@ -55,12 +55,12 @@ def discretized_logistic_log_prob(values, means, log_scales, levels):
     return not_last * below_high + not_first * above_low + not_first * not_last * width
 
 
-def _draw_logistic(means, scales, noise, levels):
+def draw_logistic(means, scales, noise, levels):
     """The level whose bin holds mean + scale * logit(noise): the exact discretized law."""
-    return _level(means + scales * (tf.math.log(noise) - tf.math.log1p(-noise)), levels)
+    return to_level(means + scales * (tf.math.log(noise) - tf.math.log1p(-noise)), levels)
 
 
-def _level(x, levels):
+def to_level(x, levels):
     """The level whose bin holds x."""
     # floor(. + 1/2), as round() sends every second half the other way.
     level = tf.floor((x + 1.0) * (0.5 * (levels - 1)) + 0.5)
@@ -132,11 +132,11 @@ class DiscretizedLogistic(_Logistic):
         """See `Likelihood.draw`."""
         means, log_scales = self._split(parameters)
         scales = tf.exp(log_scales) * tf.cast(temperature, means.dtype)
-        return _draw_logistic(means, scales, tf.cast(noise[:, 0], means.dtype), self.levels)
+        return draw_logistic(means, scales, tf.cast(noise[:, 0], means.dtype), self.levels)
 
     def draw_mode(self, parameters, colour, values, noise, temperature):
         """See `Likelihood.draw_mode`."""
-        return _level(self._split(parameters)[0], self.levels)
+        return to_level(self._split(parameters)[0], self.levels)
 
     def distribution(self, parameters, images=None):
         """See `Likelihood.distribution`."""
@@ -241,7 +241,7 @@ class DiscretizedLogisticMixture(_Logistic):
         component = draw_index(self._posterior(split, values, colour), noise[:, :1])
         mean = tf.gather(self._mean(split, values, colour), component, axis=1, batch_dims=1)
         log_scale = tf.gather(log_scales[colour], component, axis=1, batch_dims=1)
-        return _draw_logistic(mean, tf.exp(log_scale), noise[:, 1], self.levels)
+        return draw_logistic(mean, tf.exp(log_scale), noise[:, 1], self.levels)
 
     def draw_mode(self, parameters, colour, values, noise, temperature):
         """See `Likelihood.draw_mode`."""
@@ -249,7 +249,7 @@ class DiscretizedLogisticMixture(_Logistic):
         logits = split[0] / tf.cast(temperature, split[0].dtype)
         component = draw_index(logits, tf.cast(noise[:, :1], logits.dtype))
         mean = tf.gather(self._mean(split, values, colour), component, axis=1, batch_dims=1)
-        return _level(mean, self.levels)
+        return to_level(mean, self.levels)
 
     def distribution(self, parameters, images=None):
         """See `Likelihood.distribution`.

@@ -23,6 +23,7 @@ from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import Condition, Upsampler, ViewEmbedding
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+from gated_pixelcnn.models.parts import check_train_only, freeze, make_part
 from gated_pixelcnn.models.transforms import TRANSFORMS
 
 PART = {"family": "gated_pixelcnn"}
@@ -102,7 +103,7 @@ class AuxiliaryModel(LikelihoodModel):
         self.transform = TRANSFORMS[transform](self.image_shape, levels)
         self.terms = (self.transform.term, "image given it")
         own = {"dtype": self.dtype_policy}
-        self.prior = _part(
+        self.prior = make_part(
             prior,
             "prior",
             image_shape=self.transform.image_shape,
@@ -135,7 +136,7 @@ class AuxiliaryModel(LikelihoodModel):
                 "a condition: set condition to 'label' or 'vector'."
             )
         maps = 0 if self.condition_map is None else self.condition_map.output_features
-        self.conditional = _part(
+        self.conditional = make_part(
             conditional,
             "conditional",
             image_shape=self.image_shape,
@@ -159,8 +160,7 @@ class AuxiliaryModel(LikelihoodModel):
             "spatial_features": spatial_features,
             "train_only": train_only,
         }
-        if train_only not in ("", *PARTS):
-            raise ValueError(f"train_only is {train_only!r}{nearest(str(train_only), PARTS)}.")
+        check_train_only(train_only, PARTS)
         if getattr(self.prior, "train_only", "") and train_only != "prior":
             raise ValueError(
                 f"prior.train_only={self.prior.train_only!r} needs train_only='prior', got "
@@ -168,9 +168,7 @@ class AuxiliaryModel(LikelihoodModel):
             )
         self.train_only = train_only
         given_view = [self.embedding, self.condition_map, self.conditional]
-        for layer in {"prior": given_view, "conditional": [self.prior]}.get(train_only, ()):
-            if layer is not None:
-                layer.trainable = False
+        freeze({"prior": given_view, "conditional": [self.prior]}.get(train_only, ()))
 
     @property
     def initialised_by_data(self):
@@ -238,6 +236,13 @@ class AuxiliaryModel(LikelihoodModel):
             return {"prior": "conditional", "conditional": "prior"}[self.train_only]
         below = getattr(self.prior, "untrained", "")
         return below and f"prior.{below}"
+
+    @property
+    def remedy(self):
+        """What to do about a part that nobody has trained."""
+        if self.untrained.endswith("prior"):
+            return "give the run that trained it by --prior"
+        return "give this run by --prior, and by --workdir the one of the conditional"
 
     def take_prior(self, other):
         """Takes the prior of a model whose `train_only` is "prior": of parts trained apart.
@@ -399,23 +404,3 @@ def _embedding(kind, halves, features, blocks, scales, **kwargs):
             "embedding='deconvolution' is of views of half the size; this transform needs 'resnet'."
         )
     raise ValueError(f"embedding is {kind!r}{nearest(str(kind), ('deconvolution', 'resnet'))}.")
-
-
-def _part(part, name, **arguments):
-    """A density model of a family and its arguments; a ValueError tells which part is wrong."""
-    from gated_pixelcnn.families import FAMILIES  # which has this one, too
-
-    if not isinstance(part, dict) or part.keys() & arguments.keys():
-        raise ValueError(
-            f"{name} must be a dict of a family and its arguments, without those that the whole "
-            f"sets ({', '.join(arguments)}), got {part!r}."
-        )
-    wanted = {key: kind for key, kind in FAMILIES.items() if issubclass(kind, LikelihoodModel)}
-    part = dict(part)
-    family = part.pop("family", None)
-    if family not in list(wanted):
-        raise ValueError(f"family of {name} must be one of {', '.join(wanted)}, got {family!r}.")
-    try:
-        return wanted[family](name=name, **arguments, **part)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{name}: {error}") from error

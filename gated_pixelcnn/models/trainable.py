@@ -17,6 +17,7 @@ class Trainable(keras.Model):
       images_per_class: where it is not 0, a batch has so many images of each of its classes.
       initialised_by_data: whether there are initial weights that a first batch sets.
       remat: whether the backward pass computes the inside of blocks again, where a model can.
+      details: what `diagnose` tells: {name: (tag in TensorBoard, description)}.
     """
 
     loss_name = validation_name = "bits_per_dim"
@@ -25,15 +26,37 @@ class Trainable(keras.Model):
     images_per_class = 0
     initialised_by_data = False
     remat = False
+    details = {}
 
-    def initialise(self, images, labels=None):
+    def initialise(self, images, labels=None, but=()):
         """Sets the initial weights that depend on data, if there are any; see `training_loss`.
 
         Call it before the first step, with the same images on all workers.
+
+        Args:
+          images: integers 0…levels−1 [N, H, W, C].
+          labels: integers [N], or None where `takes_labels` is off.
+          but: layers that stay as they are.
         """
         if self.initialised_by_data:
-            with data_dependent_initialisation():
+            with data_dependent_initialisation(but):
                 self.training_loss(images, labels, training=False)
+
+    def take_weights(self, other):
+        """Takes the weights of another model, to start from them.
+
+        Args:
+          other: a model of the same family with weights of the same shapes.
+
+        Returns:
+          The layers that have the weights of the other model now.
+
+        Raises:
+          ValueError: the models differ; the message tells in what.
+        """
+        if type(other) is not type(self):
+            raise ValueError(f"it is a {type(other).__name__}, not a {type(self).__name__}.")
+        return take_layers([self], [other])
 
     @abc.abstractmethod
     def training_loss(self, images, labels, training):
@@ -61,3 +84,48 @@ class Trainable(keras.Model):
         Returns:
           A float.
         """
+
+    def diagnose(self, split, batch_size=64, num_images=None):
+        """Further numbers of a data split, for reports; see `details`.
+
+        Args:
+          split: a split of `data.load`.
+          batch_size: number of images in one forward pass.
+          num_images: look at the first images only; None for all.
+
+        Returns:
+          Dict of numbers.
+        """
+        return {}
+
+
+def take_layers(own, others):
+    """Gives layers and variables the weights of others.
+
+    Args:
+      own: a list of layers and variables.
+      others: a list of the same kind.
+
+    Returns:
+      All layers that have other weights now, those inside of others, too.
+
+    Raises:
+      ValueError: the weights differ in number or shape.
+    """
+    weights, found = ([w for x in xs for w in getattr(x, "weights", [x])] for xs in (own, others))
+    shapes = [[(_path(w), tuple(w.shape)) for w in ws] for ws in (weights, found)]
+    if shapes[0] != shapes[1]:
+        wanted, there = (dict(pairs) for pairs in shapes)
+        name = next(iter(n for n in wanted | there if wanted.get(n) != there.get(n)), "their order")
+        raise ValueError(
+            f"the models differ: {name} has the shape {there.get(name)} there and "
+            f"{wanted.get(name)} here."
+        )
+    for weight, value in zip(weights, found, strict=True):
+        weight.assign(value)
+    return [layer for x in own if hasattr(x, "_flatten_layers") for layer in x._flatten_layers()]
+
+
+def _path(weight):
+    """The name of a weight without that of its model, which counts the models of the process."""
+    return weight.path.partition("/")[2]

@@ -14,26 +14,78 @@ class Half:
 
     term = "small image"
     halves = True
+    factor = 2
 
     def __init__(self, image_shape, levels):
         """Args: image_shape: (H, W, C) and levels: of the images that go in.
 
         Raises:
-          ValueError: a size that is not even.
+          ValueError: a size that cannot be divided.
         """
         height, width, channels = image_shape
-        if height % 2 or width % 2:
+        factor = self.factor
+        if height % factor or width % factor:
+            what = "halved: both must be even" if self.halves else f"divided by {factor}"
             raise ValueError(
-                f"images of {height}x{width} (height x width) cannot be halved: both must be even; "
+                f"images of {height}x{width} (height x width) cannot be {what}; "
                 "data.image_size brings images to another size."
             )
-        self.image_shape, self.levels = (height // 2, width // 2, channels), levels
+        self.image_shape, self.levels = (height // factor, width // factor, channels), levels
 
     def __call__(self, images):
-        """Integers [N, H, W, C] → uint8 [N, H/2, W/2, C]."""
+        """Integers [N, H, W, C] → uint8 [N, H / factor, W / factor, C]."""
         height, width, channels = self.image_shape
-        squares = tf.reshape(tf.cast(images, tf.int32), [-1, height, 2, width, 2, channels])
-        return tf.cast((tf.reduce_sum(squares, axis=[2, 4]) + 2) // 4, tf.uint8)
+        factor, pixels = self.factor, self.factor**2
+        squares = tf.cast(images, tf.int32)
+        squares = tf.reshape(squares, [-1, height, factor, width, factor, channels])
+        sums = tf.reduce_sum(squares, axis=[2, 4])
+        return tf.cast((sums + pixels // 2) // pixels, tf.uint8)
+
+
+class Quarter(Half):
+    """The image at a quarter of its height and width, see `Half`."""
+
+    halves = False
+    factor = 4
+
+
+class Whole:
+    """The image itself; for the attributes see `Half`."""
+
+    term = "image"
+    halves = False
+
+    def __init__(self, image_shape, levels):
+        """Args: image_shape: (H, W, C) and levels: of the images."""
+        self.image_shape, self.levels = tuple(image_shape), levels
+
+    def __call__(self, images):
+        """Integers [N, H, W, C] → uint8 of the same shape."""
+        return tf.cast(images, tf.uint8)
+
+
+class Coarse:
+    """A view in fewer levels: ⌊v · b / levels⌋; for the attributes see `Half`."""
+
+    def __init__(self, view, levels):
+        """Makes the transform.
+
+        Args:
+          view: another transform.
+          levels: b, of what comes out.
+
+        Raises:
+          ValueError: more levels than there are, or fewer than two.
+        """
+        if not 2 <= levels <= view.levels:
+            raise ValueError(f"levels of a view must be 2…{view.levels}, got {levels}.")
+        self.view, self.levels = view, levels
+        self.image_shape, self.term, self.halves = view.image_shape, view.term, view.halves
+
+    def __call__(self, images):
+        """Integers [N, H, W, C] → uint8 of the shape of the view."""
+        values = tf.cast(self.view(images), tf.int32)
+        return tf.cast(values * self.levels // self.view.levels, tf.uint8)
 
 
 class Gray:
@@ -68,4 +120,5 @@ class Gray:
         return tf.cast(y * self.levels // self._levels, tf.uint8)
 
 
-TRANSFORMS = {"half": Half, "gray": Gray}
+TRANSFORMS = {"half": Half, "gray": Gray}  # what leaves out enough for a model of its own
+VIEWS = {"image": Whole, "half": Half, "quarter": Quarter, "gray": Gray}

@@ -279,18 +279,19 @@ class Loop:
         if self.dataset.validation is None:
             return
         settings, step, history = self.settings, self.state.step, self.history
-        loss = unreadable = None
+        loss = details = unreadable = None
         with self.state.averaged_weights():
             # Elsewhere others would wait: workers, or the threads of replicas.
             alone = self.state.strategy.num_replicas_in_sync == 1
+            which = (
+                self.dataset.validation,
+                settings.eval_batch_size or settings.batch_size,
+                settings.eval_images or None,
+            )
             with self.stop.cut_short(at_once=alone):
                 try:
-                    loss = self.state.model.validation_loss(
-                        self.dataset.validation,
-                        settings.eval_batch_size or settings.batch_size,
-                        settings.eval_images or None,
-                        self._log_prob_parts,
-                    )
+                    loss = self.state.model.validation_loss(*which, self._log_prob_parts)
+                    details = self.state.model.diagnose(*which) if self.workers.is_chief else {}
                 except FloatingPointError as error:
                     raise self._explained(f"validation after step {step}: {error}") from error
                 except UserError as error:
@@ -310,7 +311,8 @@ class Loop:
             return
         if self.workers.is_chief:
             model = self.state.model
-            self.monitor.scalars(step, {f"validation_{model.validation_name}": loss})
+            values = {model.validation_name: loss} | (details or {})
+            self.monitor.scalars(step, {f"validation_{name}": x for name, x in values.items()})
             mark = "  (best)" if is_best else ""
             took = duration(self.seconds())
             self.progress.say(

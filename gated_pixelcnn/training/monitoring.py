@@ -72,7 +72,7 @@ class Monitor:
         self._scalars = {
             name.format(**names): (tag.format(**names), description)
             for name, (tag, description) in SCALARS.items()
-        }
+        } | {f"validation_{name}": scalar for name, scalar in model.details.items()}
         self._samples = run.samples
         self._run = run
         with clear_errors(run):

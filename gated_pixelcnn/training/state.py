@@ -57,7 +57,8 @@ class TrainState:
         self._clip_norm = train.clip_norm
         self._seed = seed
         self._dropout_states = [v for v in model.variables if v.name == "seed_generator_state"]
-        if train.remat and self._dropout_states:
+        layers = model._flatten_layers()
+        if train.remat and any(isinstance(x, keras.layers.Dropout) for x in layers):
             raise UserError(
                 "train.remat=true cannot be had with dropout: what is computed again would drop "
                 "other features; set one of them to false or 0"

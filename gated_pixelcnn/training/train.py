@@ -82,12 +82,14 @@ def train(config, workdir, strategy=None, allow_changes=False):
                 dataset.num_classes,
                 dtype=settings.precision,
             )
-            if _wants_encoder(model, settings):
-                # A run that goes on has it: the embedding need not be there any more.
-                if Checkpoints(RunDirectory(workdir).checkpoints).latest() is None:
-                    _take_encoder(model, settings.encoder)
             _check_whole_batches(model, settings, strategy)
-            _initialise(model, dataset.train, config.seed)
+            taken = []
+            # A run that goes on has its weights: what it started from need not be there any more.
+            if Checkpoints(RunDirectory(workdir).checkpoints).latest() is None:
+                if _wants_encoder(model, settings):
+                    _take_encoder(model, settings.encoder)
+                taken = _take_weights(model, settings.start)
+            _initialise(model, dataset.train, config.seed, taken)
             state = TrainState(model, settings, config.seed, strategy)
         run = checkpoints = None
         if workers.is_chief:
@@ -105,12 +107,23 @@ def train(config, workdir, strategy=None, allow_changes=False):
         return loop.run()
 
 
-def _initialise(model, split, seed):
-    """Lets a model set the initial weights that depend on data; a run that goes on has others."""
+def _initialise(model, split, seed, but):
+    """Lets a model set the initial weights that depend on data, but for those of some layers."""
     if model.initialised_by_data:
         batches = split.train_batches(min(_FIRST_IMAGES, split.num_images), seed)
         images, *labels = next(iter(batches))
-        model.initialise(images, *labels if model.takes_labels else ())
+        model.initialise(images, labels[0] if model.takes_labels else None, but)
+
+
+def _take_weights(model, workdirs):
+    """Gives a model the weights of other runs (train.start); returns the layers that took some."""
+    taken = []
+    for workdir in filter(None, (name.strip() for name in workdirs.split(","))):
+        try:
+            taken += model.take_weights(load(workdir))
+        except ValueError as error:
+            raise UserError(f"cannot start from {workdir} (train.start): {error}") from error
+    return taken
 
 
 def _wants_encoder(model, settings):

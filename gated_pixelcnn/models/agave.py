@@ -1,0 +1,223 @@
+"""AGAVE: a variational autoencoder whose decoder is an autoregressive density model.
+
+Source: "Auxiliary Guided Autoregressive Variational Autoencoders" (Lucas and Verbeek, 2018),
+section 3 and Figure 2.
+
+    image ─→ z ─→ f(z) ─→ stream of convolutions that see all around ─→ every layer of the decoder
+                   └─→ means of logistics of y, a view of the image
+
+    maximised: E ln p(x | z) + E ln p(y | z) − λ KL(q(z | x) ‖ p(z))
+
+Without the second term, the auxiliary one, a decoder that is good enough by itself makes nothing of
+z. What is reported, a bound of log p(x), has the first and the third, with λ = 1.
+"""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from gated_pixelcnn import evaluation
+from gated_pixelcnn.errors import nearest
+from gated_pixelcnn.layers import ViewEmbedding
+from gated_pixelcnn.models.latent_variable import LatentVariableModel
+from gated_pixelcnn.models.parts import check_train_only, freeze, make_part
+from gated_pixelcnn.models.trainable import take_layers
+from gated_pixelcnn.models.transforms import VIEWS, Coarse
+
+PARTS = ("vae", "decoder")
+DECODER = {"family": "pixelcnn_pp"}
+
+
+@keras.saving.register_keras_serializable("gated_pixelcnn")
+class AGAVE(LatentVariableModel):
+    """A variational autoencoder of a view of an image, and a density model of it given f(z).
+
+    Attributes:
+      stream: what makes maps of f(z).
+      decoder: the density model of images given these maps (a spatial condition).
+      train_only: see the constructor.
+    """
+
+    loss_name = "objective"
+    details = LatentVariableModel.details | {
+        "auxiliary_bits_per_dim": (
+            "latent/auxiliary_bits_per_dim",
+            "−log p(y | z) of the auxiliary images y per number of y; no part of the bound.",
+        )
+    }
+
+    def __init__(
+        self,
+        image_shape,
+        levels=256,
+        decoder=DECODER,
+        stream_features=32,
+        auxiliary="image",
+        auxiliary_levels=0,
+        auxiliary_weight=1.0,
+        kl_weight=1.0,
+        train_only="",
+        **kwargs,
+    ):
+        """Makes the model.
+
+        Args:
+          image_shape: (H, W, C) of the images.
+          levels: number of values per colour, 2…256.
+          decoder: family of the density model and its arguments, without its condition.
+          stream_features: maps of f(z) that the decoder sees.
+          auxiliary: y: "image", "half" or "quarter" (of height and width), or "gray".
+          auxiliary_levels: number of values of y; 0: as `auxiliary` has them.
+          auxiliary_weight: of the auxiliary term; 0 for the paper's control.
+          kl_weight: λ.
+          train_only: "vae": only the variational autoencoder, by its own bound of y; "decoder":
+            only the density model, by itself (f(z) is not shown to it); "": all, see `take`.
+          **kwargs: those of `LatentVariableModel` and of Keras.
+
+        Raises:
+          ValueError: an argument out of its range; the message names it and what is allowed.
+        """
+        if auxiliary not in list(VIEWS):
+            raise ValueError(f"auxiliary is {auxiliary!r}{nearest(str(auxiliary), VIEWS)}.")
+        view = VIEWS[auxiliary](image_shape, levels)
+        if auxiliary_levels:
+            view = Coarse(view, auxiliary_levels)
+        super().__init__(image_shape, levels, view, **kwargs)
+        for name, weight in {"auxiliary_weight": auxiliary_weight, "kl_weight": kl_weight}.items():
+            if not weight >= 0:
+                raise ValueError(f"{name} must be at least 0, got {weight}.")
+        self.auxiliary_weight, self.kl_weight = auxiliary_weight, kl_weight
+        own = {"dtype": self.dtype_policy}
+        self.decoder = make_part(
+            decoder,
+            "decoder",
+            image_shape=self.image_shape,
+            levels=levels,
+            condition="spatial",
+            condition_size=stream_features,
+            **own,
+        )
+        # As deep as the decoder: blocks at each of its scales, or its layers.
+        depth = self.decoder.get_config()
+        blocks, scales = depth.get("blocks", depth.get("layers")), depth.get("scales", 1)
+        self.stream = ViewEmbedding(stream_features, blocks, scales, name="stream", **own)
+        check_train_only(train_only, PARTS)
+        self.train_only = train_only
+        self._config |= {
+            "decoder": dict(decoder),
+            "stream_features": stream_features,
+            "auxiliary": auxiliary,
+            "auxiliary_levels": auxiliary_levels,
+            "auxiliary_weight": auxiliary_weight,
+            "kl_weight": kl_weight,
+            "train_only": train_only,
+        }
+        others = {"vae": [self.stream, self.decoder], "decoder": [self.network, self.stream]}
+        freeze(others.get(train_only, ()))
+
+    def build(self, input_shape=None):
+        """Makes all weights; `input_shape` is ignored, Keras passes it."""
+        super().build()
+        self.stream.build((None, *self.image_shape[:2], self.view.image_shape[-1]))
+        self.decoder.build()
+
+    @property
+    def untrained(self):
+        """The part that nobody has trained, "" if none is."""
+        return {"vae": "decoder", "decoder": "vae"}.get(self.train_only, "")
+
+    @property
+    def remedy(self):
+        """What to do about a part that nobody has trained."""
+        return "start a training of all parts from this run (train.start)"
+
+    def take_weights(self, other):
+        """See `Trainable`; of a model with `train_only` that part alone."""
+        own, theirs = self._parts(), other._parts() if isinstance(other, AGAVE) else None
+        if theirs is None:
+            raise ValueError(f"it is of the family {type(other).__name__}, not AGAVE.")
+        names = [other.train_only] if other.train_only else list(own)
+        return take_layers(*([x for name in names for x in y[name]] for y in (own, theirs)))
+
+    def _parts(self):
+        """Layers and weights by the part that they belong to."""
+        vae = [self.network, self.log_scales]
+        return {"vae": vae, "decoder": [self.decoder], "stream": [self.stream]}
+
+    @property
+    def remat(self):
+        """See `Trainable`."""
+        return self.decoder.remat
+
+    @remat.setter
+    def remat(self, value):
+        self.decoder.remat = value
+
+    def maps(self, f):
+        """What the decoder is conditioned on: maps [N, H, W, stream_features] of f(z)."""
+        factor = self.image_shape[0] // self.view.image_shape[0]
+        x = tf.repeat(tf.repeat(f, factor, axis=1), factor, axis=2)
+        return self.stream(tf.cast(x, self.compute_dtype))
+
+    def image_log_prob(self, f, images, training):
+        """See `LatentVariableModel`; with `train_only="vae"` that of the auxiliary images."""
+        if self.train_only == "vae":
+            return self.view_log_prob(f, images)
+        parts = self.decoder.log_prob_parts_of(images, self.maps(f), training)
+        return tf.reduce_sum(parts, axis=1)
+
+    def training_loss(self, images, condition, training):
+        """Minus the objective, or that of a part, in bits/dim of the images [N]."""
+        if self.train_only == "decoder":
+            nats = -self._decoder_alone(images, training)
+        else:
+            noise = self.training_noise(images) if training else self.posterior_noise(images)
+            f, _, divergence = self.infer(images, noise)
+            price, of_view = self.divergence_price(divergence), self.view_log_prob(f, images)
+            if self.train_only == "vae":
+                nats = price - of_view
+            else:
+                nats = self.kl_weight * price - self.auxiliary_weight * of_view
+                nats -= self.image_log_prob(f, images, training)
+        return tf.cast(evaluation.bits_per_dim(nats, self.image_shape), tf.float32)
+
+    def _decoder_alone(self, images, training=False):
+        """Nats by the decoder that sees nothing of z, float64 [N]."""
+        shape = [tf.shape(images)[0], *self.image_shape[:2], self.decoder.condition_size]
+        nothing = tf.zeros(shape, self.compute_dtype)
+        return tf.reduce_sum(self.decoder.log_prob_parts_of(images, nothing, training), axis=1)
+
+    def log_prob_parts_of(self, images, condition=None, training=False, draw=0):
+        """See `LatentVariableModel`; of a decoder that is trained by itself only the first."""
+        if self.train_only == "decoder":
+            alone = self._decoder_alone(images, training)
+            return tf.stack([alone, tf.zeros_like(alone)], axis=1)
+        return super().log_prob_parts_of(images, condition, training, draw)
+
+    def diagnose(self, split, batch_size=64, num_images=None):
+        """See `LatentVariableModel`; nothing of a decoder that is trained by itself."""
+        if self.train_only == "decoder":
+            return {}
+        return super().diagnose(split, batch_size, num_images)
+
+    def diagnose_of(self, f, images):
+        """See `LatentVariableModel`."""
+        nats = -tf.reduce_sum(self.view_log_prob(f, images))
+        return {"auxiliary_bits_per_dim": evaluation.bits_per_dim(nats, self.view.image_shape)}
+
+    @property
+    def draws_logistics(self):
+        """See `DensityContract`."""
+        return self.decoder.draws_logistics
+
+    def _drawn(self, f, num, seed, sharpness, streams, jit):
+        """See `LatentVariableModel`."""
+        if jit is None:
+            return self.decoder.draw(seed, streams, self.maps(f), sharpness)
+        maps = self._maps_graph(f)
+        return self.decoder._sample(num, maps, seed, sharpness, None, None, streams, jit)
+
+    @functools.cached_property
+    def _maps_graph(self):
+        return tf.function(self.maps, reduce_retracing=True, autograph=False)

@@ -1,0 +1,385 @@
+"""Density models with latent numbers z: what a variational autoencoder and AGAVE share.
+
+    log p(x) ≥ E_q(z|x) [ log p(x | z) + log p(z) − log q(z | x) ],    p(z) a unit Gaussian
+
+Sources: "Improving Variational Inference with Inverse Autoregressive Flow" (Kingma et al., 2016),
+whose network and free bits these are (equation 15); "Importance Weighted Autoencoders" (Burda et
+al., 2016), equation 8, for the bound of several draws, and section 5.2 for active units.
+"""
+
+import abc
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gated_pixelcnn import evaluation, sampling
+from gated_pixelcnn.errors import nearest
+from gated_pixelcnn.layers import LatentNetwork
+from gated_pixelcnn.likelihoods.logistic import (
+    clamp_log_scale,
+    discretized_logistic_log_prob,
+    to_level,
+)
+from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+
+POSTERIORS = ("flow", "gaussian")
+FAR = 2**32  # random streams of z: farther than any that a user can name (int32)
+ACTIVE = 0.01  # nats
+_FIRST_LOG_SCALE = -2.0  # Adamax moves it by its learning rate at most, in every step
+
+
+class LatentVariableModel(LikelihoodModel):
+    """A model of images with an inference network.
+
+    `log_prob` draws z once. The numbers that it takes for this depend on the image only, so it is
+    the same whenever and in whatever batch it is computed.
+
+    Attributes:
+      network: a `LatentNetwork`.
+      view: the transform that makes of an image what f(z) predicts, see `transforms`.
+    """
+
+    is_lower_bound = True
+    initialised_by_data = True
+    draws_logistics = True
+    condition_kind, condition_size = None, 0
+    terms = ("image given z", "KL divergence")
+    details = {
+        "active_units": (
+            "latent/active_units",
+            f"Numbers of z whose KL divergence, averaged over the images, is above {ACTIVE} nats.",
+        ),
+        "kl_per_dimension": (
+            "latent/kl_per_dimension",
+            "KL divergence of q(z | x) from p(z) in nats, averaged over the images and all "
+            "numbers of z.",
+        ),
+        "kl_bits_per_dim": (
+            "latent/kl_bits_per_dim",
+            "What z has in the bits/dim of an image: near 0, the model makes nothing of z.",
+        ),
+    }
+
+    def __init__(
+        self,
+        image_shape,
+        levels,
+        view,
+        features=160,
+        blocks=20,
+        latents=32,
+        halvings=1,
+        posterior="flow",
+        free_bits=0.1,
+        condition_size=0,
+        **kwargs,
+    ):
+        """Makes what all models with latent numbers share.
+
+        Args:
+          image_shape: (H, W, C) of the images.
+          levels: number of values per colour, 2…256.
+          view: see the class.
+          features: of the inference network and of that which makes f(z).
+          blocks: number of blocks of both, see `LadderBlock`.
+          latents: maps of z in each block.
+          halvings: z has H / 2^halvings rows and W / 2^halvings columns.
+          posterior: "flow" (inverse autoregressive) or "gaussian".
+          free_bits: nats that every map of z may hold without a price, on average over the images
+            that a device has in a step; 0 for none.
+          condition_size: 0, as there is no condition.
+          **kwargs: Keras' own (name, dtype).
+
+        Raises:
+          ValueError: an argument out of its range; the message names it and what is allowed.
+        """
+        super().__init__(**kwargs)
+        image_shape = tuple(int(size) for size in image_shape)
+        if len(image_shape) != 3 or min(image_shape) < 1:
+            raise ValueError(f"image_shape must be (height, width, channels), got {image_shape}.")
+        if posterior not in POSTERIORS:
+            raise ValueError(f"posterior is {posterior!r}{nearest(str(posterior), POSTERIORS)}.")
+        if not free_bits >= 0:
+            raise ValueError(f"free_bits must be at least 0, got {free_bits}.")
+        if condition_size:
+            raise ValueError(f"this family takes no condition, got condition_size={condition_size}")
+        self.image_shape, self.levels, self.view = image_shape, levels, view
+        self.free_bits = free_bits
+        self.network = LatentNetwork(
+            image_shape,
+            view.image_shape,
+            features,
+            blocks,
+            latents,
+            halvings,
+            posterior == "flow",
+            name="network",
+            dtype=self.dtype_policy,
+        )
+        self.noise = keras.random.SeedGenerator()  # of training; its state is set in every step
+        self._config = {
+            "image_shape": image_shape,
+            "levels": levels,
+            "features": features,
+            "blocks": blocks,
+            "latents": latents,
+            "halvings": halvings,
+            "posterior": posterior,
+            "free_bits": free_bits,
+        }
+
+    # What a family gives.
+
+    @abc.abstractmethod
+    def image_log_prob(self, f, images, training):
+        """Nats log p(x | z) of images by f(z), float64 [N]."""
+
+    @abc.abstractmethod
+    def _drawn(self, f, num, seed, sharpness, streams, jit):
+        """Images by f(z), see `DensityContract._sample`; in a graph jit is None."""
+
+    # z and f(z).
+
+    def build(self, input_shape=None):
+        """Makes all weights; a family extends it. `input_shape` is ignored, Keras passes it."""
+        self.network.build()
+        channels = self.view.image_shape[-1]
+        self.log_scales = self.add_weight(
+            name="log_scales",
+            shape=(channels,),
+            initializer=keras.initializers.Constant(_FIRST_LOG_SCALE),
+        )
+        self.built = True
+
+    def view_log_prob(self, f, images):
+        """Nats log p(y | z) of the views y of images, float64 [N]."""
+        log_scales = clamp_log_scale(tf.cast(self.log_scales.value, f.dtype))
+        y, levels = self.view(images), self.view.levels
+        return total(discretized_logistic_log_prob(y, f, log_scales, levels))
+
+    def posterior_noise(self, images, draw=0):
+        """What makes draw number `draw` from the posterior of images: float32 [N, h, w, maps]."""
+        return sampling.gaussian_noise(draw, fingerprints(images), self.network.latent_shape)
+
+    def infer(self, images, noise):
+        """f(z), z and the KL divergence of every number of z, see `LatentNetwork.call`."""
+        return self.network(self.scale(images), noise)
+
+    def as_view(self, f):
+        """f(z) as an image: uint8 [N, h, w, C], of the shape and levels of `view`."""
+        return tf.cast(to_level(f, self.view.levels), tf.uint8)
+
+    # Bounds.
+
+    def call(self, images, condition=None, training=False):
+        """The terms of the bound, see `log_prob_parts_of`."""
+        self.check_kind_of_images(images)
+        self.check_kind_of_condition(condition, images.shape[0])
+        return self.log_prob_parts_of(images, condition, training)
+
+    def log_prob_parts_of(self, images, condition=None, training=False, draw=0):
+        """See `LikelihoodModel`: log p(x | z) and log p(z) − log q(z | x), nats float64 [N, 2]."""
+        f, _, divergence = self.infer(images, self.posterior_noise(images, draw))
+        return tf.stack([self.image_log_prob(f, images, training), -total(divergence)], axis=1)
+
+    def importance_log_prob(self, images, draws):
+        """The bound of Burda et al., which becomes tighter with the number of draws.
+
+        log (1/K) Σ_k p(x, z_k) / q(z_k | x): the first draw is that of `log_prob`. The images are
+        run through the model once for every draw, so memory does not grow with their number.
+
+        Args:
+          images: integers 0…levels−1 [N, H, W, C].
+          draws: K, at least 1.
+
+        Returns:
+          Nats, float64 [N], a NumPy array.
+
+        Raises:
+          ValueError: images that do not fit the model, or no draws.
+        """
+        if draws < 1:
+            raise ValueError(f"draws must be at least 1, got {draws}.")
+        images = self.check_images(images)
+        whole = np.full(len(images), -np.inf)
+        for draw in range(draws):
+            weights = self._log_weights_graph(images, tf.constant(draw, tf.int64))
+            whole = np.logaddexp(whole, weights.numpy())
+        return whole - np.log(draws)
+
+    def _log_prob_parts(self, images, condition):
+        """See `DensityContract`."""
+        return self._log_prob_parts_graph(images)
+
+    @functools.cached_property
+    def _log_prob_parts_graph(self):
+        return tf.function(self.log_prob_parts_of, reduce_retracing=True, autograph=False)
+
+    @functools.cached_property
+    def _log_weights_graph(self):
+        def log_weights(images, draw):
+            return tf.reduce_sum(self.log_prob_parts_of(images, draw=draw), axis=1)
+
+        return tf.function(log_weights, reduce_retracing=True, autograph=False)
+
+    # Training.
+
+    def training_noise(self, images):
+        """What makes a draw from the posterior in a step of training."""
+        shape = (tf.shape(images)[0], *self.network.latent_shape)
+        return keras.random.normal(shape, dtype="float32", seed=self.noise)
+
+    def divergence_price(self, divergence):
+        """What the KL divergence costs in training: nats [N].
+
+        A map of z of which the batch has less than `free_bits` on average costs that much, whatever
+        it holds: the mean over the batch is Σ max(free_bits, mean), as in equation 15.
+        """
+        of_maps = tf.reduce_sum(divergence, axis=[1, 2])
+        if self.free_bits:
+            paid = tf.reduce_mean(of_maps, axis=0) > self.free_bits
+            of_maps = tf.where(paid, of_maps, tf.cast(self.free_bits, of_maps.dtype))
+        return total(of_maps)
+
+    # What z holds.
+
+    def diagnose(self, split, batch_size=64, num_images=None):
+        """What z holds, over a data split.
+
+        Args:
+          split: a split of `data.load`.
+          batch_size: number of images in one pass of the inference network.
+          num_images: look at the first images only; None for all.
+
+        Returns:
+          Dict of numbers, see `details`.
+        """
+        divergence, others, num = 0.0, {}, 0
+        for images, _ in evaluation.split_batches(split, batch_size, num_images):
+            found = self._diagnose_graph(images)
+            divergence += found.pop("divergence").numpy()
+            others = {name: others.get(name, 0.0) + float(x) for name, x in found.items()}
+            num += len(images)
+        divergence /= num
+        return {
+            "active_units": int((divergence > ACTIVE).sum()),
+            "kl_per_dimension": float(divergence.mean()),
+            "kl_bits_per_dim": float(evaluation.bits_per_dim(divergence.sum(), self.image_shape)),
+            **{name: x / num for name, x in others.items()},
+        }
+
+    def diagnose_of(self, f, images):
+        """Further sums over images that a family's `diagnose` tells the means of."""
+        return {}
+
+    @functools.cached_property
+    def _diagnose_graph(self):
+        def diagnose(images):
+            f, _, divergence = self.infer(images, self.posterior_noise(images))
+            divergence = tf.reduce_sum(tf.cast(divergence, tf.float64), axis=0)
+            return {"divergence": divergence, **self.diagnose_of(f, images)}
+
+        return tf.function(diagnose, reduce_retracing=True, autograph=False)
+
+    # Samples.
+
+    @property
+    def stages(self):
+        """(image_shape, levels) of all that is drawn: f(z), then the image."""
+        return [(self.view.image_shape, self.view.levels), (self.image_shape, self.levels)]
+
+    def encode_latents(self, images, draw=0):
+        """Draws z from the posterior of images: float32 [N, h, w, maps], the same every time.
+
+        Args:
+          images: integers 0…levels−1 [N, H, W, C].
+          draw: number of the draw.
+
+        Raises:
+          ValueError: images that do not fit the model.
+        """
+        return self._latents_graph(self.check_images(images), tf.constant(draw, tf.int64))
+
+    def draw_latents(self, seed, streams):
+        """Draws z from the prior: float32 [N, h, w, maps].
+
+        Args:
+          seed: integer.
+          streams: integers [N], see `sample`.
+        """
+        streams = tf.cast(streams, tf.int64) + FAR
+        return sampling.gaussian_noise(seed, streams, self.network.latent_shape)
+
+    def show_latents(self, latents):
+        """f(z) of given z [N, h, w, maps] as an image, see `as_view`."""
+        return self.as_view(self._decode_graph(tf.cast(latents, tf.float32)))
+
+    def sample_stages(self, num=None, condition=None, latents=None, **how):
+        """Draws images, and shows f(z) that each was drawn from.
+
+        Args:
+          num: number of images; may be left out where `latents` tells it.
+          condition: None.
+          latents: z for each image, float [N, h, w, maps]; by default drawn from the prior.
+          **how: other arguments of `sample`.
+
+        Returns:
+          f(z) as an image, uint8 [N, h, w, C], and the images, uint8 [N, H, W, C].
+
+        Raises:
+          ValueError: see `sample`; latents that do not fit the model.
+        """
+        if latents is not None:
+            latents = tf.cast(tf.convert_to_tensor(latents), tf.float32)
+            wanted = self.network.latent_shape
+            if tuple(latents.shape[1:]) != wanted or num not in (None, len(latents)):
+                raise ValueError(
+                    f"latents must have the shape {[num or 'N', *wanted]} of this model, got "
+                    f"{latents.shape.as_list()}."
+                )
+            num = len(latents)
+        num, _, seed, sharpness, _, _, streams, jit = self._checked_sampling(num, condition, **how)
+        if latents is None:
+            latents = self.draw_latents(seed, streams)
+        f = self._decode_graph(latents)
+        return [self.as_view(f), self._drawn(f, num, seed, sharpness, streams, jit)]
+
+    def _sample(self, num, condition, seed, sharpness, given, known, streams, jit):
+        """See `DensityContract`."""
+        f = self._decode_graph(self.draw_latents(seed, streams))
+        return self._drawn(f, num, seed, sharpness, streams, jit)
+
+    def draw(self, seed, streams, condition, sharpness, given=None, known=None):
+        """See `LikelihoodModel`; there is nothing `given`."""
+        f = self.network.decode(self.draw_latents(seed, streams))
+        return self._drawn(f, None, seed, sharpness, streams, None)
+
+    @functools.cached_property
+    def _decode_graph(self):
+        return tf.function(self.network.decode, reduce_retracing=True, autograph=False)
+
+    @functools.cached_property
+    def _latents_graph(self):
+        def latents(images, draw):
+            return self.infer(images, self.posterior_noise(images, draw))[1]
+
+        return tf.function(latents, reduce_retracing=True, autograph=False)
+
+    def get_config(self):
+        """See `keras.Model.get_config`."""
+        policy = keras.saving.serialize_keras_object(self.dtype_policy)
+        return {"name": self.name, "dtype": policy, **self._config}
+
+
+def total(values):
+    """Sums nats [N, …] to those of the images, float64 [N]."""
+    return tf.reduce_sum(tf.cast(values, tf.float64), axis=list(range(1, len(values.shape))))
+
+
+def fingerprints(images):
+    """A number for the contents of every image, int64 [N]: a random linear function modulo 2^64."""
+    random = np.random.default_rng(0)
+    factors = random.integers(np.iinfo(np.int64).max, size=images.shape[1:]) | 1
+    return tf.reduce_sum((tf.cast(images, tf.int64) + 1) * factors, axis=[1, 2, 3])

@@ -1,0 +1,52 @@
+"""A variational autoencoder: pixels are independent of each other, given z.
+
+Source: "Improving Variational Inference with Inverse Autoregressive Flow" (Kingma et al., 2016),
+section 6.2: means f(z) of logistics for every colour of every pixel, and a scale for every colour
+that all pixels share.
+"""
+
+import keras
+import tensorflow as tf
+
+from gated_pixelcnn import evaluation, sampling
+from gated_pixelcnn.likelihoods.logistic import clamp_log_scale, draw_logistic
+from gated_pixelcnn.models.latent_variable import LatentVariableModel
+from gated_pixelcnn.models.transforms import Whole
+
+
+@keras.saving.register_keras_serializable("gated_pixelcnn")
+class VAE(LatentVariableModel):
+    """A variational autoencoder with the posterior of an inverse autoregressive flow."""
+
+    def __init__(self, image_shape, levels=256, **kwargs):
+        """Makes the model.
+
+        Args:
+          image_shape: (H, W, C) of the images.
+          levels: number of values per colour, 2…256.
+          **kwargs: those of `LatentVariableModel` and of Keras.
+
+        Raises:
+          ValueError: an argument out of its range; the message names it and what is allowed.
+        """
+        super().__init__(image_shape, levels, Whole(image_shape, levels), **kwargs)
+
+    def image_log_prob(self, f, images, training):
+        """See `LatentVariableModel`."""
+        return self.view_log_prob(f, images)
+
+    def training_loss(self, images, condition, training):
+        """Bits/dim of every image [N], with free bits."""
+        noise = self.training_noise(images) if training else self.posterior_noise(images)
+        f, _, divergence = self.infer(images, noise)
+        nats = self.divergence_price(divergence) - self.view_log_prob(f, images)
+        return tf.cast(evaluation.bits_per_dim(nats, self.image_shape), tf.float32)
+
+    def _drawn(self, f, num, seed, sharpness, streams, jit):
+        """See `LatentVariableModel`."""
+        if sharpness.most_probable:
+            return self.as_view(f)
+        noise = sampling.uniform_noise(seed, streams, self.image_shape)
+        log_scales = tf.cast(self.log_scales.value, f.dtype) - sharpness.reduce_log_scale
+        scales = tf.exp(clamp_log_scale(log_scales)) * tf.cast(sharpness.temperature, f.dtype)
+        return tf.cast(draw_logistic(f, scales, tf.cast(noise, f.dtype), self.levels), tf.uint8)
