@@ -19,10 +19,10 @@ _DEVIATION = 0.1  # of f(z) over the first batch
 
 
 class LatentNetwork(keras.layers.Layer):
-    """Scaled images x [N, H, W, C] → z, [N, h, w, blocks · maps] → f(z), of another shape.
+    """Scaled images x [N, H, W, C] → z, [N, h, w, blocks · latents] → f(z), of another shape.
 
     Attributes:
-      latent_shape: (h, w, blocks · maps) of z; the first maps are those of the block next to f(z).
+      latent_shape: (h, w, blocks · latents) of z; the first maps are of the block next to f(z).
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class LatentNetwork(keras.layers.Layer):
         output_shape,
         features=160,
         blocks=20,
-        maps=32,
+        latents=32,
         halvings=1,
         flow=True,
         **kwargs,
@@ -43,7 +43,7 @@ class LatentNetwork(keras.layers.Layer):
           output_shape: of f(z); H and W divided or multiplied by a power of two, or as they are.
           features: of the blocks.
           blocks: number of blocks.
-          maps: of z, in each block.
+          latents: maps of z in each block.
           halvings: z has height H / 2^halvings, and width W / 2^halvings.
           flow: see `LadderBlock`.
           **kwargs: Keras' own (name, dtype).
@@ -52,7 +52,7 @@ class LatentNetwork(keras.layers.Layer):
           ValueError: an argument out of its range.
         """
         super().__init__(**kwargs)
-        sizes = {"features": features, "blocks": blocks, "maps": maps}
+        sizes = {"features": features, "blocks": blocks, "latents": latents}
         for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}.")
@@ -65,8 +65,8 @@ class LatentNetwork(keras.layers.Layer):
                 "set fewer halvings, or bring images to another size by data.image_size."
             )
         self.image_shape = tuple(image_shape)
-        self.features, self.maps = features, maps
-        self.latent_shape = (height >> halvings, width >> halvings, blocks * maps)
+        self.features = features
+        self.latent_shape = (height >> halvings, width >> halvings, blocks * latents)
         own = {"dtype": self.dtype_policy}
         strides = [2] * halvings or [1]
         self.shrink = [
@@ -74,7 +74,7 @@ class LatentNetwork(keras.layers.Layer):
             for i, stride in enumerate(strides)
         ]
         self.blocks = [
-            LadderBlock(features, maps, flow, i == blocks - 1, name=f"block_{i}", **own)
+            LadderBlock(features, latents, flow, i == blocks - 1, name=f"block_{i}", **own)
             for i in range(blocks)
         ]
         self.resize = self._resizing(output_shape, **own)
@@ -112,7 +112,7 @@ class LatentNetwork(keras.layers.Layer):
 
         Args:
           x: scaled images [N, H, W, C].
-          noise: from a unit Gaussian, [N, h, w, blocks · maps].
+          noise: from a unit Gaussian, [N, h, w, blocks · latents].
 
         Returns:
           f(z); z; log q(z | x) − log p(z) of every number of z (the KL divergence of this draw, in
@@ -137,7 +137,7 @@ class LatentNetwork(keras.layers.Layer):
         return f, z, divergence
 
     def decode(self, z):
-        """Given z [N, h, w, blocks · maps], f(z)."""
+        """Given z [N, h, w, blocks · latents], f(z)."""
         parts = tf.split(z, len(self.blocks), axis=-1)
         return self._down(tf.shape(z)[0], lambda i, *_: parts[i])
 
