@@ -196,7 +196,7 @@ def main(argv):
     seconds = time.perf_counter() - start
     images = np.concatenate([drawn[-1] for drawn in stages])
     print(f"{len(images)} images in {seconds:.1f} s ({len(images) / seconds:.1f} images/s)")
-    _write(output, model, images, wanted, stages[0][:-1])
+    _write(output, model, images, wanted, [] if FLAGS.reconstruct else stages[0][:-1])
 
 
 def _check_flags():

@@ -150,6 +150,7 @@ class LatentVariableModel(LikelihoodModel):
             name="log_scales",
             shape=(channels,),
             initializer=keras.initializers.Constant(_FIRST_LOG_SCALE),
+            trainable=self.network.trainable,
         )
         self.built = True
 
