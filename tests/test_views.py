@@ -12,8 +12,7 @@ from test_auxiliary import KINDS, LABEL, build, condition_of, images_of, script
 from test_prompts import flags
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import cli, data
-from gated_pixelcnn import images as pictures
+from gated_pixelcnn import cli, data, photos
 from gated_pixelcnn.cli import prompts
 from gated_pixelcnn.data import image_file
 from gated_pixelcnn.errors import UserError
@@ -176,7 +175,7 @@ def test_every_photo_and_mask_that_is_resized_is_named(gray, photo, tmp_path, ca
     mask = np.repeat(np.arange(16)[:, None] < 8, 20, axis=1)
     Image.fromarray((mask * 255).astype(np.uint8)).save(tmp_path / "mask.png")
     said = []
-    known = pictures.read_mask(tmp_path / "mask.png", (8, 8, 3), said.append)
+    known = photos.read_mask(tmp_path / "mask.png", (8, 8, 3), said.append)
     np.testing.assert_array_equal(known[..., 0], np.repeat(np.arange(8)[:, None] < 4, 8, axis=1))
     assert "the middle of 20x16 to 8x8" in said[0]
 
@@ -189,7 +188,7 @@ def test_damaged_exif_data_are_no_reason_to_refuse_a_photo(tmp_path):
             Image.fromarray(pixels).save(
                 path, exif=exif, **({"lossless": True} if ending == "webp" else {})
             )
-            np.testing.assert_array_equal(pictures.read_image(path, (4, 6, 3), 256), pixels)
+            np.testing.assert_array_equal(photos.read_image(path, (4, 6, 3), 256), pixels)
             assert image_file.inspect(path)[1] == (4, 6)
             read = image_file.read_image(path, (4, 6, 3), data.DataConfig())
             np.testing.assert_array_equal(read, pixels)
@@ -245,11 +244,11 @@ def test_a_photo_is_taken_the_way_up_that_it_is_shown(ending, orientation, tmp_p
         shown = np.asarray(ImageOps.exif_transpose(image))
     assert (shown.shape[:2] == (32, 48)) == (orientation < 5)
     for found in (
-        pictures.read_image(path, shown.shape, 256),
+        photos.read_image(path, shown.shape, 256),
         image_file.read_image(path, shown.shape, data.DataConfig()),
     ):
         np.testing.assert_array_equal(found, shown)
-    assert pictures.shape_of(path) == shown.shape
+    assert photos.shape_of(path) == shown.shape
     assert image_file.inspect(path)[1] == shown.shape[:2]
 
 

@@ -9,8 +9,7 @@ import warnings
 
 import numpy as np
 
-from gated_pixelcnn import cli
-from gated_pixelcnn import images as pictures
+from gated_pixelcnn import cli, photos, pictures
 from gated_pixelcnn.cli.prompts import Prompts, resizing
 from gated_pixelcnn.errors import UserError
 
@@ -89,7 +88,7 @@ def reconstructions(flags, model):
             "autoencoder by --workdir"
         )
     models, single = _runs(flags.beside or (), model)
-    originals = pictures.read_images(
+    originals = photos.read_images(
         flags.reconstruct, model.image_shape, model.levels, resizing(flags)
     )
     originals = _first(originals, flags.num, flags.reconstruct)
