@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from test_pictures import random_images
 
-from gated_pixelcnn import photos
+from gated_pixelcnn import data, photos
+from gated_pixelcnn.data import image_file
 from gated_pixelcnn.errors import UserError
 
 
@@ -157,3 +158,37 @@ def test_mask_keeps_what_is_white(tmp_path):
     np.testing.assert_array_equal(photos.read_mask(tmp_path / "mask.png", (4, 6, 3)), kept)
     with pytest.raises(UserError, match="6x4 pixels"):
         photos.read_mask(tmp_path / "mask.png", (6, 4, 3))
+
+
+def test_damaged_exif_data_are_no_reason_to_refuse_a_photo(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3)).astype(np.uint8)
+    for exif in (b"Exif\0\0II*\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"nonsense"):
+        for ending in ("png", "webp"):
+            path = tmp_path / f"a.{ending}"
+            Image.fromarray(pixels).save(
+                path, exif=exif, **({"lossless": True} if ending == "webp" else {})
+            )
+            np.testing.assert_array_equal(photos.read_image(path, (4, 6, 3), 256), pixels)
+            assert image_file.inspect(path)[1] == (4, 6)
+            read = image_file.read_image(path, (4, 6, 3), data.DataConfig())
+            np.testing.assert_array_equal(read, pixels)
+
+
+@pytest.mark.parametrize("ending", ["tiff", "jpeg", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_taken_the_way_up_that_it_is_shown(ending, orientation, tmp_path):
+    path, exif = tmp_path / f"a.{ending}", Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.arange(4)[:, None] * 40 + np.arange(6) * 10
+    pixels = pixels.astype(np.uint8).repeat(8, 0).repeat(8, 1)  # that JPEG keeps what matters
+    Image.fromarray(pixels).convert("RGB").save(path, exif=exif, quality=95)
+    with Image.open(path) as image:
+        shown = np.asarray(ImageOps.exif_transpose(image))
+    assert (shown.shape[:2] == (32, 48)) == (orientation < 5)
+    for found in (
+        photos.read_image(path, shown.shape, 256),
+        image_file.read_image(path, shown.shape, data.DataConfig()),
+    ):
+        np.testing.assert_array_equal(found, shown)
+    assert photos.shape_of(path) == shown.shape
+    assert image_file.inspect(path)[1] == shown.shape[:2]
