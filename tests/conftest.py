@@ -1,6 +1,9 @@
 """What several test files share."""
 
+import numpy as np
 import pytest
+from auxiliary_runs import GRAY, PYRAMID, train
+from PIL import Image
 from runs import config
 
 import gated_pixelcnn as gpc
@@ -13,3 +16,29 @@ def whole(tmp_path_factory):
     result = gpc.train(config(), workdir)
     assert (result.step, result.stopped_by) == (6, "steps")
     return workdir
+
+
+@pytest.fixture(scope="session")
+def gray(tmp_path_factory):
+    """The work directory of a Grayscale PixelCNN of 4 steps; to be left as it is."""
+    return train(tmp_path_factory.mktemp("gray"), *GRAY)
+
+
+@pytest.fixture(scope="session")
+def pyramid(tmp_path_factory):
+    """The same of a Pyramid PixelCNN."""
+    return train(tmp_path_factory.mktemp("pyramid"), *PYRAMID)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """An image file of noise, of a size and a mode."""
+
+    def make(height, width, channels=3):
+        pixels = np.random.default_rng(height).integers(0, 256, (height, width, channels))
+        path = tmp_path / f"{height}x{width}x{channels}.png"
+        pixels = pixels.astype(np.uint8)
+        Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(path)
+        return str(path)
+
+    return make

@@ -15,6 +15,7 @@ import gated_pixelcnn as gpc
 from gated_pixelcnn import configs, sampling
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.auxiliary import AuxiliaryModel
+from gated_pixelcnn.models.contract import Request
 from gated_pixelcnn.models.transforms import Gray, Half
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -227,11 +228,12 @@ def views_of(model, condition, jit, far=2**32):
     """What the prior draws: from streams that a user cannot name."""
     streams = tf.range(4, dtype=tf.int64) + far
     sharpness = sampling.Sharpness(tf.constant(1.0))
+    request = Request(4, condition, 3, sharpness, None, None, streams, jit)
     if not isinstance(model.prior, AuxiliaryModel):
-        return model.prior._sample(4, condition, 3, sharpness, None, None, streams, jit)
+        return model.prior._sample(request)
     views = views_of(model.prior, condition, jit, far + 2**32)
     maps = model.prior.maps(views, condition)
-    return model.prior.conditional._sample(4, maps, 3, sharpness, None, None, streams, jit)
+    return model.prior.conditional._sample(request._replace(condition=maps))
 
 
 def test_samples_depend_on_the_seed_and_not_on_the_batch():

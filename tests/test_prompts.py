@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gated_pixelcnn import images as pictures
+from gated_pixelcnn import pictures
 from gated_pixelcnn.cli import prompts
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.photos import read_images
 
 NAMES = ["shirt", "bag", "boot"]
 FLAGS = dict.fromkeys(
@@ -72,7 +73,7 @@ def test_a_row_goes_from_one_class_to_the_other_with_the_same_random_numbers(lab
 
 def test_a_row_goes_from_the_code_of_one_image_to_that_of_the_other(autoencoder, photos):
     wanted = prompts.prompts(flags(interpolate=[",".join(photos)], num=3), autoencoder)
-    images = np.stack([pictures.read_images(path, (6, 5, 1), 4)[0] for path in photos])
+    images = np.stack([read_images(path, (6, 5, 1), 4)[0] for path in photos])
     codes = np.asarray(autoencoder.encode(images))
     np.testing.assert_allclose(
         wanted.condition, [codes[0], codes.mean(axis=0), codes[1]], rtol=1e-5
@@ -96,7 +97,7 @@ def test_the_spherical_way_keeps_the_length_and_the_linear_one_is_straight():
 
 def test_images_like_others_stand_in_rows_beside_them(autoencoder, photos, tmp_path):
     wanted = prompts.prompts(flags(like=str(tmp_path), num=6), autoencoder)
-    originals = np.stack([pictures.read_images(path, (6, 5, 1), 4)[0] for path in photos])
+    originals = np.stack([read_images(path, (6, 5, 1), 4)[0] for path in photos])
     np.testing.assert_array_equal(wanted.condition, originals[[0, 1] * 3])
     np.testing.assert_array_equal(wanted.shown, pictures.to_bytes(originals, 4))
     assert wanted.rows == 2 and wanted.streams.tolist() == list(range(6))

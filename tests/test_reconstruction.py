@@ -9,8 +9,7 @@ from test_cli import call, read_npz
 from test_mse_autoencoder import LEVELS, NAMES, SHAPE, photos, random_weights, write_source
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import data, evaluation
-from gated_pixelcnn import images as pictures
+from gated_pixelcnn import data, evaluation, pictures
 from gated_pixelcnn.cli import evaluate, sample, tables
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.exporting import export

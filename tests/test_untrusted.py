@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import images as pictures
+from gated_pixelcnn import photos
 from gated_pixelcnn.data import DataConfig, image_file
 from gated_pixelcnn.data import load as load_data
 from gated_pixelcnn.errors import UserError
@@ -441,7 +441,7 @@ def test_pickles_in_given_images_are_not_run(tmp_path, marker):
     shutil.move(tmp_path / "array.npy", tmp_path / "array.npz")
     for name in ("given.npz", "bare.npz", "array.npz"):
         with pytest.raises(UserError, match=f"{name} (cannot be read|is not) .*npz file"):
-            pictures.read_images(tmp_path / name, (4, 4, 1), 4)
+            photos.read_images(tmp_path / name, (4, 4, 1), 4)
 
 
 def test_entries_of_an_npz_file_that_are_no_arrays_are_told(tmp_path):
@@ -450,7 +450,7 @@ def test_entries_of_an_npz_file_that_are_no_arrays_are_told(tmp_path):
         archive.writestr("images", b"text")
         archive.writestr("x_train", b"text")
     with pytest.raises(UserError, match="a.npz"):
-        pictures.read_images(path, (4, 4, 1), 4)
+        photos.read_images(path, (4, 4, 1), 4)
     with pytest.raises(UserError, match="a.npz"):
         load_data(DataConfig(source=f"npz:{path}", levels=4))
 
@@ -459,7 +459,7 @@ def test_images_larger_than_memory_are_told(tmp_path):
     path = tmp_path / "a.npz"
     write_giant(path, "images", "|u1")
     with pytest.raises(UserError, match="a.npz cannot be read"):
-        pictures.read_images(path, (4, 4, 1), 4)
+        photos.read_images(path, (4, 4, 1), 4)
     write_giant(path, "x_train", "|u1")
     with pytest.raises(UserError, match="a.npz cannot be read"):
         load_data(DataConfig(source=f"npz:{path}", levels=4))
@@ -470,7 +470,7 @@ def test_a_picture_is_never_a_program(tmp_path):
     path = tmp_path / "photo.png"
     path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n")
     with pytest.raises(UserError, match="is not an image"):
-        pictures.read_image(path, (4, 4, 1), 4)
+        photos.read_image(path, (4, 4, 1), 4)
     for read in (
         image_file.inspect,
         lambda path: image_file.read_image(path, (4, 4, 1), DataConfig()),

@@ -1,80 +1,17 @@
-"""Images drawn from given views: colourisation and super-resolution, and parts trained apart."""
+"""Images drawn from given views: colourisation and super-resolution."""
 
-import json
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
-from runs import metrics
-from test_auxiliary import KINDS, LABEL, build, condition_of, images_of, script
+from PIL import Image
+from test_auxiliary import KINDS, LABEL, build, condition_of, script
 from test_prompts import flags
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import cli, data
-from gated_pixelcnn import images as pictures
+from gated_pixelcnn import photos
 from gated_pixelcnn.cli import prompts
-from gated_pixelcnn.data import image_file
 from gated_pixelcnn.errors import UserError
-
-SMALL = ["features=4", "blocks=1", "scales=1"]
-OVERRIDES = [
-    "data.image_size=8",
-    "data.memory_limit_mb=0",
-    "model.embedding_features=3",
-    "model.embedding_blocks=1",
-    "model.embedding_scales=1",
-    *(f"model.conditional.{value}" for value in SMALL),
-    "train.batch_size=8",
-    "train.steps=4",
-    "train.log_every=2",
-    "train.eval_every=2",
-    "train.eval_images=10",
-    "train.samples=0",
-]
-GRAY = ["grayscale", [*OVERRIDES, *(f"model.prior.{value}" for value in SMALL)]]
-PYRAMID = [
-    "pyramid",
-    [
-        *OVERRIDES,
-        *(f"model.prior.prior.{value}" for value in SMALL),
-        *(f"model.prior.conditional.{value}" for value in SMALL),
-        "model.prior.embedding_features=3",
-        "model.prior.embedding_blocks=1",
-        "model.prior.embedding_scales=1",
-    ],
-]
-
-
-def train(workdir, preset, overrides, *changes):
-    gpc.train(gpc.get_config(preset, [*overrides, *changes]), workdir)
-    return workdir
-
-
-@pytest.fixture(scope="module")
-def gray(tmp_path_factory):
-    return train(tmp_path_factory.mktemp("gray"), *GRAY)
-
-
-@pytest.fixture(scope="module")
-def pyramid(tmp_path_factory):
-    return train(tmp_path_factory.mktemp("pyramid"), *PYRAMID)
-
-
-@pytest.fixture
-def photo(tmp_path):
-    """An image file of noise, of a size and a mode."""
-
-    def make(height, width, channels=3):
-        pixels = np.random.default_rng(height).integers(0, 256, (height, width, channels))
-        path = tmp_path / f"{height}x{width}x{channels}.png"
-        pixels = pixels.astype(np.uint8)
-        Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(path)
-        return str(path)
-
-    return make
-
 
 # The model
 
@@ -176,23 +113,9 @@ def test_every_photo_and_mask_that_is_resized_is_named(gray, photo, tmp_path, ca
     mask = np.repeat(np.arange(16)[:, None] < 8, 20, axis=1)
     Image.fromarray((mask * 255).astype(np.uint8)).save(tmp_path / "mask.png")
     said = []
-    known = pictures.read_mask(tmp_path / "mask.png", (8, 8, 3), said.append)
+    known = photos.read_mask(tmp_path / "mask.png", (8, 8, 3), said.append)
     np.testing.assert_array_equal(known[..., 0], np.repeat(np.arange(8)[:, None] < 4, 8, axis=1))
     assert "the middle of 20x16 to 8x8" in said[0]
-
-
-def test_damaged_exif_data_are_no_reason_to_refuse_a_photo(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3)).astype(np.uint8)
-    for exif in (b"Exif\0\0II*\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"nonsense"):
-        for ending in ("png", "webp"):
-            path = tmp_path / f"a.{ending}"
-            Image.fromarray(pixels).save(
-                path, exif=exif, **({"lossless": True} if ending == "webp" else {})
-            )
-            np.testing.assert_array_equal(pictures.read_image(path, (4, 6, 3), 256), pixels)
-            assert image_file.inspect(path)[1] == (4, 6)
-            read = image_file.read_image(path, (4, 6, 3), data.DataConfig())
-            np.testing.assert_array_equal(read, pixels)
 
 
 def test_views_that_a_model_drew_are_coloured_as_they_are(gray, tmp_path):
@@ -231,26 +154,6 @@ def test_a_stage_further_down_is_coloured_or_enlarged(photo):
     half_last = build(**sizes, **arguments, conditional=part, prior=inner, transform="half")
     assert prompts.prompts(flags(upscale=photo(4, 4, 3)), half_last).view.shape[1:] == (4, 4, 3)
     assert prompts.prompts(flags(colourise=photo(4, 4, 1)), half_last).view.shape[1:] == (4, 4, 1)
-
-
-@pytest.mark.parametrize("ending", ["tiff", "jpeg", "webp"])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photo_is_taken_the_way_up_that_it_is_shown(ending, orientation, tmp_path):
-    path, exif = tmp_path / f"a.{ending}", Image.Exif()
-    exif[0x0112] = orientation
-    pixels = np.arange(4)[:, None] * 40 + np.arange(6) * 10
-    pixels = pixels.astype(np.uint8).repeat(8, 0).repeat(8, 1)  # that JPEG keeps what matters
-    Image.fromarray(pixels).convert("RGB").save(path, exif=exif, quality=95)
-    with Image.open(path) as image:
-        shown = np.asarray(ImageOps.exif_transpose(image))
-    assert (shown.shape[:2] == (32, 48)) == (orientation < 5)
-    for found in (
-        pictures.read_image(path, shown.shape, 256),
-        image_file.read_image(path, shown.shape, data.DataConfig()),
-    ):
-        np.testing.assert_array_equal(found, shown)
-    assert pictures.shape_of(path) == shown.shape
-    assert image_file.inspect(path)[1] == shown.shape[:2]
 
 
 def test_what_cannot_be_coloured_or_enlarged_is_refused_in_a_sentence(
@@ -313,118 +216,3 @@ def test_the_script_colours_a_photo(gray, photo, tmp_path):
     assert drawn.returncode == 0, drawn.stderr
     assert "the middle of 12x9 to 8x8" in drawn.stdout
     assert Image.open(tmp_path / "a.png").size == (2 + 4 * 98, 2 + 98)
-
-
-# Parts that are trained apart
-
-
-def test_parts_trained_apart_are_the_model_trained_as_a_whole(gray, tmp_path):
-    for part in ("prior", "conditional"):
-        train(tmp_path / part, *GRAY, f"model.train_only={part}", "train.clip_norm=0.0")
-    whole = gpc.load(train(tmp_path / "whole", *GRAY, "train.clip_norm=0.0"), "latest")
-    model = gpc.load(tmp_path / "conditional", "latest", prior=tmp_path / "prior")
-    images = images_of(model, 4)
-    parts, wanted = model.log_prob_parts(images), whole.log_prob_parts(images)
-    np.testing.assert_allclose(parts, wanted, rtol=1e-4)
-    alone = gpc.load(tmp_path / "conditional", "latest")
-    assert not np.allclose(alone.log_prob_parts(images)[:, 0], wanted[:, 0], rtol=1e-3)
-    evaluated = script(
-        "evaluate",
-        f"--workdir={tmp_path}/conditional",
-        f"--prior={tmp_path}/prior",
-        "--num_images=4",
-        "--json",
-    )
-    assert evaluated.returncode == 0, evaluated.stderr
-    best = gpc.load(tmp_path / "conditional", prior=tmp_path / "prior")
-    shown = data.load(data.DataConfig(**gpc.get_config(*GRAY).data)).test
-    shown = np.concatenate([batch[0] for batch in shown.eval_batches(4).take(1)])
-    found = json.loads(evaluated.stdout)["bits_per_dim"]
-    assert found == pytest.approx(gpc.evaluate(best, shown)["bits_per_dim"], abs=1e-4)
-
-
-@pytest.mark.parametrize("part", ["prior", "conditional"])
-def test_a_part_is_trained_and_reported_alone(part, tmp_path):
-    train(tmp_path, *GRAY, f"model.train_only={part}")
-    model = gpc.load(tmp_path, "latest")
-    term = dict(prior="gray image", conditional="image given it")[part]
-    held_out = data.load(data.DataConfig(**gpc.get_config(*GRAY).data)).validation
-    held_out = np.concatenate([batch[0] for batch in held_out.eval_batches(10).take(1)])
-    reports = [line for line in metrics(tmp_path) if "validation_bits_per_dim" in line]
-    found = gpc.evaluate(model, held_out)["terms"][term]
-    assert reports[-1]["validation_bits_per_dim"] == pytest.approx(found, rel=1e-5)
-
-
-def test_stages_trained_apart_are_put_together(tmp_path):
-    runs = {
-        "large": ["model.train_only=conditional"],
-        "middle": ["model.train_only=prior", "model.prior.train_only=conditional"],
-        "small": ["model.train_only=prior", "model.prior.train_only=prior"],
-    }
-    for name, changes in runs.items():
-        train(tmp_path / name, *PYRAMID, *changes)
-    one = {name: gpc.load(tmp_path / name) for name in runs}
-    priors = [tmp_path / "middle", tmp_path / "small"]
-    model = gpc.load(tmp_path / "large", prior=priors)
-    assert not model.untrained
-    for part, trained in (
-        (model.conditional, one["large"].conditional),
-        (model.prior.conditional, one["middle"].prior.conditional),
-        (model.prior.prior, one["small"].prior.prior),
-    ):
-        for found, wanted in zip(part.get_weights(), trained.get_weights(), strict=True):
-            np.testing.assert_array_equal(found, wanted)
-    assert gpc.load(tmp_path / "large", prior=priors[:1]).untrained == "prior.prior"
-    model.save(tmp_path / "model.keras")
-    images = images_of(model, 2)
-    again = gpc.load(tmp_path / "model.keras")
-    assert not again.untrained
-    np.testing.assert_array_equal(again.log_prob(images), model.log_prob(images))
-
-
-def test_a_model_of_which_a_part_was_not_trained_is_not_used(gray, tmp_path, photo):
-    for part in ("prior", "conditional"):
-        train(tmp_path / part, *GRAY, f"model.train_only={part}")
-    prior, colours = tmp_path / "prior", tmp_path / "conditional"
-    for path, of, message in (
-        (prior, colours, "its conditional was not trained"),
-        (colours, colours, "the prior was not trained"),
-        (prior, gray, "its conditional was not trained"),
-    ):
-        with pytest.raises(UserError, match=message):
-            gpc.load(path, prior=of)
-    for path, message in (
-        (colours, "the prior of this model was not trained .* by --prior"),
-        (prior, "the conditional of this model was not trained .* by --workdir the one"),
-    ):
-        with pytest.raises(UserError, match=message):
-            gpc.export(path, tmp_path / "export")
-        with pytest.raises(UserError, match=message):
-            cli.load_model(SimpleNamespace(workdir=path, saved_model=None, prior=[]))
-    with pytest.raises(UserError, match="the conditional of this model was not trained"):
-        prompts.prompts(flags(colourise=photo(8, 8, 1)), gpc.load(prior))
-    # What is drawn from a given view needs no prior.
-    assert prompts.prompts(flags(colourise=photo(8, 8, 1)), gpc.load(colours)).num == 4
-
-
-def test_a_part_of_the_prior_is_trained_alone_only_with_the_prior():
-    prior = {**KINDS["three-scales"]["prior"], "train_only": "prior"}
-    shape = {"image_shape": (8, 8, 1)}
-    assert build(**shape, prior=prior, train_only="prior").untrained == "conditional"
-    for whole in ("", "conditional"):
-        with pytest.raises(ValueError, match="prior.train_only='prior' needs train_only='prior'"):
-            build(**shape, prior=prior, train_only=whole)
-
-
-def test_a_prior_that_does_not_fit_is_refused(gray, pyramid, tmp_path):
-    train(tmp_path / "other", *GRAY, "model.prior.features=5", "train.steps=1")
-    for path, prior, message in (
-        (gray, pyramid, "the priors differ in family"),
-        (gray, tmp_path / "other", "the priors differ in features"),
-        (gray, [gray, gray], "has no prior of a prior"),
-        (gray, tmp_path / "nothing", "is not the work directory of a run"),
-    ):
-        with pytest.raises(UserError, match=message):
-            gpc.load(path, prior=prior)
-    refused = script("sample", "--saved_model=a", "--prior=b")
-    assert refused.returncode == 1 and "--prior needs --workdir" in refused.stderr

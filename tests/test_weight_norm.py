@@ -57,6 +57,13 @@ def test_maps_of_the_first_batch_have_mean_0_and_the_deviation_wanted(kind):
     assert not np.allclose(layer.slide(2 * x), first)
 
 
+@pytest.mark.parametrize("kind", [NormalisedConv2D, NormalisedDeconv2D, ShiftedConv2D])
+def test_a_normalised_convolution_without_a_bias_is_refused(kind):
+    assert kind.from_config(kind(5, (2, 3), use_bias=True).get_config()).use_bias
+    with pytest.raises(ValueError, match="use_bias=True"):
+        kind(5, (2, 3), use_bias=False)
+
+
 @pytest.mark.parametrize("spread", [0.0, 1e-4])
 def test_a_map_that_is_nearly_constant_in_the_first_batch_does_not_explode_in_the_next(spread):
     layer = NormalisedConv2D(5, (1, 1))

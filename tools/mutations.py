@@ -64,8 +64,8 @@ OF_PARTS = {
     "prior and conditional share their random numbers": (AUXILIARY, "streams + FAR", "streams"),
     "prior draws with a seed of its own": (
         AUXILIARY,
-        "self.prior._sample(num, condition, seed,",
-        "self.prior._sample(num, condition, 0,",
+        "self.prior._sample(of_prior)",
+        "self.prior._sample(of_prior._replace(seed=0))",
     ),
     "prior does not see the label": (
         AUXILIARY,

@@ -18,7 +18,7 @@ from absl import flags
 from gated_pixelcnn import cli, errors
 from gated_pixelcnn.cli import tables
 from gated_pixelcnn.errors import UserError, nearest
-from gated_pixelcnn.images import check_writable, written_aside
+from gated_pixelcnn.pictures import check_writable, written_aside
 
 FLAGS = flags.FLAGS
 SPLITS = ("test", "validation", "train")

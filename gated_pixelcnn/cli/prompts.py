@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from gated_pixelcnn import images as pictures
+from gated_pixelcnn import photos, pictures
 from gated_pixelcnn.errors import UserError, nearest
 
 
@@ -146,7 +146,7 @@ def _from_latents(flags, model):
         )
     shown = []
     if flags.like:
-        likes = pictures.read_images(flags.like, model.image_shape, model.levels, resizing(flags))
+        likes = photos.read_images(flags.like, model.image_shape, model.levels, resizing(flags))
         latents = np.asarray(model.encode_latents(likes))
         shown = [pictures.to_bytes(likes, model.levels)]
         each = flags.per_latent or 4
@@ -235,7 +235,7 @@ def _read_likes(flags, model):
         raise UserError(
             "this model is conditioned on an image: give one, a directory or an npz file by --like"
         )
-    return pictures.read_images(flags.like, model.image_shape, model.levels, resizing(flags))
+    return photos.read_images(flags.like, model.image_shape, model.levels, resizing(flags))
 
 
 def _read_given(flags, model):
@@ -248,9 +248,9 @@ def _read_given(flags, model):
             "complete one"
         )
     how = model.levels, resizing(flags)
-    given = pictures.read_images(flags.given, model.image_shape, *how)
+    given = photos.read_images(flags.given, model.image_shape, *how)
     if flags.mask:
-        return given, pictures.read_mask(flags.mask, model.image_shape, resizing(flags))
+        return given, photos.read_mask(flags.mask, model.image_shape, resizing(flags))
     height, width = model.image_shape[:2]
     if not 0 <= flags.keep_rows <= height:
         raise UserError(f"--keep_rows must be 0…{height}, got {flags.keep_rows}")
@@ -281,7 +281,7 @@ def _read_view(flags, model):
         view, levels = _gray_view(flags, wholes[0])
     else:
         prior = _prior_of_size(flags, [whole.prior for whole in wholes])
-        view = pictures.read_images(flags.upscale, prior.image_shape, prior.levels, resizing(flags))
+        view = photos.read_images(flags.upscale, prior.image_shape, prior.levels, resizing(flags))
         levels = prior.levels
     from gated_pixelcnn.building import check_trained  # which imports TensorFlow
 
@@ -301,16 +301,16 @@ def _wholes(model):
 def _gray_view(flags, whole):
     """The gray images of --colourise, or the gray views of coloured ones; and their levels."""
     prior, how = whole.prior, resizing(flags)
-    if pictures.is_npz(flags.colourise) and pictures.shape_of(flags.colourise)[-1] == 1:
+    if photos.is_npz(flags.colourise) and photos.shape_of(flags.colourise)[-1] == 1:
         # Bytes, or what the prior draws.
-        return pictures.read_images(flags.colourise, prior.image_shape, prior.levels), prior.levels
-    images = pictures.read_images(flags.colourise, whole.image_shape, whole.levels, how, True)
+        return photos.read_images(flags.colourise, prior.image_shape, prior.levels), prior.levels
+    images = photos.read_images(flags.colourise, whole.image_shape, whole.levels, how, True)
     return whole.transform(images).numpy(), prior.levels
 
 
 def _prior_of_size(flags, priors):
     """The prior that draws images like those of --upscale; with --resize one that fits."""
-    height, width, channels = pictures.shape_of(flags.upscale)
+    height, width, channels = photos.shape_of(flags.upscale)
     sizes = [prior.image_shape for prior in priors]
     exact = [prior for prior in priors if prior.image_shape[:2] == (height, width)]
     # Of two with one size, in gray and in colour, that of the same colours.
@@ -318,11 +318,11 @@ def _prior_of_size(flags, priors):
     smaller = [p for p in priors if p.image_shape[0] <= height and p.image_shape[1] <= width]
     if exact:
         return exact[0]
-    if flags.resize and smaller and not pictures.is_npz(flags.upscale):
+    if flags.resize and smaller and not photos.is_npz(flags.upscale):
         return smaller[0]
     wanted = " or ".join(dict.fromkeys(f"{w}x{h}" for h, w, _ in reversed(sizes)))
     offer = ""
-    if smaller and not pictures.is_npz(flags.upscale):
+    if smaller and not photos.is_npz(flags.upscale):
         offer = ", or give --resize, which takes the middle of a larger one"
     raise UserError(
         f"{flags.upscale} is {width}x{height} pixels (width x height), but this model enlarges "
@@ -379,7 +379,7 @@ def _pair(text, model, class_names, resize, seed):
     for word in words:
         if os.path.isdir(word) or word.lower().endswith(".npz"):
             raise UserError(f"--interpolate goes from one image file to another; {word} is not one")
-    ends = [pictures.read_images(word, model.image_shape, model.levels, resize) for word in words]
+    ends = [photos.read_images(word, model.image_shape, model.levels, resize) for word in words]
     encode = model.encode_latents if has_latents(model) else model.encode
     return np.asarray(encode(np.concatenate(ends)))
 

@@ -12,8 +12,7 @@ import warnings
 
 import numpy as np
 
-from gated_pixelcnn import cli
-from gated_pixelcnn import images as pictures
+from gated_pixelcnn import cli, photos, pictures
 from gated_pixelcnn.cli.prompts import Prompts, has_latents, resizing
 from gated_pixelcnn.errors import UserError
 
@@ -100,7 +99,7 @@ def reconstructions(flags, model):
             "--reconstruct is not possible: this model is neither conditioned on an image nor has "
             "it latent numbers; give an autoencoder by --workdir"
         )
-    originals = pictures.read_images(
+    originals = photos.read_images(
         flags.reconstruct, model.image_shape, model.levels, resizing(flags)
     )
     originals = _first(originals, flags.num, flags.reconstruct)

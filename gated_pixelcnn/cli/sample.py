@@ -17,8 +17,7 @@ import time
 import numpy as np
 from absl import flags
 
-from gated_pixelcnn import cli, errors
-from gated_pixelcnn import images as pictures
+from gated_pixelcnn import cli, errors, pictures
 from gated_pixelcnn.cli import reconstructions
 from gated_pixelcnn.cli.prompts import prompts
 from gated_pixelcnn.errors import UserError

@@ -90,21 +90,22 @@ class SavedModel(DensityContract):
             lambda part: graph(images=images[part], **self._named(condition, part)),
         )
 
-    def _sample(self, num, condition, seed, sharpness, given, known, streams, jit):
+    def _sample(self, request):
         """See `DensityContract`; `jit` means nothing here."""
 
         def draw(part):
             how = {
-                "seed": tf.constant(seed, tf.int64),
-                "temperature": sharpness.temperature,
-                "streams": streams[part],
-                **self._named(condition, part),
+                "seed": tf.constant(request.seed, tf.int64),
+                "temperature": request.sharpness.temperature,
+                "streams": request.streams[part],
+                **self._named(request.condition, part),
             }
-            if given is None:
+            if request.given is None:
                 return self._graphs.draw(**how)
-            return self._graphs.draw_rest(images=given[part], known=known[part], **how)
+            images, known = request.given[part], request.known[part]
+            return self._graphs.draw_rest(images=images, known=known, **how)
 
-        return self._in_parts(num, draw)
+        return self._in_parts(request.num, draw)
 
     def _named(self, condition, part):
         """The part of a condition as the graphs want it."""

@@ -68,8 +68,13 @@ class NormalisedConv2D(WindowConv2D):
           strides: of the convolution, in both directions.
           deviation: of every output map over the first batch.
           **kwargs: those of `WindowConv2D`.
+
+        Raises:
+          ValueError: no bias is wanted, which the first batch sets.
         """
         super().__init__(filters, kernel_shape, **kwargs)
+        if not self.use_bias:
+            raise ValueError("a convolution with weight normalisation has a bias: use_bias=True.")
         self.strides, self.deviation = strides, deviation
 
     def build(self, input_shape):

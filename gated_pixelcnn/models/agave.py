@@ -211,12 +211,13 @@ class AGAVE(LatentVariableModel):
         """See `DensityContract`."""
         return self.decoder.draws_logistics
 
-    def _drawn(self, f, num, seed, sharpness, streams, jit):
+    def draw_given(self, f, seed, streams, sharpness):
         """See `LatentVariableModel`."""
-        if jit is None:
-            return self.decoder.draw(seed, streams, self.maps(f), sharpness)
-        maps = self._maps_graph(f)
-        return self.decoder._sample(num, maps, seed, sharpness, None, None, streams, jit)
+        return self.decoder.draw(seed, streams, self.maps(f), sharpness)
+
+    def _sample_given(self, f, request):
+        """See `LatentVariableModel`."""
+        return self.decoder._sample(request._replace(condition=self._maps_graph(f)))
 
     @functools.cached_property
     def _maps_graph(self):

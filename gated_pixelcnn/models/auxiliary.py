@@ -328,10 +328,7 @@ class AuxiliaryModel(LikelihoodModel):
             num = len(view) if num is None else num
             if num != len(view):
                 raise ValueError(f"there must be a view for each of {num} images, got {len(view)}.")
-        num, condition, seed, sharpness, _, _, streams, jit = self._checked_sampling(
-            num, condition, **how
-        )
-        return self._stages(num, condition, seed, sharpness, streams, jit, view)
+        return self._stages(self._request(num, condition, **how), view)
 
     def _checked_view(self, view):
         """A view as a tensor, or the ValueError that says why it is none."""
@@ -345,23 +342,22 @@ class AuxiliaryModel(LikelihoodModel):
             f"a view must have the shape {' or '.join(wanted)}, got {list(np.shape(view))}."
         )
 
-    def _sample(self, num, condition, seed, sharpness, given, known, streams, jit):
+    def _sample(self, request):
         """See `DensityContract`."""
-        return self._stages(num, condition, seed, sharpness, streams, jit)[-1]
+        return self._stages(request)[-1]
 
-    def _stages(self, num, condition, seed, sharpness, streams, jit, view=None):
+    def _stages(self, request, view=None):
         """`sample_stages` of arguments that were checked."""
-        streams = tf.cast(streams, tf.int64)
+        streams = tf.cast(request.streams, tf.int64)
+        of_prior = request._replace(streams=streams + FAR)
         if view is not None and tuple(view.shape[1:]) == self.prior.image_shape:
             stages = [view]
         elif isinstance(self.prior, AuxiliaryModel):
-            stages = self.prior._stages(num, condition, seed, sharpness, streams + FAR, jit, view)
+            stages = self.prior._stages(of_prior, view)
         else:
-            stages = [
-                self.prior._sample(num, condition, seed, sharpness, None, None, streams + FAR, jit)
-            ]
-        maps = self._maps_graph(stages[-1], condition)
-        image = self.conditional._sample(num, maps, seed, sharpness, None, None, streams, jit)
+            stages = [self.prior._sample(of_prior)]
+        maps = self._maps_graph(stages[-1], request.condition)
+        image = self.conditional._sample(request._replace(condition=maps, streams=streams))
         return [*stages, image]
 
     @functools.cached_property

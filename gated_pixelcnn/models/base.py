@@ -217,8 +217,9 @@ class DensityModel(LikelihoodModel):
         """See `DensityContract`; the parts are those of the colours."""
         return of_colours(self._value_log_prob(images, condition))
 
-    def _sample(self, num, condition, seed, sharpness, given, known, streams, jit):
+    def _sample(self, request):
         """See `DensityContract`."""
+        _, condition, seed, sharpness, given, known, streams, jit = request
         noise = sampling.noise(seed, streams, self)
         graph = self._sample_jit_graph if jit else self._sample_graph
         return graph(noise, condition, sharpness, given, known)

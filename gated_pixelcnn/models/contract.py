@@ -4,6 +4,7 @@ The arguments are checked here, once; what is computed comes from the class that
 """
 
 import abc
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +15,30 @@ from gated_pixelcnn.sampling import Sharpness
 
 LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
 MOST_TEMPERATURE = 1e6  # the scales of a logistic times it stay finite
+
+
+class Request(NamedTuple):
+    """What is to be drawn: the arguments of `sample`, checked, with a row for every image.
+
+    Attributes:
+      num: number of images N, an integer.
+      condition: tensor of N conditions, or None.
+      seed: integer.
+      sharpness: a `sampling.Sharpness`.
+      given: images [N, H, W, C], or None.
+      known: booleans [N, H, W, C], or None.
+      streams: integers [N].
+      jit: whether XLA compiles.
+    """
+
+    num: int
+    condition: Any
+    seed: int
+    sharpness: Sharpness
+    given: Any
+    known: Any
+    streams: tf.Tensor
+    jit: bool
 
 
 def check_density_model(model):
@@ -64,8 +89,8 @@ class DensityContract(InputChecks):
         )
 
     @abc.abstractmethod
-    def _sample(self, num, condition, seed, sharpness, given, known, streams, jit):
-        """`sample` with arguments that were checked, arrays for the whole batch."""
+    def _sample(self, request):
+        """`sample` of a `Request`."""
 
     def value_log_prob(self, images, condition=None):
         """Log-probability of every value given those before it.
@@ -178,35 +203,18 @@ class DensityContract(InputChecks):
           ValueError: arguments that do not fit the model or each other; images to complete, for a
             model whose `log_prob` is a lower bound.
         """
-        return self._sample(
-            *self._checked_sampling(
-                num,
-                condition,
-                seed,
-                temperature,
-                given,
-                known,
-                streams,
-                jit,
-                reduce_log_scale,
-                most_probable,
-            )
-        )
+        sharpness = {
+            "temperature": temperature,
+            "reduce_log_scale": reduce_log_scale,
+            "most_probable": most_probable,
+        }
+        request = self._request(num, condition, seed, given, known, streams, jit, **sharpness)
+        return self._sample(request)
 
-    def _checked_sampling(
-        self,
-        num,
-        condition=None,
-        seed=0,
-        temperature=1.0,
-        given=None,
-        known=None,
-        streams=0,
-        jit=True,
-        reduce_log_scale=0.0,
-        most_probable=False,
+    def _request(
+        self, num, condition, seed=0, given=None, known=None, streams=0, jit=True, **sharpness
     ):
-        """The arguments of `_sample` for those of `sample`."""
+        """The `Request` for the arguments of `sample`, which are checked."""
         if (given is None) != (known is None):
             raise ValueError("given and known go together: the images and which values to keep.")
         if given is not None and self.is_lower_bound:
@@ -221,6 +229,15 @@ class DensityContract(InputChecks):
         if num != int(num) or num < 1:
             raise ValueError(f"num must be an integer of at least 1, got {num}.")
         num = int(num)
+        sharpness = self._checked_sharpness(**sharpness)
+        condition = self.check_condition(condition, num)
+        if given is not None:
+            given, known = self.check_completion(given, known, num)
+        streams = self._checked_streams(np.asarray(streams), num)
+        streams = tf.constant(streams, tf.int32)
+        return Request(num, condition, seed, sharpness, given, known, streams, jit)
+
+    def _checked_sharpness(self, temperature=1.0, reduce_log_scale=0.0, most_probable=False):
         if not temperature >= LEAST_TEMPERATURE:
             raise ValueError(
                 f"temperature must be at least {LEAST_TEMPERATURE}, got {temperature}."
@@ -232,14 +249,8 @@ class DensityContract(InputChecks):
                 "reduce_log_scale and most_probable are for models that draw from logistics "
                 "(likelihood 'logistic' or 'mixture'), not from an export."
             )
-        condition = self.check_condition(condition, num)
-        if given is not None:
-            given, known = self.check_completion(given, known, num)
-        streams = self._checked_streams(np.asarray(streams), num)
-        sharpness = Sharpness(
+        return Sharpness(
             tf.constant(temperature, tf.float32),
             tf.constant(reduce_log_scale, tf.float32) if reduce_log_scale else 0.0,
             bool(most_probable),
         )
-        streams = tf.constant(streams, tf.int32)
-        return num, condition, seed, sharpness, given, known, streams, jit

@@ -137,8 +137,8 @@ class LatentVariableModel(LikelihoodModel):
         """Nats log p(x | z) of images by f(z), float64 [N]."""
 
     @abc.abstractmethod
-    def _drawn(self, f, num, seed, sharpness, streams, jit):
-        """Images by f(z), see `DensityContract._sample`; in a graph jit is None."""
+    def draw_given(self, f, seed, streams, sharpness):
+        """Images by f(z), for use inside a graph; see `draw`."""
 
     # z and f(z).
 
@@ -341,21 +341,27 @@ class LatentVariableModel(LikelihoodModel):
                     f"{latents.shape.as_list()}."
                 )
             num = len(latents)
-        num, _, seed, sharpness, _, _, streams, jit = self._checked_sampling(num, condition, **how)
-        if latents is None:
-            latents = self.draw_latents(seed, streams)
-        f = self._decode_graph(latents)
-        return [self.as_view(f), self._drawn(f, num, seed, sharpness, streams, jit)]
+        return self._stages(self._request(num, condition, **how), latents)
 
-    def _sample(self, num, condition, seed, sharpness, given, known, streams, jit):
+    def _sample(self, request):
         """See `DensityContract`."""
-        f = self._decode_graph(self.draw_latents(seed, streams))
-        return self._drawn(f, num, seed, sharpness, streams, jit)
+        return self._stages(request)[-1]
+
+    def _stages(self, request, latents=None):
+        """`sample_stages` of arguments that were checked."""
+        if latents is None:
+            latents = self.draw_latents(request.seed, request.streams)
+        f = self._decode_graph(latents)
+        return [self.as_view(f), self._sample_given(f, request)]
+
+    def _sample_given(self, f, request):
+        """Images by f(z), see `DensityContract._sample`."""
+        return self.draw_given(f, request.seed, request.streams, request.sharpness)
 
     def draw(self, seed, streams, condition, sharpness, given=None, known=None):
         """See `LikelihoodModel`; there is nothing `given`."""
         f = self.network.decode(self.draw_latents(seed, streams))
-        return self._drawn(f, None, seed, sharpness, streams, None)
+        return self.draw_given(f, seed, streams, sharpness)
 
     @functools.cached_property
     def _decode_graph(self):

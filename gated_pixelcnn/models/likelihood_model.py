@@ -54,11 +54,11 @@ class LikelihoodModel(DensityContract, Trainable):
         x = tf.cast(images, self.compute_dtype)
         return x * (2.0 / (self.levels - 1)) - 1.0
 
-    def _checked_sampling(self, *args, **kwargs):
+    def _request(self, *args, **kwargs):
         """See `DensityContract`; a model that nobody has called yet is built, as by a call."""
         if not self.built:
             self.build()
-        return super()._checked_sampling(*args, **kwargs)
+        return super()._request(*args, **kwargs)
 
     # Training, see `Trainable`.
 

@@ -42,7 +42,7 @@ class VAE(LatentVariableModel):
         nats = self.divergence_price(divergence) - self.view_log_prob(f, images)
         return tf.cast(evaluation.bits_per_dim(nats, self.image_shape), tf.float32)
 
-    def _drawn(self, f, num, seed, sharpness, streams, jit):
+    def draw_given(self, f, seed, streams, sharpness):
         """See `LatentVariableModel`."""
         if sharpness.most_probable:
             return self.as_view(f)

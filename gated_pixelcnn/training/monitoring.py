@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_plugin
 
-from gated_pixelcnn import images
+from gated_pixelcnn import pictures
 from gated_pixelcnn.configs import complete, flat
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.trainable import Trainable
@@ -138,10 +138,10 @@ class Monitor:
 
     def samples(self, step, batch, columns=None):
         """Shows images, uint8 [N, H, W, C], as a grid: TensorBoard and samples/step-*.png."""
-        grid = images.grid(np.asarray(batch), self._levels, columns)
+        grid = pictures.grid(np.asarray(batch), self._levels, columns)
         with clear_errors(self._run):
             self._samples.mkdir(exist_ok=True)
-            images.save_png(self._samples / f"step-{step:09d}.png", grid)
+            pictures.save_png(self._samples / f"step-{step:09d}.png", grid)
             with self._tensorboard.as_default(step=step):
                 tf.summary.image("samples", grid[np.newaxis])
             self._tensorboard.flush()

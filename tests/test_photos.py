@@ -1,0 +1,194 @@
+"""Images that a user gives: what is read, and what is refused."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from test_pictures import random_images
+
+from gated_pixelcnn import data, photos
+from gated_pixelcnn.data import image_file
+from gated_pixelcnn.errors import UserError
+
+
+def save(path, mode, size=(6, 4), colour=None):
+    Image.new(mode, size, colour or 0).save(path)
+    return path
+
+
+def truncated(path):
+    Image.fromarray(random_images(1, (4, 6, 3))[0]).save(path)
+    path.write_bytes(path.read_bytes()[:60])
+    return path
+
+
+def garbage(path):
+    path.write_bytes(b"not an image at all")
+    return path
+
+
+@pytest.mark.parametrize(
+    "channels, make, message",
+    [
+        (1, lambda d: d / "absent.png", "there is no file .*absent.png"),
+        (1, lambda d: garbage(d / "a.png"), "a.png is not an image"),
+        (3, lambda d: truncated(d / "a.png"), "a.png cannot be read"),
+        (1, lambda d: save(d / "a.png", "L", (4, 6)), "4x6 pixels .* the 6x4 that are needed"),
+        (1, lambda d: save(d / "a.png", "RGB"), "mode RGB, but gray images are needed"),
+        (3, lambda d: save(d / "a.png", "L"), "mode L, but RGB images are needed"),
+        (1, lambda d: save(d / "a.png", "I;16"), "mode I;16"),
+        (3, lambda d: save(d / "a.tif", "CMYK"), "mode CMYK"),
+        (3, lambda d: save(d / "a.png", "RGBA", colour=(1, 2, 3, 9)), "transparent"),
+        (2, lambda d: save(d / "a.png", "L"), "2 channels; give an npz"),
+        (1, lambda d: d, "no image file in"),
+    ],
+)
+def test_image_that_does_not_fit_is_one_clear_sentence(tmp_path, channels, make, message):
+    with pytest.raises(UserError, match=message) as error:
+        photos.read_images(make(tmp_path), (4, 6, channels), 256)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("mode, channels", [("1", 1), ("L", 1), ("RGB", 3), ("P", 3), ("RGBA", 3)])
+def test_modes_without_loss_are_read(tmp_path, mode, channels):
+    pixels = random_images(1, (4, 6, channels), 2)[0] * 255
+    picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels).convert(mode)
+    picture.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(
+        photos.read_image(tmp_path / "a.png", (4, 6, channels), 256), pixels
+    )
+
+
+def test_bytes_become_levels_as_in_the_data_pipeline(tmp_path):
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(tmp_path / "a.png")
+    found = photos.read_image(tmp_path / "a.png", (16, 16, 1), 5)
+    np.testing.assert_array_equal(found.ravel(), np.arange(256) * 5 // 256)
+
+
+def test_folder_is_read_in_the_order_of_names(tmp_path):
+    pictures = random_images(3)
+    for name, picture in zip(("b.png", "a.png", "c.PNG"), pictures, strict=True):
+        Image.fromarray(picture[..., 0]).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("not an image")
+    found = photos.read_images(tmp_path, (4, 6, 1), 256)
+    np.testing.assert_array_equal(found, pictures[[1, 0, 2]])
+
+
+def test_bad_files_of_a_folder_are_named_and_counted(tmp_path):
+    save(tmp_path / "a.png", "L")
+    garbage(tmp_path / "b.png")
+    garbage(tmp_path / "c.png")
+    with pytest.raises(UserError, match="b.png is not an image .*1 more of its 3 files"):
+        photos.read_images(tmp_path, (4, 6, 1), 256)
+
+
+@pytest.mark.parametrize("key", ["images", "x_test"])
+@pytest.mark.parametrize("top, levels", [(4, 4), (256, 256), (256, 4)])
+def test_npz_holds_levels_or_bytes(tmp_path, key, top, levels):
+    pictures = random_images(levels=top)
+    np.savez(tmp_path / "a.npz", **{key: pictures})
+    expected = pictures if top == levels else pictures // (256 // levels)
+    found = photos.read_images(tmp_path / "a.npz", (4, 6, 1), levels)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_npz_of_black_images_is_read(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((2, 4, 6), np.uint8))
+    assert not photos.read_images(tmp_path / "a.npz", (4, 6, 1), 256).any()
+
+
+@pytest.mark.parametrize(
+    "arrays, message",
+    [
+        ({"pictures": random_images()}, "no array images or x_test, only pictures"),
+        ({"images": random_images(2, (6, 4, 1))}, r"shape \[2, 6, 4, 1\], but .* \[N, 4, 6, 1\]"),
+        ({"images": random_images()[:0]}, r"shape \[0, 4, 6, 1\]"),
+        ({"images": random_images() / 255}, "must be integers 0…255, but is float64"),
+        ({"images": random_images().astype(str)}, "must be integers 0…255, but is <U3"),
+        ({"images": random_images().astype(int) - 1}, "from -1"),
+        ({"images": random_images().astype(int) + 1}, "to 256"),
+    ],
+)
+def test_npz_that_does_not_fit_is_one_clear_sentence(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(UserError, match=message):
+        photos.read_images(tmp_path / "a.npz", (4, 6, 1), 256)
+
+
+@pytest.mark.parametrize("size", [0, 10, 100, 200])
+def test_corrupt_npz_is_one_clear_sentence(tmp_path, size):
+    np.savez_compressed(tmp_path / "a.npz", images=random_images())
+    data = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(data[:size])
+    with pytest.raises(UserError, match="a.npz"):
+        photos.read_images(tmp_path / "a.npz", (4, 6, 1), 256)
+
+
+def test_damaged_npz_is_one_clear_sentence_or_harmless(tmp_path):
+    pictures = random_images()
+    np.savez_compressed(tmp_path / "a.npz", images=pictures)
+    data = (tmp_path / "a.npz").read_bytes()
+    for position in range(len(data)):
+        damaged = bytearray(data)
+        damaged[position] ^= 255
+        (tmp_path / "a.npz").write_bytes(damaged)
+        try:
+            found = photos.read_images(tmp_path / "a.npz", (4, 6, 1), 256)
+        except UserError as error:
+            assert "a.npz" in str(error)
+        else:
+            np.testing.assert_array_equal(found, pictures)
+
+
+def test_absent_npz_is_one_clear_sentence(tmp_path):
+    with pytest.raises(UserError, match="there is no file"):
+        photos.read_images(tmp_path / "a.npz", (4, 6, 1), 256)
+
+
+def test_image_of_another_size_is_to_be_resized(tmp_path):
+    save(tmp_path / "a.png", "L", (12, 8))
+    with pytest.raises(
+        UserError, match="is 12x8 pixels .* of 6x4 are needed: resize it to that size"
+    ):
+        photos.read_images(tmp_path / "a.png", (4, 6, 1), 256)
+
+
+def test_mask_keeps_what_is_white(tmp_path):
+    kept = random_images(1, (4, 6, 1), 2)[0].astype(bool)
+    Image.fromarray(kept[..., 0].astype(np.uint8) * 255).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(photos.read_mask(tmp_path / "mask.png", (4, 6, 3)), kept)
+    with pytest.raises(UserError, match="6x4 pixels"):
+        photos.read_mask(tmp_path / "mask.png", (6, 4, 3))
+
+
+def test_damaged_exif_data_are_no_reason_to_refuse_a_photo(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3)).astype(np.uint8)
+    for exif in (b"Exif\0\0II*\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"nonsense"):
+        for ending in ("png", "webp"):
+            path = tmp_path / f"a.{ending}"
+            Image.fromarray(pixels).save(
+                path, exif=exif, **({"lossless": True} if ending == "webp" else {})
+            )
+            np.testing.assert_array_equal(photos.read_image(path, (4, 6, 3), 256), pixels)
+            assert image_file.inspect(path)[1] == (4, 6)
+            read = image_file.read_image(path, (4, 6, 3), data.DataConfig())
+            np.testing.assert_array_equal(read, pixels)
+
+
+@pytest.mark.parametrize("ending", ["tiff", "jpeg", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_taken_the_way_up_that_it_is_shown(ending, orientation, tmp_path):
+    path, exif = tmp_path / f"a.{ending}", Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.arange(4)[:, None] * 40 + np.arange(6) * 10
+    pixels = pixels.astype(np.uint8).repeat(8, 0).repeat(8, 1)  # that JPEG keeps what matters
+    Image.fromarray(pixels).convert("RGB").save(path, exif=exif, quality=95)
+    with Image.open(path) as image:
+        shown = np.asarray(ImageOps.exif_transpose(image))
+    assert (shown.shape[:2] == (32, 48)) == (orientation < 5)
+    for found in (
+        photos.read_image(path, shown.shape, 256),
+        image_file.read_image(path, shown.shape, data.DataConfig()),
+    ):
+        np.testing.assert_array_equal(found, shown)
+    assert photos.shape_of(path) == shown.shape
+    assert image_file.inspect(path)[1] == shown.shape[:2]
