@@ -18,7 +18,8 @@ from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.training import train as training
 from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
-EXPECTED = "demo autoencoder10 autoencoder100 binarized_mnist binarized_mnist_cpu cifar10"
+EXPECTED = "demo agave agave32 agave_cifar10 agave_no_auxiliary"
+EXPECTED += " autoencoder10 autoencoder100 binarized_mnist binarized_mnist_cpu cifar10"
 EXPECTED += " diagonal_bilstm diagonal_bilstm_cifar10 diagonal_bilstm_mnist digits"
 EXPECTED += " face_embedding fashion_mnist grayscale grayscale_cifar10 imagenet32 imagenet64 mnist"
 EXPECTED += (
@@ -26,7 +27,9 @@ EXPECTED += (
 )
 EXPECTED += " pixelcnn_cifar10 pixelcnn_pp pixelcnn_pp_cifar10 pixelcnn_pp_cifar10_192 portraits"
 EXPECTED += " pyramid pyramid_celeba pyramid_cifar10"
-EXPECTED += " row_lstm row_lstm_cifar10 row_lstm_imagenet32 row_lstm_imagenet64 tiles32"
+EXPECTED += (
+    " row_lstm row_lstm_cifar10 row_lstm_imagenet32 row_lstm_imagenet64 tiles32 vae vae_cifar10"
+)
 
 
 def test_the_presets_are_listed_with_the_default_first():
@@ -44,6 +47,7 @@ def test_every_preset_is_accepted_by_the_classes_and_says_what_it_is(name):
     family = FAMILIES[arguments.pop("family")]
     colour = ("cifar10", "imagenet32", "imagenet64", "multiscale64", "tiles32")
     colour += ("pixelcnn_pp", "pixelcnn_pp_cifar10_192", "grayscale", "pyramid", "celeba")
+    colour += ("agave32",)
     channels = 3 if name.endswith(colour) else 1
     classes = 10 if config.model.get("condition") == "label" else 0
     family((16, 16, channels), source.levels, condition_size=classes, **arguments)

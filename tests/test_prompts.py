@@ -15,13 +15,13 @@ NAMES = ["shirt", "bag", "boot"]
 FLAGS = dict.fromkeys(
     (
         *("num", "label", "like", "interpolate", "given", "keep_rows", "mask", "saved_model"),
-        *("colourise", "upscale", "resize"),
+        *("colourise", "upscale", "resize", "per_latent"),
     )
 )
 
 
 def flags(**values):
-    return SimpleNamespace(**(FLAGS | {"path": "linear"} | values))
+    return SimpleNamespace(**(FLAGS | {"path": "linear", "seed": 0} | values))
 
 
 def model_of(condition, **arguments):

@@ -37,9 +37,15 @@ PLUS_PLUS = "models/pixelcnn_pp.py"
 PLUS_PLUS_VIEW = "models/pixelcnn_pp_view.py"
 RESNET = "layers/gated_resnet.py"
 LOGISTIC = "likelihoods/logistic.py"
+FLOW = "layers/autoregressive_flow.py"
+LADDER = "layers/ladder_block.py"
+LATENTS = "layers/latent_network.py"
+LATENT_MODEL = "models/latent_variable.py"
+AGAVE = "models/agave.py"
 
 CONFORMANCE = ("tests/test_conformance.py",)
 PARTS = ("tests/test_auxiliary.py",)
+LATENT_MODELS = ("tests/test_latent_variable.py", "tests/test_agave.py")
 STACKS = tuple(f"tests/test_{name}.py" for name in ("pixelcnn", "row_lstm", "diagonal_bilstm"))
 PLUS_PLUSES = (
     *(f"tests/test_{name}.py" for name in ("weight_norm", "pixelcnn_pp_reference")),
@@ -87,7 +93,7 @@ OF_PARTS = {
         "view = self.transform(images)\n        terms",
         "view = self.transform(images[:, ::-1])\n        terms",
     ),
-    "small image rounded down": ("models/transforms.py", "+ 2) // 4", "+ 0) // 4"),
+    "small image rounded down": ("models/transforms.py", "(sums + pixels // 2)", "sums"),
     "images of several stages completed": (
         "models/contract.py",
         "if given is not None and self.is_lower_bound:",
@@ -223,8 +229,74 @@ OF_PLUS_PLUS = {
     ),
 }
 
+# Of models with latent numbers.
+OF_LATENTS = {
+    "flow sees its own pixel": (FLOW, 'kernel_size, "A"', 'kernel_size, "B"'),
+    "flow stretches instead of shrinking": (FLOW, "tf.exp(-s), s", "tf.exp(s), s"),
+    "flow without its context": (FLOW, ") + context)", ") + 0 * context)"),
+    "divergence forgets the flow": (LADDER, "log_q += s", "log_q += 0 * s"),
+    "divergence of z before the flow": (
+        LADDER,
+        "log_q - unit_gaussian_log_prob(z)",
+        "log_q - unit_gaussian_log_prob(noise)",
+    ),
+    "deviation of the posterior squared": (LADDER, "tf.exp(log_scale)", "tf.exp(2 * log_scale)"),
+    "z not seen on the way down": (LADDER, "tf.concat([z, h]", "tf.concat([0 * z, h]"),
+    "z of blocks in the other order": (
+        LATENTS,
+        "lambda i, *_: parts[i]",
+        "lambda i, *_: parts[-1 - i]",
+    ),
+    "free bits of every image": (
+        LATENT_MODEL,
+        "tf.reduce_mean(of_maps, axis=0) > self.free_bits",
+        "of_maps > self.free_bits",
+    ),
+    "mean of logarithms": (
+        LATENT_MODEL,
+        "np.logaddexp(whole, weights.numpy())",
+        "np.maximum(whole, weights.numpy())",
+    ),
+    "the same draw for every image": (
+        LATENT_MODEL,
+        "sampling.gaussian_noise(draw, fingerprints(images)",
+        "sampling.gaussian_noise(draw, 0 * fingerprints(images)",
+    ),
+    "the same draw again": (
+        LATENT_MODEL,
+        "sampling.gaussian_noise(draw, fing",
+        "sampling.gaussian_noise(0 * draw, fing",
+    ),
+    "fingerprint of the sum": (
+        LATENT_MODEL,
+        "(tf.cast(images, tf.int64) + 1) * factors",
+        "tf.cast(images, tf.int64)",
+    ),
+    "z from the stream of the image": (
+        LATENT_MODEL,
+        "tf.cast(streams, tf.int64) + FAR",
+        "tf.cast(streams, tf.int64) // 2",
+    ),
+    "active units counted by their sum": (LATENT_MODEL, "divergence /= num", "divergence /= 1"),
+    "divergence not weighted": (AGAVE, "self.kl_weight * price", "price"),
+    "auxiliary term not weighted": (AGAVE, "self.auxiliary_weight * of_view", "of_view"),
+    "auxiliary term in the bound": (
+        AGAVE,
+        "return tf.reduce_sum(parts, axis=1)\n\n    def training",
+        "return tf.reduce_sum(parts, axis=1) + self.view_log_prob(f, images)\n\n    def training",
+    ),
+    "decoder alone sees f": (AGAVE, "nothing = tf.zeros(", "nothing = tf.ones("),
+    "first images set what was taken": (
+        "training/train.py",
+        "_initialise(model, dataset.train, config.seed, taken)",
+        "_initialise(model, dataset.train, config.seed, [])",
+    ),
+    "quarter rounded down": ("models/transforms.py", "pixels // 2", "0 * pixels"),
+}
+
 # Name → (file, what stands there, what is put in its place).
 MUTATIONS = {
+    **OF_LATENTS,
     **OF_PARTS,
     **OF_STACKS,
     **OF_PLUS_PLUS,
@@ -375,7 +447,12 @@ def main():
     survivors = []
     for name in names:
         suite = EQUATIONS if name in NOT_CONTRACTS else CONFORMANCE
-        for names_of, own in ((OF_PARTS, PARTS), (OF_STACKS, STACKS), (OF_PLUS_PLUS, PLUS_PLUSES)):
+        for names_of, own in (
+            (OF_PARTS, PARTS),
+            (OF_STACKS, STACKS),
+            (OF_PLUS_PLUS, PLUS_PLUSES),
+            (OF_LATENTS, LATENT_MODELS),
+        ):
             suite = own if name in names_of else suite
         survived, by = survives(*MUTATIONS[name], suite)
         survivors += [name] * survived
