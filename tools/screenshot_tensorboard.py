@@ -1,6 +1,9 @@
 """Makes a picture of TensorBoard: the curves and samples of several runs, and their table.
 
     python tools/screenshot_tensorboard.py --logdir=runs --output=docs/tensorboard.png
+    python tools/screenshot_tensorboard.py --logdir=runs --output=docs/latents.png --latents
+
+With --latents: what models with latent numbers (vae, agave) make of them.
 
 Needs Chromium and its driver (`apt-get install chromium chromium-driver`) and Selenium, which the
 extra `dev` of the package brings.
@@ -44,6 +47,14 @@ PAGES = (
     ),
     ("#hparams", (1756, 344), ("tf-hparams-dashboard",), (356, 64, 1738, 344)),
 )
+LATENTS = (
+    (
+        "?tagFilter=latent%2F(kl_b%7Cact)&smoothing=0#timeseries",
+        (1650, 560),
+        ("line-chart path",),
+        (0, 0, 1382, 560),
+    ),
+)
 
 
 def main():
@@ -51,13 +62,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--logdir", required=True, help="directory of the work directories")
     parser.add_argument("--output", required=True, help="PNG file")
+    parser.add_argument("--latents", action="store_true", help="what z holds")
     arguments = parser.parse_args()
     if not list(pathlib.Path(arguments.logdir).rglob("events.out.tfevents.*")):
         sys.exit(f"there are no runs in {arguments.logdir}; give a --logdir that holds some")
     with browser() as window, tensorboard(arguments.logdir) as address:
         parts = [
             picture(window, address + page, size, elements).crop(shown)
-            for page, size, elements, shown in PAGES
+            for page, size, elements, shown in (LATENTS if arguments.latents else PAGES)
         ]
     whole = Image.new("RGB", (parts[0].width, sum(part.height for part in parts)))
     top = 0
