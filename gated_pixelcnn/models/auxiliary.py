@@ -102,9 +102,11 @@ class AuxiliaryModel(LikelihoodModel):
         self.transform = TRANSFORMS[transform](self.image_shape, levels)
         self.terms = (self.transform.term, "image given it")
         own = {"dtype": self.dtype_policy}
+        height, width, _ = self.image_shape
         self.prior = _part(
             prior,
             "prior",
+            note=f" (of the {self.transform.term} of {height}x{width})",
             image_shape=self.transform.image_shape,
             levels=self.transform.levels,
             condition=condition,
@@ -397,8 +399,11 @@ def _embedding(kind, halves, features, blocks, scales, **kwargs):
     raise ValueError(f"embedding is {kind!r}{nearest(str(kind), ('deconvolution', 'resnet'))}.")
 
 
-def _part(part, name, **arguments):
-    """A density model of a family and its arguments; a ValueError tells which part is wrong."""
+def _part(part, name, note="", **arguments):
+    """A density model of a family and its arguments; a ValueError tells which part is wrong.
+
+    The note says what its images are of: sizes in messages are those of the part.
+    """
     from gated_pixelcnn.families import FAMILIES  # which has this one, too
 
     if not isinstance(part, dict) or part.keys() & arguments.keys():
@@ -414,4 +419,4 @@ def _part(part, name, **arguments):
     try:
         return wanted[family](name=name, **arguments, **part)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise ValueError(f"{name}{note}: {error}") from error
