@@ -202,14 +202,17 @@ def importance_weighted(model, split, draws, batch_size=64, num_images=None):
 
     Raises:
       ValueError: no images, or images that do not fit the model.
+      FloatingPointError: see `evaluate`.
     """
     _check_batch_size(batch_size)
     num_images = split.num_images if num_images is None else min(num_images, split.num_images)
     batch_size = min(batch_size, max(num_images, 1))
-    nats = [
-        model.importance_log_prob(filled_up(images, batch_size), draws)[: len(images)]
-        for images, _ in split_batches(split, batch_size, num_images)
-    ]
+    nats, num = [], 0
+    for images, _ in split_batches(split, batch_size, num_images):
+        found = model.importance_log_prob(filled_up(images, batch_size), draws)[: len(images)]
+        _check_finite(found, num)
+        nats.append(found)
+        num += len(images)
     if not nats:
         raise ValueError("there are no images to evaluate.")
     bits = bits_per_dim(-np.concatenate(nats), model.image_shape)
@@ -279,12 +282,7 @@ def _evaluate_batches(model, batches, batch_size, log_prob_parts=None):
     start = warm = time.perf_counter()
     for images, condition in batches:
         nats = _parts(log_prob_parts, images, condition, batch_size)
-        wrong = np.flatnonzero(~np.isfinite(nats.sum(axis=1)))
-        if wrong.size:
-            raise FloatingPointError(
-                f"the log-probability of image {num_images + wrong[0]} (counted from 0) is "
-                f"{nats[wrong[0]].sum()}: the model gives no valid probability for it"
-            )
+        _check_finite(nats.sum(axis=1), num_images)
         parts.append(nats)
         num_images += len(images)
         if not warm_images:
@@ -318,6 +316,16 @@ def _evaluate_batches(model, batches, batch_size, log_prob_parts=None):
         "is_lower_bound": bool(model.is_lower_bound),
         "log_probs": log_probs,
     }
+
+
+def _check_finite(log_probs, first):
+    """Raises the FloatingPointError that names the image; `first` is the number of the first."""
+    wrong = np.flatnonzero(~np.isfinite(log_probs))
+    if wrong.size:
+        raise FloatingPointError(
+            f"the log-probability of image {first + wrong[0]} (counted from 0) is "
+            f"{log_probs[wrong[0]]}: the model gives no valid probability for it"
+        )
 
 
 def _parts(log_prob_parts, images, condition, batch_size):

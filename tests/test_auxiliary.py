@@ -423,12 +423,15 @@ def test_parts_are_configured_by_sections_of_their_own():
         ({"prior": {"family": ["embedding"]}}, "family of prior must be one of"),
         ({"prior": None}, "prior must be a dict of a family and its arguments"),
         ({"prior": SMALL | {"levels": 3}}, "without those that the whole sets"),
-        ({"prior": SMALL | {"spatial_features": 2}}, "prior: .* need a condition"),
+        ({"prior": SMALL | {"spatial_features": 2}}, r"prior \(.*\): .* need a condition"),
         ({"conditional": SMALL | {"layers": 0}}, "conditional: layers must be at least 1"),
         ({"conditional": SMALL | {"nothing": 0}}, "conditional: .*nothing"),
         ({"transform": ["half"]}, "transform is "),
         ({"image_shape": (4, 4)}, r"must be \(height, width, channels\)"),
-        (NESTED | {"image_shape": (4, 6, 1)}, "prior: images of 2x3 .* cannot be halved"),
+        (
+            NESTED | {"image_shape": (4, 6, 1)},
+            r"prior \(of the small image of 4x6\): images of 2x3 .* cannot be halved",
+        ),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(changes, message):

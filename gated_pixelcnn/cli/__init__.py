@@ -94,6 +94,7 @@ def load_beside(workdir, model):
     with beside(workdir):
         record = RunDirectory(workdir).read_config()
         other = building.load(workdir)
+        building.check_trained(other)
         found, wanted = (other.image_shape, other.levels), (model.image_shape, model.levels)
         if found != wanted:
             raise UserError(

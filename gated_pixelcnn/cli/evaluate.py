@@ -128,8 +128,9 @@ def main(argv):
             result["accuracy"] = evaluation.classify(*arguments)["accuracy"]
         if likeness:
             result["likeness"] = likeness
-        if hasattr(model, "diagnose"):  # no SavedModel
-            result["details"] = model.diagnose(split, *sizes)
+        if getattr(model, "details", {}):  # a SavedModel has none
+            details = model.diagnose(split, *sizes)
+            result["details"] = {name: x for name, x in details.items() if np.ndim(x) == 0}
         if FLAGS.importance_samples:
             result["importance_weighted"] = evaluation.importance_weighted(
                 model, split, FLAGS.importance_samples, *sizes

@@ -369,7 +369,12 @@ def _pair(text, model, class_names, resize, seed):
         classes = model.condition_size
         labels = [_parse_label("interpolate", word, classes, class_names) for word in words]
         return np.eye(model.condition_size)[labels]
-    if has_latents(model) and all(word.isdecimal() for word in words):
+    numbers = [has_latents(model) and word.isdecimal() for word in words]
+    if any(numbers) and not (all(numbers) and max(map(int, words)) < 2**31):
+        raise UserError(
+            f"--interpolate={text}: both ends must be numbers of a z, 0…{2**31 - 1}, or both files"
+        )
+    if all(numbers):
         return np.asarray(model.draw_latents(seed, np.array(words, np.int64)))
     if model.condition_kind != "image" and not has_latents(model):
         raise UserError(

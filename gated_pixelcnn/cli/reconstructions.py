@@ -25,7 +25,7 @@ class Reconstructions(Prompts):
 
     Attributes:
       originals: the images, uint8 [rows, H, W, C], values 0…levels-1.
-      symbol: what models differ in: "m" or "λ".
+      symbol: what models differ in: "m" or "lambda" (λ is not in the font).
       models: {m or λ: what draws}, ascending.
       single: {m or λ: the one reconstruction of every image, bytes as of `models`, and its array
         for an npz file}, ascending.
@@ -145,7 +145,7 @@ def _by_latents(flags, model, originals, turn):
         f = np.asarray(each.show_latents(z))
         single[weight] = pictures.enlarged(f, each.view.levels, each.image_shape), f
         latents[weight] = z[turn % len(z)]
-    return {"symbol": "λ", "models": models, "single": single, "latents_of": latents}
+    return {"symbol": "lambda", "models": models, "single": single, "latents_of": latents}
 
 
 def _weight(model):

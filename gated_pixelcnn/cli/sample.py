@@ -32,7 +32,7 @@ def define_flags():
         "num",
         None,
         "Number of images to draw. Several labels or given images are taken in turn. By default "
-        "16, or 8 per label, or 4 per given image.",
+        "16, or 8 per label, or 4 per given image; with --per_latent as many as 4 rows hold.",
         flag_values=FLAGS,
     )
     flags.DEFINE_string(
@@ -73,7 +73,10 @@ def define_flags():
     )
     flags.DEFINE_integer("seed", 0, "The same seed gives the same images.", flag_values=FLAGS)
     flags.DEFINE_float(
-        "temperature", 1.0, "Above 0; below 1 draws likelier images.", flag_values=FLAGS
+        "temperature",
+        1.0,
+        "Above 0; below 1 draws likelier images (of a model with latent numbers: given these).",
+        flag_values=FLAGS,
     )
     flags.DEFINE_float(
         "reduce_log_scale",
@@ -131,7 +134,8 @@ def define_flags():
         "For autoencoders: an image file, a directory, or an npz file with an array images. For "
         "every length m of a code and every image a row: the image, what a decoder trained for the "
         "squared error makes of its code (if such a run is given by --beside), and images drawn "
-        "from it. --num of them are drawn by each model, 4 per image by default; of more than "
+        "from it. For models with latent numbers for every λ and every image: the image, f(z), and "
+        "images drawn from z. --num of them are drawn by each model, 4 per image by default; of more than "
         f"{reconstructions.MOST} images the first are taken.",
         flag_values=FLAGS,
     )
@@ -139,7 +143,8 @@ def define_flags():
         "beside",
         None,
         "With --reconstruct: the directory of the run of another autoencoder, with codes of "
-        "another length or trained for the squared error. Again for another one.",
+        "another length or trained for the squared error, or with another λ (model.kl_weight). "
+        "Again for another one.",
         flag_values=FLAGS,
     )
     flags.DEFINE_string(
@@ -154,8 +159,8 @@ def define_flags():
         None,
         "npz file for the images, uint8 [N, H, W, C], labels, and of a model that draws in stages "
         "what it drew before: stage_1, the simplest of all, stage_2, …. With --reconstruct: "
-        "originals, and for every length m of a code mse_<m> and pixelcnn_<m>, image i drawn from "
-        "original i mod their number.",
+        "originals, and for every length m of a code mse_<m> and pixelcnn_<m> (for every λ f_<λ> "
+        "and image_<λ>), image i drawn from original i mod their number.",
         flag_values=FLAGS,
     )
     flags.DEFINE_string(
@@ -179,6 +184,11 @@ def main(argv):
     # What is drawn from a given view may do without a prior: `prompts` looks.
     model, record = cli.load_model(FLAGS, whole=not (FLAGS.colourise or FLAGS.upscale))
     check_density_model(model)
+    if (FLAGS.map or FLAGS.reduce_log_scale) and not model.draws_logistics:
+        raise UserError(
+            "--map and --reduce_log_scale need --workdir of a model that draws from logistics "
+            "(likelihood logistic or mixture)"
+        )
     if FLAGS.reconstruct:
         wanted = reconstructions.reconstructions(FLAGS, model)
         models = wanted.models.values()

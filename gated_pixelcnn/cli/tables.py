@@ -28,8 +28,6 @@ def of_bits(result):
     Returns:
       Lines of text.
     """
-    error = result["standard_error"]
-    error = "" if error is None else f" ± {error:.4f} (standard error)"
     beside_bounds = result.get("beside_is_lower_bound", {})
     is_bound = result["is_lower_bound"]
     margin = 8 if is_bound or any(beside_bounds.values()) else 0
@@ -44,9 +42,13 @@ def of_bits(result):
         _heading(result),
         "",
         f"{'':<{24 + margin}}bits/dim",
-        bits("model", result["bits_per_dim"], is_bound) + error,
+        bits("model", result["bits_per_dim"], is_bound) + _standard_error(result),
         *(bits(f"  {name}", part) for name, part in _parts(result).items()),
     ]
+    if "importance_weighted" in result:
+        found = result["importance_weighted"]
+        value = bits(f"{found['draws']} draws of z", found["bits_per_dim"], is_bound)
+        lines.append(value + _standard_error(found))
     if "wrong_condition_bits_per_dim" in result:
         what = WRONG[result["condition"]]
         lines.append(bits(what, result["wrong_condition_bits_per_dim"], is_bound))
@@ -54,9 +56,6 @@ def of_bits(result):
         lines.append(bits(_cut(name), found, beside_bounds[name]))
     for name, found in result.get("baselines", {}).items():
         lines.append(bits(BASELINES[name], found))
-    if "importance_weighted" in result:
-        found = result["importance_weighted"]
-        lines.append(bits(f"{found['draws']} draws of z", found["bits_per_dim"], is_bound))
     lines.append("")
     details = result.get("details", {})
     for name in filter(details.__contains__, DETAILS):
@@ -74,6 +73,11 @@ def of_bits(result):
     lines.append(bits("nats per image", result["nats"], is_bound))
     lines.append(row("images/s", f"{result['images_per_second']:.1f}"))
     return "\n".join(lines)
+
+
+def _standard_error(result):
+    error = result["standard_error"]
+    return "" if error is None else f" ± {error:.4f} (standard error)"
 
 
 def _parts(result):
@@ -94,7 +98,7 @@ def _heading(result):
 
 def _cut(name):
     """A work directory that fits into a column: its end."""
-    return name if len(name) <= 20 else f"…{name[-19:]}"
+    return name if len(name) <= 19 else f"…{name[-18:]}"
 
 
 def of_verification(result):

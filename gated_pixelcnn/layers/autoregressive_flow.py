@@ -6,7 +6,8 @@ section 3 and algorithm 1; sizes as in the authors' code.
     z' = (z − m) / e^s        m, s = 0.1 · (masked convolutions of z, and the context)
 
 m and s at a pixel depend on z at the pixels before it, so ∂z'/∂z is triangular with the diagonal
-e^−s, and log q(z') = log q(z) + Σ s. (The authors' code also orders the maps of a pixel.)
+e^−s, and log q(z') = log q(z) + Σ s. (The authors' code also orders the maps of a pixel, and its
+masked convolutions have weight normalisation.)
 """
 
 import keras

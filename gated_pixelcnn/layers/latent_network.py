@@ -16,12 +16,14 @@ from gated_pixelcnn.layers.weight_norm import NormalisedDeconv2D
 
 _SEEN = {"kernel_shape": (5, 5), "last": (2, 2)}
 _DEVIATION = 0.1  # of f(z) over the first batch
+_FIRST_LOG_SCALE = -2.0  # Adamax moves it by its learning rate at most, in every step
 
 
 class LatentNetwork(keras.layers.Layer):
     """Scaled images x [N, H, W, C] → z, [N, h, w, blocks · latents] → f(z), of another shape.
 
     Attributes:
+      log_scales: of the logistics whose means f(z) are [C], the same at all places.
       latent_shape: (h, w, blocks · latents) of z; the first maps are of the block next to f(z).
     """
 
@@ -105,6 +107,11 @@ class LatentNetwork(keras.layers.Layer):
         for layer in self.resize:
             layer.build(maps)
         self.top = self.add_weight(name="top", shape=(self.features,), initializer="zeros")
+        self.log_scales = self.add_weight(
+            name="log_scales",
+            shape=(self.resize[-1].filters,),
+            initializer=keras.initializers.Constant(_FIRST_LOG_SCALE),
+        )
         self.built = True
 
     def call(self, x, noise):

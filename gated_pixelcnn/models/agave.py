@@ -13,6 +13,7 @@ z. What is reported, a bound of log p(x), has the first and the third, with λ =
 """
 
 import functools
+import math
 
 import keras
 import tensorflow as tf
@@ -20,17 +21,16 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import ViewEmbedding
+from gated_pixelcnn.likelihoods.base import check_integer
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
-from gated_pixelcnn.models.parts import check_train_only, freeze, make_part
-from gated_pixelcnn.models.trainable import take_layers
+from gated_pixelcnn.models.parts import TrainedApart, make_part
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
 
-PARTS = ("vae", "decoder")
 DECODER = {"family": "pixelcnn_pp"}
 
 
 @keras.saving.register_keras_serializable("gated_pixelcnn")
-class AGAVE(LatentVariableModel):
+class AGAVE(TrainedApart, LatentVariableModel):
     """A variational autoencoder of a view of an image, and a density model of it given f(z).
 
     Attributes:
@@ -40,6 +40,7 @@ class AGAVE(LatentVariableModel):
     """
 
     loss_name = "objective"
+    parts = ("vae", "decoder")
     details = LatentVariableModel.details | {
         "auxiliary_bits_per_dim": (
             "latent/auxiliary_bits_per_dim",
@@ -85,8 +86,9 @@ class AGAVE(LatentVariableModel):
             view = Coarse(view, auxiliary_levels)
         super().__init__(image_shape, levels, view, **kwargs)
         for name, weight in {"auxiliary_weight": auxiliary_weight, "kl_weight": kl_weight}.items():
-            if not weight >= 0:
-                raise ValueError(f"{name} must be at least 0, got {weight}.")
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"{name} must be at least 0 and finite, got {weight}.")
+        check_integer("stream_features", stream_features, 1)
         self.auxiliary_weight, self.kl_weight = auxiliary_weight, kl_weight
         own = {"dtype": self.dtype_policy}
         self.decoder = make_part(
@@ -102,8 +104,6 @@ class AGAVE(LatentVariableModel):
         depth = self.decoder.get_config()
         blocks, scales = depth.get("blocks", depth.get("layers")), depth.get("scales", 1)
         self.stream = ViewEmbedding(stream_features, blocks, scales, name="stream", **own)
-        check_train_only(train_only, PARTS)
-        self.train_only = train_only
         self._config |= {
             "decoder": dict(decoder),
             "stream_features": stream_features,
@@ -113,8 +113,7 @@ class AGAVE(LatentVariableModel):
             "kl_weight": kl_weight,
             "train_only": train_only,
         }
-        others = {"vae": [self.stream, self.decoder], "decoder": [self.network, self.stream]}
-        freeze(others.get(train_only, ()))
+        self.set_train_only(train_only)
 
     def build(self, input_shape=None):
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
@@ -123,27 +122,13 @@ class AGAVE(LatentVariableModel):
         self.decoder.build()
 
     @property
-    def untrained(self):
-        """The part that nobody has trained, "" if none is."""
-        return {"vae": "decoder", "decoder": "vae"}.get(self.train_only, "")
-
-    @property
     def remedy(self):
         """What to do about a part that nobody has trained."""
         return "start a training of all parts from this run (train.start)"
 
-    def take_weights(self, other):
-        """See `Trainable`; of a model with `train_only` that part alone."""
-        own, theirs = self._parts(), other._parts() if isinstance(other, AGAVE) else None
-        if theirs is None:
-            raise ValueError(f"it is of the family {type(other).__name__}, not AGAVE.")
-        names = [other.train_only] if other.train_only else list(own)
-        return take_layers(*([x for name in names for x in y[name]] for y in (own, theirs)))
-
-    def _parts(self):
-        """Layers and weights by the part that they belong to."""
-        vae = [self.network, self.log_scales]
-        return {"vae": vae, "decoder": [self.decoder], "stream": [self.stream]}
+    def layers_by_part(self):
+        """See `TrainedApart`."""
+        return {"vae": [self.network], "decoder": [self.decoder], "stream": [self.stream]}
 
     @property
     def remat(self):
@@ -169,18 +154,18 @@ class AGAVE(LatentVariableModel):
 
     def training_loss(self, images, condition, training):
         """Minus the objective, or that of a part, in bits/dim of the images [N]."""
-        if self.train_only == "decoder":
-            nats = -self._decoder_alone(images, training)
-        else:
-            noise = self.training_noise(images) if training else self.posterior_noise(images)
-            f, _, divergence = self.infer(images, noise)
-            price, of_view = self.divergence_price(divergence), self.view_log_prob(f, images)
-            if self.train_only == "vae":
-                nats = price - of_view
-            else:
-                nats = self.kl_weight * price - self.auxiliary_weight * of_view
-                nats -= self.image_log_prob(f, images, training)
+        if self.train_only != "decoder":
+            return super().training_loss(images, condition, training)
+        nats = -self._decoder_alone(images, training)
         return tf.cast(evaluation.bits_per_dim(nats, self.image_shape), tf.float32)
+
+    def objective(self, f, images, price, training):
+        """See `LatentVariableModel`."""
+        of_view = self.view_log_prob(f, images)
+        if self.train_only == "vae":
+            return of_view - price
+        of_image = self.image_log_prob(f, images, training)
+        return of_image + self.auxiliary_weight * of_view - self.kl_weight * price
 
     def _decoder_alone(self, images, training=False):
         """Nats by the decoder that sees nothing of z, float64 [N]."""
@@ -203,7 +188,7 @@ class AGAVE(LatentVariableModel):
 
     def diagnose_of(self, f, images):
         """See `LatentVariableModel`."""
-        nats = -tf.reduce_sum(self.view_log_prob(f, images))
+        nats = -self.view_log_prob(f, images)
         return {"auxiliary_bits_per_dim": evaluation.bits_per_dim(nats, self.view.image_shape)}
 
     @property

@@ -23,16 +23,15 @@ from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import Condition, Upsampler, ViewEmbedding
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
-from gated_pixelcnn.models.parts import check_train_only, freeze, make_part
+from gated_pixelcnn.models.parts import TrainedApart, make_part
 from gated_pixelcnn.models.transforms import TRANSFORMS
 
 PART = {"family": "gated_pixelcnn"}
-PARTS = ("prior", "conditional")  # in the order of the terms
 FAR = 2**32  # random streams of the prior: farther than any that a user can name (int32)
 
 
 @keras.saving.register_keras_serializable("gated_pixelcnn")
-class AuxiliaryModel(LikelihoodModel):
+class AuxiliaryModel(TrainedApart, LikelihoodModel):
     """A prior of views ψ(x) and a conditional of images given their view.
 
     Attributes:
@@ -44,6 +43,7 @@ class AuxiliaryModel(LikelihoodModel):
     """
 
     is_lower_bound = True
+    parts = ("prior", "conditional")  # in the order of the terms
 
     def __init__(
         self,
@@ -103,9 +103,11 @@ class AuxiliaryModel(LikelihoodModel):
         self.transform = TRANSFORMS[transform](self.image_shape, levels)
         self.terms = (self.transform.term, "image given it")
         own = {"dtype": self.dtype_policy}
+        height, width, _ = self.image_shape
         self.prior = make_part(
             prior,
             "prior",
+            note=f" (of the {self.transform.term} of {height}x{width})",
             image_shape=self.transform.image_shape,
             levels=self.transform.levels,
             condition=condition,
@@ -160,15 +162,18 @@ class AuxiliaryModel(LikelihoodModel):
             "spatial_features": spatial_features,
             "train_only": train_only,
         }
-        check_train_only(train_only, PARTS)
         if getattr(self.prior, "train_only", "") and train_only != "prior":
             raise ValueError(
                 f"prior.train_only={self.prior.train_only!r} needs train_only='prior', got "
                 f"{train_only!r}."
             )
-        self.train_only = train_only
+        self.set_train_only(train_only)
+
+    def layers_by_part(self):
+        """See `TrainedApart`."""
         given_view = [self.embedding, self.condition_map, self.conditional]
-        freeze({"prior": given_view, "conditional": [self.prior]}.get(train_only, ()))
+        given_view = [layer for layer in given_view if layer is not None]
+        return {"prior": [self.prior], "conditional": given_view}
 
     @property
     def initialised_by_data(self):
@@ -227,13 +232,13 @@ class AuxiliaryModel(LikelihoodModel):
         if not self.train_only:
             return super().validation_loss(split, batch_size, num_images, log_prob_parts)
         score = evaluation.score(self, split, batch_size, num_images, log_prob_parts=log_prob_parts)
-        return score["terms"][self.terms[PARTS.index(self.train_only)]]
+        return score["terms"][self.terms[self.parts.index(self.train_only)]]
 
     @property
     def untrained(self):
         """The part that nobody has trained, as in "prior" or "prior.conditional"; "" if none is."""
         if self.train_only:
-            return {"prior": "conditional", "conditional": "prior"}[self.train_only]
+            return super().untrained
         below = getattr(self.prior, "untrained", "")
         return below and f"prior.{below}"
 

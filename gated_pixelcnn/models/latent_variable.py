@@ -4,7 +4,8 @@
 
 Sources: "Improving Variational Inference with Inverse Autoregressive Flow" (Kingma et al., 2016),
 whose network and free bits these are (equation 15); "Importance Weighted Autoencoders" (Burda et
-al., 2016), equation 8, for the bound of several draws, and section 5.2 for active units.
+al., 2016), equation 8, for the bound of several draws. They also count active units, by the variance of
+the posterior's mean; ours, which a flow has no mean for, is the KL divergence.
 """
 
 import abc
@@ -27,7 +28,6 @@ from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 POSTERIORS = ("flow", "gaussian")
 FAR = 2**32  # random streams of z: farther than any that a user can name (int32)
 ACTIVE = 0.01  # nats
-_FIRST_LOG_SCALE = -2.0  # Adamax moves it by its learning rate at most, in every step
 
 
 class LatentVariableModel(LikelihoodModel):
@@ -49,12 +49,17 @@ class LatentVariableModel(LikelihoodModel):
     details = {
         "active_units": (
             "latent/active_units",
-            f"Numbers of z whose KL divergence, averaged over the images, is above {ACTIVE} nats.",
+            f"Numbers of z whose KL divergence, averaged over the images, is above {ACTIVE} nats. Each "
+            "image tells it by one draw: of fewer than some 500 images chance makes more active.",
         ),
         "kl_per_dimension": (
             "latent/kl_per_dimension",
             "KL divergence of q(z | x) from p(z) in nats, averaged over the images and all "
             "numbers of z.",
+        ),
+        "kl_of_units": (
+            "latent/kl_of_units",
+            "How the KL divergences of the numbers of z, averaged over the images, are distributed.",
         ),
         "kl_bits_per_dim": (
             "latent/kl_bits_per_dim",
@@ -137,6 +142,20 @@ class LatentVariableModel(LikelihoodModel):
         """Nats log p(x | z) of images by f(z), float64 [N]."""
 
     @abc.abstractmethod
+    def objective(self, f, images, price, training):
+        """What training makes larger.
+
+        Args:
+          f: f(z).
+          images: integers 0…levels−1 [N, H, W, C].
+          price: what z costs, see `divergence_price`.
+          training: whether dropout and the like are on.
+
+        Returns:
+          Nats, float64 [N].
+        """
+
+    @abc.abstractmethod
     def draw_given(self, f, seed, streams, sharpness):
         """Images by f(z), for use inside a graph; see `draw`."""
 
@@ -145,18 +164,11 @@ class LatentVariableModel(LikelihoodModel):
     def build(self, input_shape=None):
         """Makes all weights; a family extends it. `input_shape` is ignored, Keras passes it."""
         self.network.build()
-        channels = self.view.image_shape[-1]
-        self.log_scales = self.add_weight(
-            name="log_scales",
-            shape=(channels,),
-            initializer=keras.initializers.Constant(_FIRST_LOG_SCALE),
-            trainable=self.network.trainable,
-        )
         self.built = True
 
     def view_log_prob(self, f, images):
         """Nats log p(y | z) of the views y of images, float64 [N]."""
-        log_scales = clamp_log_scale(tf.cast(self.log_scales.value, f.dtype))
+        log_scales = clamp_log_scale(tf.cast(self.network.log_scales.value, f.dtype))
         y, levels = self.view(images), self.view.levels
         return total(discretized_logistic_log_prob(y, f, log_scales, levels))
 
@@ -227,6 +239,13 @@ class LatentVariableModel(LikelihoodModel):
 
     # Training.
 
+    def training_loss(self, images, condition, training):
+        """Minus the objective in bits/dim of every image [N]."""
+        noise = self.training_noise(images) if training else self.posterior_noise(images)
+        f, _, divergence = self.infer(images, noise)
+        nats = -self.objective(f, images, self.divergence_price(divergence), training)
+        return tf.cast(evaluation.bits_per_dim(nats, self.image_shape), tf.float32)
+
     def training_noise(self, images):
         """What makes a draw from the posterior in a step of training."""
         shape = (tf.shape(images)[0], *self.network.latent_shape)
@@ -255,32 +274,36 @@ class LatentVariableModel(LikelihoodModel):
           num_images: look at the first images only; None for all.
 
         Returns:
-          Dict of numbers, see `details`.
+          Dict of numbers, and of an array that is shown by its distribution, see `details`.
         """
         divergence, others, num = 0.0, {}, 0
         for images, _ in evaluation.split_batches(split, batch_size, num_images):
-            found = self._diagnose_graph(images)
+            # A partial batch is filled up: no graph is traced again for it.
+            real = np.arange(max(batch_size, len(images))) < len(images)
+            whole = evaluation.filled_up(images, len(real))
+            found = self._diagnose_graph(whole, tf.constant(real, tf.float64))
             divergence += found.pop("divergence").numpy()
             others = {name: others.get(name, 0.0) + float(x) for name, x in found.items()}
             num += len(images)
         divergence /= num
         return {
             "active_units": int((divergence > ACTIVE).sum()),
+            "kl_of_units": divergence.ravel(),
             "kl_per_dimension": float(divergence.mean()),
             "kl_bits_per_dim": float(evaluation.bits_per_dim(divergence.sum(), self.image_shape)),
             **{name: x / num for name, x in others.items()},
         }
 
     def diagnose_of(self, f, images):
-        """Further sums over images that a family's `diagnose` tells the means of."""
+        """Further numbers of images, float64 [N], that a family's `diagnose` tells the means of."""
         return {}
 
     @functools.cached_property
     def _diagnose_graph(self):
-        def diagnose(images):
+        def diagnose(images, real):
             f, _, divergence = self.infer(images, self.posterior_noise(images))
-            divergence = tf.reduce_sum(tf.cast(divergence, tf.float64), axis=0)
-            return {"divergence": divergence, **self.diagnose_of(f, images)}
+            found = {"divergence": tf.cast(divergence, tf.float64), **self.diagnose_of(f, images)}
+            return {name: tf.tensordot(real, x, 1) for name, x in found.items()}
 
         return tf.function(diagnose, reduce_retracing=True, autograph=False)
 

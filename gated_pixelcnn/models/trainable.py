@@ -54,8 +54,7 @@ class Trainable(keras.Model):
         Raises:
           ValueError: the models differ; the message tells in what.
         """
-        if type(other) is not type(self):
-            raise ValueError(f"it is a {type(other).__name__}, not a {type(self).__name__}.")
+        check_family(self, other)
         return take_layers([self], [other])
 
     @abc.abstractmethod
@@ -97,6 +96,13 @@ class Trainable(keras.Model):
           Dict of numbers.
         """
         return {}
+
+
+def check_family(model, other):
+    """Raises a ValueError for two models of different families."""
+    if type(other) is not type(model):
+        own, found = type(model).__name__, type(other).__name__
+        raise ValueError(f"it is of the family {found}, not {own}.")
 
 
 def take_layers(own, others):

@@ -8,7 +8,7 @@ that all pixels share.
 import keras
 import tensorflow as tf
 
-from gated_pixelcnn import evaluation, sampling
+from gated_pixelcnn import sampling
 from gated_pixelcnn.likelihoods.logistic import clamp_log_scale, draw_logistic
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
 from gated_pixelcnn.models.transforms import Whole
@@ -35,18 +35,15 @@ class VAE(LatentVariableModel):
         """See `LatentVariableModel`."""
         return self.view_log_prob(f, images)
 
-    def training_loss(self, images, condition, training):
-        """Bits/dim of every image [N], with free bits."""
-        noise = self.training_noise(images) if training else self.posterior_noise(images)
-        f, _, divergence = self.infer(images, noise)
-        nats = self.divergence_price(divergence) - self.view_log_prob(f, images)
-        return tf.cast(evaluation.bits_per_dim(nats, self.image_shape), tf.float32)
+    def objective(self, f, images, price, training):
+        """See `LatentVariableModel`."""
+        return self.view_log_prob(f, images) - price
 
     def draw_given(self, f, seed, streams, sharpness):
         """See `LatentVariableModel`."""
         if sharpness.most_probable:
             return self.as_view(f)
         noise = sampling.uniform_noise(seed, streams, self.image_shape)
-        log_scales = tf.cast(self.log_scales.value, f.dtype) - sharpness.reduce_log_scale
+        log_scales = tf.cast(self.network.log_scales.value, f.dtype) - sharpness.reduce_log_scale
         scales = tf.exp(clamp_log_scale(log_scales)) * tf.cast(sharpness.temperature, f.dtype)
         return tf.cast(draw_logistic(f, scales, tf.cast(noise, f.dtype), self.levels), tf.uint8)

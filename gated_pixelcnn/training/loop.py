@@ -332,6 +332,8 @@ class Loop:
         model, num = self.state.model, self.settings.samples
         if not num or self.stop.signal is not None or not isinstance(model, DensityContract):
             return
+        if getattr(model, "untrained", ""):
+            return
         condition = columns = shown = None
         if model.condition_kind == "label":
             condition = np.arange(num) % model.condition_size

@@ -125,15 +125,18 @@ class Monitor:
 
         Args:
           step: Steps made.
-          values: Dict of names, see SCALARS, and numbers.
+          values: Dict of names, see SCALARS, and numbers; or arrays, of which TensorBoard shows the
+            distribution.
         """
+        numbers = {name: value for name, value in values.items() if np.ndim(value) == 0}
         with clear_errors(self._run):
-            self._metrics.write(json.dumps({"step": step} | values) + "\n")
+            self._metrics.write(json.dumps({"step": step} | numbers) + "\n")
             self._metrics.flush()
             with self._tensorboard.as_default(step=step):
                 for name, value in values.items():
                     tag, description = self._scalars[name]
-                    tf.summary.scalar(tag, value, description=description)
+                    show = tf.summary.scalar if name in numbers else tf.summary.histogram
+                    show(tag, value, description=description)
             self._tensorboard.flush()
 
     def samples(self, step, batch, columns=None):

@@ -85,7 +85,8 @@ def train(config, workdir, strategy=None, allow_changes=False):
             _check_whole_batches(model, settings, strategy)
             taken = []
             # A run that goes on has its weights: what it started from need not be there any more.
-            if Checkpoints(RunDirectory(workdir).checkpoints).latest() is None:
+            # Other workers take all from the chief.
+            if workers.is_chief and Checkpoints(RunDirectory(workdir).checkpoints).latest() is None:
                 if _wants_encoder(model, settings):
                     _take_encoder(model, settings.encoder)
                 taken = _take_weights(model, settings.start)
@@ -120,9 +121,15 @@ def _take_weights(model, workdirs):
     taken = []
     for workdir in filter(None, (name.strip() for name in workdirs.split(","))):
         try:
-            taken += model.take_weights(load(workdir))
+            found = model.take_weights(load(workdir))
         except ValueError as error:
             raise UserError(f"cannot start from {workdir} (train.start): {error}") from error
+        if {id(layer) for layer in found} & {id(layer) for layer in taken}:
+            raise UserError(
+                f"train.start={workdirs}: {workdir} has a part that the runs before it have, too; "
+                "give one run for each part (model.train_only)"
+            )
+        taken += found
     return taken
 
 
