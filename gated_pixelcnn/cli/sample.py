@@ -135,8 +135,8 @@ def define_flags():
         "every length m of a code and every image a row: the image, what a decoder trained for the "
         "squared error makes of its code (if such a run is given by --beside), and images drawn "
         "from it. For models with latent numbers for every λ and every image: the image, f(z), and "
-        "images drawn from z. --num of them are drawn by each model, 4 per image by default; of more than "
-        f"{reconstructions.MOST} images the first are taken.",
+        "images drawn from z. --num of them are drawn by each model, 4 per image by default; of "
+        f"more than {reconstructions.MOST} images the first are taken.",
         flag_values=FLAGS,
     )
     flags.DEFINE_multi_string(

@@ -4,8 +4,8 @@
 
 Sources: "Improving Variational Inference with Inverse Autoregressive Flow" (Kingma et al., 2016),
 whose network and free bits these are (equation 15); "Importance Weighted Autoencoders" (Burda et
-al., 2016), equation 8, for the bound of several draws. They also count active units, by the variance of
-the posterior's mean; ours, which a flow has no mean for, is the KL divergence.
+al., 2016), equation 8, for the bound of several draws. (They count active units by the variance of
+the posterior's mean, which a flow does not tell; here it is by the KL divergence.)
 """
 
 import abc
@@ -49,8 +49,8 @@ class LatentVariableModel(LikelihoodModel):
     details = {
         "active_units": (
             "latent/active_units",
-            f"Numbers of z whose KL divergence, averaged over the images, is above {ACTIVE} nats. Each "
-            "image tells it by one draw: of fewer than some 500 images chance makes more active.",
+            f"Numbers of z whose KL divergence, averaged over the images, is above {ACTIVE} nats. "
+            "An image tells it by one draw: of fewer than 500 images chance makes more active.",
         ),
         "kl_per_dimension": (
             "latent/kl_per_dimension",
@@ -59,7 +59,7 @@ class LatentVariableModel(LikelihoodModel):
         ),
         "kl_of_units": (
             "latent/kl_of_units",
-            "How the KL divergences of the numbers of z, averaged over the images, are distributed.",
+            "KL divergences of all numbers of z in nats, averaged over the images.",
         ),
         "kl_bits_per_dim": (
             "latent/kl_bits_per_dim",
