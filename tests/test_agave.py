@@ -1,6 +1,7 @@
 """AGAVE: the objective, its phases, what a run reports, and what the scripts do with it."""
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -16,10 +17,11 @@ from runs import assert_same_run, metrics
 from test_cli import call, read_npz
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import building, evaluation, sampling
+from gated_pixelcnn import building, cli, evaluation, sampling
 from gated_pixelcnn.cli import evaluate, sample
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.agave import AGAVE
+from gated_pixelcnn.models.auxiliary import AuxiliaryModel
 from gated_pixelcnn.training import checkpoints
 
 ROOT = Path(__file__).parents[1]
@@ -172,8 +174,9 @@ print("equal")
         ({"auxiliary": "gray", "image_shape": (4, 4, 1)}, "images of 1 colours have no gray view"),
         ({"auxiliary": "quarter", "image_shape": (4, 6, 3)}, "4x6 .* cannot be divided by 4"),
         ({"auxiliary_levels": 9}, "levels of a view must be 2…8, got 9"),
-        ({"auxiliary_weight": -1.0}, "auxiliary_weight must be at least 0, got -1"),
-        ({"kl_weight": float("nan")}, "kl_weight must be at least 0, got nan"),
+        ({"auxiliary_weight": -1.0}, "auxiliary_weight must be at least 0 and finite, got -1"),
+        ({"kl_weight": float("nan")}, "kl_weight must be at least 0 and finite, got nan"),
+        ({"kl_weight": math.inf}, "kl_weight must be at least 0 and finite, got inf"),
         ({"train_only": "encoder"}, "train_only is 'encoder'"),
     ],
 )
@@ -195,7 +198,7 @@ def test_a_decoder_that_cannot_see_f_is_refused():
 def test_a_run_tells_what_z_holds(run):
     reports = [line for line in metrics(run) if "validation_bits_per_dim" in line]
     assert [line["step"] for line in reports] == [2, 4]
-    names = {f"validation_{name}" for name in AGAVE.details}
+    names = {f"validation_{name}" for name in AGAVE.details if name != "kl_of_units"}
     assert all(names < line.keys() for line in reports)
     assert any("train_objective" in line for line in metrics(run))
     assert (run / "samples" / "step-000000004.png").exists()
@@ -210,10 +213,14 @@ def test_a_run_of_one_part_changes_no_other_and_goes_on_when_stopped(part, tmp_p
     assert_same_run(cut, whole)
     model = building.load(whole)
     trained = {weight.path.split("/")[1] for weight in model.trainable_variables}
-    assert trained == {"vae": {"network", "log_scales"}, "decoder": {"decoder"}}[part]
+    assert trained == {"vae": {"network"}, "decoder": {"decoder"}}[part]
     other = {"vae": "decoder", "decoder": "vae"}[part]
-    with pytest.raises(UserError, match=f"the {other} of this model was not trained .*train.start"):
+    refused = f"the {other} of this model was not trained .*train.start"
+    with pytest.raises(UserError, match=refused):
         building.check_trained(model)
+    with pytest.raises(UserError, match=f"--beside={whole}: {refused}"):
+        cli.load_beside(whole, model)
+    assert not (whole / "samples").exists()  # of a part that nobody trained
     reports = [line for line in metrics(whole) if "validation_bits_per_dim" in line]
     assert ("validation_active_units" in reports[0]) == (part == "vae")
 
@@ -223,6 +230,8 @@ def test_parts_trained_apart_are_where_a_training_of_all_starts(tmp_path):
     for part, workdir in parts.items():
         gpc.train(config(f"model.train_only={part}"), workdir)
     start = ",".join(map(str, parts.values()))
+    with pytest.raises(UserError, match="vae has a part that the runs before it have, too"):
+        gpc.train(config(f"train.start={start},{parts['vae']}"), tmp_path / "twice")
     rate = "train.learning_rate=1e-30"  # nothing moves
     gpc.train(config(f"train.start={start}", rate), tmp_path / "all")
     model = building.load(tmp_path / "all")
@@ -268,6 +277,21 @@ def test_a_run_of_another_architecture_is_no_start(run, tmp_path, changes, messa
         gpc.train(config(f"train.start={run}", *changes), tmp_path / "a")
 
 
+@pytest.mark.parametrize("family", ["vae", "agave"])
+def test_a_model_with_latent_numbers_is_no_part(family):
+    part = {"family": family}
+    for name, arguments in {
+        "prior": {"prior": part},
+        "conditional": {"conditional": part},
+        "decoder": part,
+    }.items():
+        with pytest.raises(ValueError, match=f"family of {name} must be one of .*, got '{family}'"):
+            if name == "decoder":
+                AGAVE((4, 4, 3), 8, part)
+            else:
+                AuxiliaryModel((4, 4, 3), 8, **arguments)
+
+
 def test_a_run_of_another_family_is_no_start(run, tmp_path):
     other = [
         "data.source=embedded:digits8",
@@ -275,7 +299,7 @@ def test_a_run_of_another_family_is_no_start(run, tmp_path):
         "train.steps=1",
         f"train.start={run}",
     ]
-    with pytest.raises(UserError, match="it is a AGAVE, not a GatedPixelCNN"):
+    with pytest.raises(UserError, match="it is of the family AGAVE, not GatedPixelCNN"):
         gpc.train(gpc.get_config("digits", other), tmp_path / "a")
 
 
@@ -288,7 +312,7 @@ def test_evaluate_tells_the_terms_and_what_z_holds(run, monkeypatch, capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["is_lower_bound"]
     assert sum(result["terms"].values()) == pytest.approx(result["bits_per_dim"])
-    assert result["details"].keys() == AGAVE.details.keys()
+    assert result["details"].keys() == AGAVE.details.keys() - {"kl_of_units"}
     weighted = result["importance_weighted"]
     assert weighted["draws"] == 3
     assert weighted["bits_per_dim"] < result["bits_per_dim"] + 0.1
@@ -357,6 +381,9 @@ def test_reconstructions_of_several_weights_stand_side_by_side(run, tmp_path, mo
     [
         (["--per_latent=2", "--label=1"], "leave out --label"),
         (["--per_latent=0"], "--per_latent must be at least 1, got 0"),
+        (["--interpolate=0,a.png"], "both ends must be numbers of a z, 0…2147483647, or both"),
+        (["--interpolate=0,99999999999999999999"], "both ends must be numbers of a z"),
+        (["--map"], "--map and --reduce_log_scale need --workdir of a model that draws from"),
         (["--given=x.png", "--keep_rows=2"], "draws an image in several stages"),
         (["--interpolate=1"], "--interpolate needs two ends"),
         (["--upscale=x.png"], "does not draw a small image first"),

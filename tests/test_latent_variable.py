@@ -370,8 +370,12 @@ def test_what_z_holds_is_told_in_numbers(family):
         f, *_ = model.infer(images, model.posterior_noise(images))
         bits = evaluation.bits_per_dim(-model.view_log_prob(f, images), model.view.image_shape)
         assert found["auxiliary_bits_per_dim"] == pytest.approx(float(np.mean(bits)))
+    np.testing.assert_allclose(found["kl_of_units"].mean(), found["kl_per_dimension"])
+    assert found["kl_of_units"].shape == (numbers,)
     first = model.diagnose(Split(images), batch_size=3, num_images=4)
-    assert first == model.diagnose(Split(images[:4]), batch_size=3)
+    wanted = model.diagnose(Split(images[:4]), batch_size=4)
+    for name in model.details:
+        np.testing.assert_allclose(first[name], wanted[name], rtol=1e-9, err_msg=name)
 
 
 def test_units_are_active_where_their_divergence_is_above_a_hundredth(monkeypatch):
@@ -398,6 +402,17 @@ def test_evaluation_tells_the_terms_and_the_bound_of_several_draws():
     assert weighted["bits_per_dim"] == pytest.approx(bits.mean())
     assert weighted["standard_error"] == pytest.approx(bits.std(ddof=1) / math.sqrt(5))
     assert weighted["draws"] == 3
+
+
+def test_a_bound_of_several_draws_that_is_not_finite_names_the_image(monkeypatch):
+    model = build("vae")
+
+    def nowhere(images, draws):
+        return np.where(np.arange(len(images)) == 1, np.nan, -1.0)
+
+    monkeypatch.setattr(model, "importance_log_prob", nowhere)
+    with pytest.raises(FloatingPointError, match="image 1 .* is nan"):
+        evaluation.importance_weighted(model, Split(images_of(model, 3)), 2)
 
 
 # Bad input

@@ -41,6 +41,29 @@ def test_parts_trained_apart_are_the_model_trained_as_a_whole(gray, tmp_path):
     assert found == pytest.approx(gpc.evaluate(best, shown)["bits_per_dim"], abs=1e-4)
 
 
+def test_a_model_starts_from_the_parts_of_two_others_also_inside_of_its_prior():
+    arguments = {**KINDS["three-scales"], "image_shape": (4, 4, 1), "levels": 4}
+    nested = {**arguments["prior"], "train_only": "conditional"}
+    sources = {
+        "conditional": build(**arguments, train_only="conditional"),
+        "prior.conditional": build(**arguments | {"prior": nested}, train_only="prior"),
+        "prior.prior": build(
+            **arguments | {"prior": nested | {"train_only": "prior"}}, train_only="prior"
+        ),
+    }
+    for number, source in enumerate(sources.values()):
+        for weight in source.weights:
+            weight.assign(np.full(weight.shape, number, np.float32))
+    model = build(**arguments)
+    for source in sources.values():
+        model.take_weights(source)
+    for number, path in enumerate(sources):
+        part = model
+        for name in path.split("."):
+            part = getattr(part, name)
+        assert all((np.asarray(weight) == number).all() for weight in part.weights)
+
+
 @pytest.mark.parametrize("part", ["prior", "conditional"])
 def test_a_part_is_trained_and_reported_alone(part, tmp_path):
     train(tmp_path, *GRAY, f"model.train_only={part}")

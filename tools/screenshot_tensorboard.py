@@ -52,7 +52,7 @@ LATENTS = (
         "?tagFilter=latent%2F(kl_b%7Cact)&smoothing=0#timeseries",
         (1650, 560),
         ("line-chart path",),
-        (0, 0, 1382, 560),
+        (336, 158, 1382, 560),
     ),
 )
 
