@@ -27,6 +27,7 @@ def build(family="agave", image_shape=(4, 6, 3), levels=8, decoder="pixelcnn_pp"
     for weight in model.weights:
         fan = np.prod(weight.shape[:-1]) or 1
         weight.assign(random.normal(size=weight.shape) / np.sqrt(fan))
+    model.network.log_scales.assign(random.uniform(-1.5, -0.5, model.network.log_scales.shape))
     contrast(model.network.resize[-1], 8)  # residuals count a tenth, and z is in one of them
     return model
 

@@ -237,7 +237,7 @@ def test_a_view_is_predicted_as_the_paper_writes_it():
     b, c = 32, 8
     # f is on the scale −1…1 of b levels, μ and s on that of 0…256.
     mean = ((f.numpy() + 1) / 2 * (b - 1) + 0.5) * c
-    scale = np.exp(model.log_scales.numpy()) / 2 * (b - 1) * c
+    scale = np.exp(model.network.log_scales.numpy()) / 2 * (b - 1) * c
     low = (images // c).astype(float) * c
 
     def sigma(x):
