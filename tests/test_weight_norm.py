@@ -92,9 +92,11 @@ def test_the_first_16_images_of_the_run_set_the_initial_values(num, wanted):
     images = np.random.default_rng(0).integers(0, 256, (num, 4, 4, 3)).astype(np.uint8)
     split, seen = ArraySplit(images, np.arange(num, dtype=np.int32)), []
     model = SimpleNamespace(
-        initialised_by_data=True, takes_labels=True, initialise=lambda *batch: seen.extend(batch)
+        initialised_by_data=True,
+        takes_labels=True,
+        initialise=lambda images, labels, but: seen.extend((images, labels)),
     )
-    training._initialise(model, split, seed=3)
+    training._initialise(model, split, 3, [])
     first = next(iter(split.train_batches(wanted, 3)))
     for found, expected in zip(seen, first, strict=True):
         np.testing.assert_array_equal(found, expected)
