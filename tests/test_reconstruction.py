@@ -111,7 +111,7 @@ def test_other_runs_stand_beside_the_model_with_their_bits_of_the_same_images(
     assert set(found["beside_is_lower_bound"].values()) == {False}
     lines = [line.split() for line in evaluated(monkeypatch, capsys, *arguments).splitlines()]
     for name, (bits, _) in list(wanted.items())[1:]:
-        assert [f"…{str(runs / name)[-19:]}", f"{bits:.4f}"] in lines
+        assert [f"…{str(runs / name)[-18:]}", f"{bits:.4f}"] in lines
     # As it is given, where that is short.
     monkeypatch.chdir(runs)
     short = evaluated(monkeypatch, capsys, *arguments[:2], "--beside=none", "--num_images=9")
@@ -323,8 +323,16 @@ def test_an_exported_model_reconstructs_like_its_run(runs, draw, tmp_path):
 @pytest.mark.parametrize(
     ("workdir", "arguments", "message"),
     [
-        ("none", [], "--reconstruct is not possible: this model is not conditioned on an image"),
-        ("label", [], "--reconstruct is not possible: this model is not conditioned on an image"),
+        (
+            "none",
+            [],
+            "--reconstruct is not possible: this model is neither conditioned on an image nor",
+        ),
+        (
+            "label",
+            [],
+            "--reconstruct is not possible: this model is neither conditioned on an image nor",
+        ),
         ("mse2", [], "the squared error, which has no images to draw .* given by --beside"),
         ("ae2", ["--label=0"], "--reconstruct names what to draw from itself: leave out --label"),
         ("ae2", ["--like={photos}"], "leave out --like"),
