@@ -43,6 +43,8 @@ def test_the_flow_has_the_jacobian_that_it_tells():
     assert sign == 1
     assert log_determinant == pytest.approx(-float(tf.reduce_sum(s)), abs=1e-9)
     assert np.abs(s).max() > 0.05
+    for other, same in ((flow(z, context), True), (flow(z, context + 1), False)):
+        assert np.allclose(tf.reshape(other[0], [24]), after) == same
 
 
 # The bound, against a marginal that is summed
