@@ -72,8 +72,9 @@ class AGAVE(TrainedApart, LatentVariableModel):
           auxiliary_levels: number of values of y; 0: as `auxiliary` has them.
           auxiliary_weight: of the auxiliary term; 0 for the paper's control.
           kl_weight: λ.
-          train_only: "vae": only the variational autoencoder, by its own bound of y; "decoder":
-            only the density model, by itself (f(z) is not shown to it); "": all, see `take`.
+          train_only: "vae": only the variational autoencoder, by its own bound of y (λ = 1);
+            "decoder": only the density model, by itself (f(z) is not shown to it); "": all, which
+            may start from runs of these, see `take_weights`.
           **kwargs: those of `LatentVariableModel` and of Keras.
 
         Raises:
