@@ -207,7 +207,8 @@ def test_a_run_tells_what_z_holds(run):
 @pytest.mark.parametrize("part", ["vae", "decoder"])
 def test_a_run_of_one_part_changes_no_other_and_goes_on_when_stopped(part, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    gpc.train(config(f"model.train_only={part}"), whole)
+    drawing = ["train.samples=4", "train.sample_every=2"]
+    gpc.train(config(f"model.train_only={part}", *drawing), whole)
     for steps in (2, 4):
         gpc.train(config(f"model.train_only={part}", f"train.steps={steps}"), cut)
     assert_same_run(cut, whole)
