@@ -91,6 +91,16 @@ def test_what_is_maximised_is_image_and_auxiliary_less_the_weighted_divergence(
     np.testing.assert_allclose(loss, evaluation.bits_per_dim(nats, (4, 6, 3)), rtol=1e-5)
 
 
+def test_a_decoder_trained_alone_is_that_of_maps_of_zeros():
+    model = build("agave", train_only="decoder")
+    images = images_of(model, 3)
+    zeros = np.zeros((3, *model.image_shape[:2], model.decoder.condition_size))
+    wanted = model.decoder.log_prob_parts_of(images, zeros).numpy().sum(axis=1)
+    np.testing.assert_allclose(model.log_prob_parts(images)[:, 0], wanted)
+    loss = model.training_loss(images, None, training=True)
+    np.testing.assert_allclose(loss, evaluation.bits_per_dim(-wanted, (4, 6, 3)), rtol=1e-5)
+
+
 @pytest.mark.parametrize("auxiliary", ["image", "half", "quarter", "gray"])
 def test_the_image_is_predicted_from_all_of_f(auxiliary):
     model = build("agave", (4, 8, 3), auxiliary=auxiliary)
