@@ -430,6 +430,9 @@ def test_a_bound_of_several_draws_that_is_not_finite_names_the_image(monkeypatch
         ({"latents": 0}, "latents must be at least 1, got 0"),
         ({"halvings": -1}, "halvings must be at least 0, got -1"),
         ({"condition_size": 3}, "takes no condition"),
+        ({"levels": 1}, "levels must be from 2 to 256, got 1"),
+        ({"levels": 300}, "levels must be from 2 to 256, got 300"),
+        ({"image_shape": (4, 4)}, r"image_shape must be \(height, width, channels\), got \(4, 4\)"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):

@@ -22,6 +22,7 @@ from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import ViewEmbedding
 from gated_pixelcnn.likelihoods.base import check_integer
+from gated_pixelcnn.models.inputs import checked_shape
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
 from gated_pixelcnn.models.parts import TrainedApart, make_part
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
@@ -82,7 +83,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
         """
         if auxiliary not in list(VIEWS):
             raise ValueError(f"auxiliary is {auxiliary!r}{nearest(str(auxiliary), VIEWS)}.")
-        view = VIEWS[auxiliary](image_shape, levels)
+        view = VIEWS[auxiliary](checked_shape(image_shape), levels)
         if auxiliary_levels:
             view = Coarse(view, auxiliary_levels)
         super().__init__(image_shape, levels, view, **kwargs)

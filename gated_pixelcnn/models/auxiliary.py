@@ -22,6 +22,7 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import Condition, Upsampler, ViewEmbedding
+from gated_pixelcnn.models.inputs import checked_shape
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.parts import TrainedApart, make_part
 from gated_pixelcnn.models.transforms import TRANSFORMS
@@ -96,9 +97,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
                 f"condition of an auxiliary model must be None, 'label' or 'vector', got "
                 f"{condition!r}."
             )
-        if len(image_shape) != 3:
-            raise ValueError(f"image_shape must be (height, width, channels), got {image_shape}.")
-        self.image_shape, self.levels = tuple(image_shape), levels
+        self.image_shape, self.levels = checked_shape(image_shape), levels
         self.condition_kind, self.condition_size = condition, condition_size
         self.transform = TRANSFORMS[transform](self.image_shape, levels)
         self.terms = (self.transform.term, "image given it")

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from gated_pixelcnn import likelihoods, sampling
 from gated_pixelcnn.layers import Condition, Encoder
+from gated_pixelcnn.models.inputs import checked_shape
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 
 
@@ -68,9 +69,7 @@ class DensityModel(LikelihoodModel):
           ValueError: an argument out of its range; the message names it and what is allowed.
         """
         super().__init__(**kwargs)
-        image_shape = tuple(int(size) for size in image_shape)
-        if len(image_shape) != 3 or min(image_shape) < 1:
-            raise ValueError(f"image_shape must be (height, width, channels), got {image_shape}.")
+        image_shape = checked_shape(image_shape)
         self.image_shape = image_shape
         self.levels = levels
         self.likelihood = likelihoods.get(likelihood, image_shape[-1], levels, components)

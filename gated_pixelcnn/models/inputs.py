@@ -107,6 +107,14 @@ class InputChecks:
         return tf.broadcast_to(given, whole), tf.broadcast_to(known, whole)
 
 
+def checked_shape(image_shape):
+    """(H, W, C) as a tuple of integers, or the ValueError that says what is wrong."""
+    image_shape = tuple(int(size) for size in image_shape)
+    if len(image_shape) != 3 or min(image_shape) < 1:
+        raise ValueError(f"image_shape must be (height, width, channels), got {image_shape}.")
+    return image_shape
+
+
 def is_known(array):
     """Whether an array's values can be looked at: not inside a graph that is being traced."""
     return not tf.is_symbolic_tensor(array)

@@ -18,11 +18,13 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation, sampling
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import LatentNetwork
+from gated_pixelcnn.likelihoods.base import check_integer
 from gated_pixelcnn.likelihoods.logistic import (
     clamp_log_scale,
     discretized_logistic_log_prob,
     to_level,
 )
+from gated_pixelcnn.models.inputs import checked_shape
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 
 POSTERIORS = ("flow", "gaussian")
@@ -101,9 +103,8 @@ class LatentVariableModel(LikelihoodModel):
           ValueError: an argument out of its range; the message names it and what is allowed.
         """
         super().__init__(**kwargs)
-        image_shape = tuple(int(size) for size in image_shape)
-        if len(image_shape) != 3 or min(image_shape) < 1:
-            raise ValueError(f"image_shape must be (height, width, channels), got {image_shape}.")
+        image_shape = checked_shape(image_shape)
+        check_integer("levels", levels, 2, 256)
         if posterior not in POSTERIORS:
             raise ValueError(f"posterior is {posterior!r}{nearest(str(posterior), POSTERIORS)}.")
         if not free_bits >= 0:
