@@ -298,6 +298,29 @@ def test_settings_reach_the_optimizer():
     assert isinstance(make_state(optimizer="adamax").optimizer, keras.optimizers.Adamax)
 
 
+def test_adam_is_that_of_the_paper():
+    """Kingma and Ba, algorithm 1, with both moments corrected for their start at zero."""
+    state, beta_1, beta_2 = make_state(beta_1=0.8, beta_2=0.9, epsilon=1e-3), 0.8, 0.9
+    weights = [w.astype(np.float64) for w in values(state.model.trainable_variables)]
+    moments = [(np.zeros_like(w), np.zeros_like(w)) for w in weights]
+    for step in range(1, 4):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(state.model.training_loss(IMAGES, None, training=True))
+        gradients = values(tape.gradient(loss, state.model.trainable_variables))
+        rate = float(state._schedule(step - 1))
+        state.make_step((IMAGES,))
+        for i, g in enumerate(gradients):
+            m = beta_1 * moments[i][0] + (1 - beta_1) * g
+            v = beta_2 * moments[i][1] + (1 - beta_2) * g**2
+            moments[i] = m, v
+            corrected = m / (1 - beta_1**step), np.sqrt(v / (1 - beta_2**step))
+            # The bound of the denominator stands before the correction, as in section 2 there.
+            bound = 1e-3 / np.sqrt(1 - beta_2**step)
+            weights[i] -= rate * corrected[0] / (corrected[1] + bound)
+        for found, wanted in zip(state.model.trainable_variables, weights, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
+
+
 def test_the_step_does_not_look_at_more_than_it_is_given():
     # A model without dropout, condition or average takes the same path.
     model = Toy()

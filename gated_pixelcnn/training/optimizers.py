@@ -76,7 +76,27 @@ class _Reduced:
 
 
 class Adam(_Reduced, keras.optimizers.Adam):
-    """keras.optimizers.Adam for reduced gradients."""
+    """keras.optimizers.Adam for reduced gradients, as one operation per weight.
+
+    Keras' own takes about twenty, which are a third of the time that the first step takes to trace.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one weight and its moments."""
+        index, dtype = self._get_variable_index(variable), variable.dtype
+        step = tf.cast(self.iterations.value + 1, dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.cast(self.beta_1, dtype) ** step,
+            beta2_power=tf.cast(self.beta_2, dtype) ** step,
+            lr=tf.cast(learning_rate, dtype),
+            beta1=tf.cast(self.beta_1, dtype),
+            beta2=tf.cast(self.beta_2, dtype),
+            epsilon=tf.cast(self.epsilon, dtype),
+            grad=tf.cast(gradient, dtype),
+        )
 
 
 class Adamax(_Reduced, keras.optimizers.Adamax):
