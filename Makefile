@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_DIR ?= runs/demo
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-full lint clean
 
 # Trains on the embedded data, evaluates and samples: at most 10 minutes on 2 cores.
 demo: $(VENV)/.installed
@@ -16,8 +16,14 @@ demo: $(VENV)/.installed
 	@echo "samples:      $(DEMO_DIR)/samples/sample.png"
 	@echo "TensorBoard:  $(DEMO_DIR)/tensorboard  (see it with $(BIN)/tensorboard --logdir=$(DEMO_DIR)/tensorboard)"
 
+# Every property of the package; `test-full` has what is left: more kinds of values for every family,
+# longer campaigns, and code that is broken in one place at a time, which the tests must notice.
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
+
+test-full: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m slow
+	$(BIN)/python tools/mutations.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

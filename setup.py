@@ -8,7 +8,8 @@ ROOT = Path(__file__).parent
 
 # Messages of TensorFlow Serving, for its gRPC clients (docs/serving.md); exporting does without.
 serving_requirements = ["tensorflow-serving-api>=2.19,<3"]
-test_requirements = ["pytest>=8", *serving_requirements]
+# pytest-xdist deals the tests to as many processes as there are cores.
+test_requirements = ["pytest>=8", "pytest-xdist>=3.6", *serving_requirements]
 
 setup(
     name="gated-pixelcnn",
@@ -36,10 +37,12 @@ setup(
     extras_require={
         "serving": serving_requirements,
         "test": test_requirements,
+        # coverage, pytest-cov and mutmut tell what the tests do not see (BUILD_NOTES.md).
         # scikit-image and scikit-learn hold the pictures from which the embedded data were made.
         # Selenium drives the browser of tools/screenshot_tensorboard.py.
         "dev": [
             *test_requirements,
+            *("coverage>=7.10", "pytest-cov>=6", "mutmut>=3.8"),
             *("ruff>=0.9", "scikit-image>=0.25", "scikit-learn>=1.5", "selenium>=4.20"),
         ],
         "cuda": ["tensorflow[and-cuda]>=2.19,<3"],

@@ -1,4 +1,11 @@
-"""What several test files share."""
+"""What several test files share, and how tests are dealt to processes."""
+
+import os
+
+# Before TensorFlow is imported: the processes of pytest-xdist share the processors, and several
+# threads make small graphs slower.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import pytest
@@ -9,11 +16,21 @@ from runs import config
 import gated_pixelcnn as gpc
 
 
+def pytest_collection_modifyitems(items):
+    """Keeps tests that share models and runs in one process: those of a file, or of a family."""
+    for item in items:
+        group = item.path.stem
+        if "conformance" in group:
+            parameters = item.callspec.params
+            group = parameters.get("family") or parameters["case"][0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory):
     """The work directory of a run of 6 steps that was not stopped; to be left as it is."""
     workdir = tmp_path_factory.mktemp("runs") / "whole"
-    result = gpc.train(config(), workdir)
+    result = gpc.train(config("train.samples=4"), workdir)
     assert (result.step, result.stopped_by) == (6, "steps")
     return workdir
 

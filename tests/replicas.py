@@ -1,6 +1,7 @@
 """Compares training on two and four replicas with training on one; needs a process of its own.
 
-TensorFlow's devices must be set up before it starts.
+TensorFlow's devices must be set up before it starts. Without an argument: whole runs, and steps of
+every family on two replicas; with "rest": steps of every family on four, and of its options.
 """
 
 import json
@@ -15,7 +16,7 @@ import tensorflow as tf
 
 sys.path.append(str(Path(__file__).parent))
 
-from test_conformance import FAMILIES, VALUES  # noqa: E402
+from conformance import FAMILIES, MAIN, VALUES  # noqa: E402
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.errors import UserError
@@ -109,17 +110,14 @@ def steps(family, strategy, **settings):
     return state.arrays(), reports
 
 
-def compare_families(strategies):
-    """Steps of every family, and of the first one with every way to save memory or time."""
-    one = tf.distribute.get_strategy()
-    options = [{"accumulation": 2, "remat": True}, {"jit": "on"}]
-    for i, family in enumerate(FAMILIES.values()):
-        wanted, reports = steps(family, one)
-        for strategy in strategies.values():
-            for settings in [{}] + (options if i == 0 else []):
-                found, reports_found = steps(family, strategy, **settings)
-                assert_close(found, wanted)
-                np.testing.assert_allclose(reports_found, reports, rtol=1e-4)
+def compare_steps(family, strategies, options=()):
+    """Steps of a family on one device and on several, and with ways to save memory or time."""
+    wanted, reports = steps(family, tf.distribute.get_strategy())
+    for strategy in strategies:
+        for settings in ({}, *options):
+            found, reports_found = steps(family, strategy, **settings)
+            assert_close(found, wanted)
+            np.testing.assert_allclose(reports_found, reports, rtol=1e-4)
 
 
 def compare_overflow(strategy):
@@ -147,9 +145,15 @@ def main():
         4: make_strategy("mirrored"),
     }
     assert [s.num_replicas_in_sync for s in strategies.values()] == [2, 4]
-    compare_families(strategies)
-    compare_overflow(strategies[2])
-    compare_runs(strategies)
+    if sys.argv[1:] == ["rest"]:
+        for name, family in FAMILIES.items():
+            compare_steps(family, [strategies[4]] if name in MAIN else strategies.values())
+    else:
+        options = [{"accumulation": 2, "remat": True}, {"jit": "on"}]
+        for name in MAIN:
+            compare_steps(FAMILIES[name], [strategies[2]], options if name == MAIN[0] else ())
+        compare_overflow(strategies[2])
+        compare_runs(strategies)
     print("equal")
 
 

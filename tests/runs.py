@@ -21,7 +21,7 @@ OVERRIDES = [
     "train.save_every=2",
     "train.keep=2",
     "train.sample_every=3",
-    "train.samples=4",
+    "train.samples=0",
 ]
 
 

@@ -1,24 +1,22 @@
 """Two models that share an image between them: the bound, its terms, and how it is drawn from."""
 
 import itertools
-import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from runs import final_arrays
+from test_cli import call
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import configs, sampling
+from gated_pixelcnn.cli import evaluate, sample
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.auxiliary import AuxiliaryModel
 from gated_pixelcnn.models.contract import Request
 from gated_pixelcnn.models.transforms import Gray, Half
 
-ROOT = pathlib.Path(__file__).parent.parent
 SMALL = {"family": "gated_pixelcnn", "features": 6, "layers": 2, "first_kernel_size": 3}
 
 
@@ -72,6 +70,16 @@ KINDS = {
     "diagonal_bilstm": both("diagonal_bilstm", layers=1),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+def with_kinds(*quick):
+    """Parametrizes by kind; those that are not `quick` are left to `make test-full`."""
+    slow = pytest.mark.slow
+    return pytest.mark.parametrize(
+        "kind",
+        [pytest.param(kind, marks=() if name in quick else slow) for name, kind in KINDS.items()],
+        ids=KINDS,
+    )
 
 
 def images_of(model, num, seed=0):
@@ -212,10 +220,18 @@ def test_every_weight_gets_a_gradient(kind):
 # Sampling
 
 
-@every_kind
-@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
-def test_a_sample_is_drawn_in_stages_from_streams_of_their_own(kind, jit):
-    model = build(**kind)
+@with_kinds("label", "colour", "three-scales", "gray")
+def test_a_sample_is_drawn_in_stages_from_streams_of_their_own(kind):
+    check_stages(build(**kind), jit=False)
+
+
+@with_kinds("unconditional")
+def test_a_sample_is_drawn_in_stages_with_xla(kind):
+    check_stages(build(**kind), jit=True)
+
+
+def check_stages(model, jit):
+    """Fails where a sample is not what the parts draw."""
     condition = condition_of(model, 4)
     found = model.sample(4, condition, seed=3, jit=jit)
     views = views_of(model, condition, jit)
@@ -289,7 +305,7 @@ def test_half_precision_keeps_weights_in_float32_and_log_probabilities_in_float6
 # Round trips
 
 
-@every_kind
+@with_kinds("label", "three-scales", "gray")
 def test_a_saved_model_is_the_same_model(kind, tmp_path):
     model = build(**kind)
     images, condition = images_of(model, 3), condition_of(model, 3)
@@ -353,26 +369,19 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(run, tmp_path):
         np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
 
 
-def script(name, *arguments):
-    """Runs a script as a user does."""
-    command = [sys.executable, ROOT / f"{name}.py", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
-def test_the_scripts_tell_the_terms_and_draw_every_class(run, tmp_path):
-    evaluated = script("evaluate", f"--workdir={run}", "--num_images=20")
-    assert evaluated.returncode == 0, evaluated.stderr
-    lines = evaluated.stdout.splitlines()
+def test_the_scripts_tell_the_terms_and_draw_every_class(run, tmp_path, monkeypatch, capsys):
+    call(evaluate, monkeypatch, f"--workdir={run}", "--num_images=20")
+    lines = capsys.readouterr().out.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("  model"))
     model, small, rest, wrong = (line.split() for line in lines[start : start + 4])
     assert model[1:3] == wrong[-3:-1] == ["at", "most"]
     assert small[:2] == ["small", "image"] and rest[:3] == ["image", "given", "it"]
     assert float(model[3]) == pytest.approx(float(small[2]) + float(rest[3]), abs=2e-4)
-    drawn = script("sample", f"--workdir={run}", "--label=all", f"--output={tmp_path}/a.png")
-    assert drawn.returncode == 0, drawn.stderr
-    refused = script("sample", f"--workdir={run}", "--label=1", "--given=a.png", "--keep_rows=2")
-    assert refused.returncode == 1
-    assert "--given is not possible: this model draws an image in several" in refused.stderr
+    workdir, output = f"--workdir={run}", f"--output={tmp_path}/a.png"
+    call(sample, monkeypatch, workdir, "--label=all", output, "--nojit")
+    assert (tmp_path / "a.png").exists()
+    with pytest.raises(UserError, match="--given is not possible: this model draws an image in"):
+        call(sample, monkeypatch, workdir, "--label=1", f"--given={output[9:]}", "--keep_rows=2")
 
 
 def test_an_exported_model_is_the_same_model(run, tmp_path):
@@ -388,12 +397,12 @@ def test_an_exported_model_is_the_same_model(run, tmp_path):
     )
     assert served.is_lower_bound and served.terms == list(model.terms)
     assert not {"complete", "value_log_prob"} & set(served.signatures)
-    for call in (
+    for refused in (
         lambda: served.value_log_prob(images, labels),
         lambda: served.sample(condition=labels, given=images, known=np.array(True)),
     ):
         with pytest.raises(ValueError, match="lower bound|cannot complete"):
-            call()
+            refused()
 
 
 def test_parts_are_configured_by_sections_of_their_own():

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from test_conformance import dependencies, earlier, randomise
+from conformance import dependencies, earlier, randomise
 from test_row_lstm import sigmoid
 
 from gated_pixelcnn.layers import DiagonalBiLSTM

@@ -107,7 +107,7 @@ def test_signatures_have_the_documented_names_types_and_shapes(exported, kind):
 
 
 @every_kind
-@pytest.mark.parametrize("num", [1, 2, MAX_IMAGES])
+@pytest.mark.parametrize("num", [1, pytest.param(2, marks=pytest.mark.slow), MAX_IMAGES])
 def test_samples_are_those_of_the_model(exported, kind, num):
     it = exported(kind)
     condition = of_kind(it.condition(num))

@@ -9,8 +9,11 @@ mutations = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(mutations)
 
 
-@pytest.mark.parametrize("name", mutations.MUTATIONS)
-def test_a_mutation_still_finds_the_place_that_it_changes(name):
-    file, before, after = mutations.MUTATIONS[name]
-    text = (ROOT / "gated_pixelcnn" / file).read_text()
-    assert before in text and text.replace(before, after, 1) != text
+@pytest.mark.parametrize(("name", "entry"), mutations.mutations().items())
+def test_a_mutation_still_finds_what_it_changes_and_who_notices(name, entry):
+    text = (ROOT / "gated_pixelcnn" / entry["file"]).read_text()
+    assert entry["old"] in text and text.replace(entry["old"], entry["new"]) != text
+    assert entry["caught_by"]
+    for test in entry["caught_by"]:
+        path, _, function = test.partition("::")
+        assert f"def {function.split('[')[0]}(" in (ROOT / path).read_text()

@@ -7,37 +7,40 @@ import numpy as np
 import pytest
 from auxiliary_runs import GRAY, PYRAMID, train
 from runs import metrics
-from test_auxiliary import KINDS, build, images_of, script
+from test_auxiliary import KINDS, build, images_of
+from test_cli import call
 from test_prompts import flags
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import cli, data
-from gated_pixelcnn.cli import prompts
+from gated_pixelcnn.cli import evaluate, prompts, sample
 from gated_pixelcnn.errors import UserError
 
 
-def test_parts_trained_apart_are_the_model_trained_as_a_whole(gray, tmp_path):
-    for part in ("prior", "conditional"):
-        train(tmp_path / part, *GRAY, f"model.train_only={part}", "train.clip_norm=0.0")
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    """The work directories of runs of the prior and of the conditional alone."""
+    runs = {part: tmp_path_factory.mktemp("apart") / part for part in ("prior", "conditional")}
+    for part, workdir in runs.items():
+        train(workdir, *GRAY, f"model.train_only={part}", "train.clip_norm=0.0")
+    return runs
+
+
+def test_parts_trained_apart_are_the_model_trained_as_a_whole(apart, tmp_path, monkeypatch, capsys):
     whole = gpc.load(train(tmp_path / "whole", *GRAY, "train.clip_norm=0.0"), "latest")
-    model = gpc.load(tmp_path / "conditional", "latest", prior=tmp_path / "prior")
+    model = gpc.load(apart["conditional"], "latest", prior=apart["prior"])
     images = images_of(model, 4)
     parts, wanted = model.log_prob_parts(images), whole.log_prob_parts(images)
     np.testing.assert_allclose(parts, wanted, rtol=1e-4)
-    alone = gpc.load(tmp_path / "conditional", "latest")
+    alone = gpc.load(apart["conditional"], "latest")
     assert not np.allclose(alone.log_prob_parts(images)[:, 0], wanted[:, 0], rtol=1e-3)
-    evaluated = script(
-        "evaluate",
-        f"--workdir={tmp_path}/conditional",
-        f"--prior={tmp_path}/prior",
-        "--num_images=4",
-        "--json",
-    )
-    assert evaluated.returncode == 0, evaluated.stderr
-    best = gpc.load(tmp_path / "conditional", prior=tmp_path / "prior")
+    runs = [f"--workdir={apart['conditional']}", f"--prior={apart['prior']}"]
+    call(evaluate, monkeypatch, *runs, "--num_images=4", "--json")
+    evaluated = json.loads(capsys.readouterr().out)
+    best = gpc.load(apart["conditional"], prior=apart["prior"])
     shown = data.load(data.DataConfig(**gpc.get_config(*GRAY).data)).test
     shown = np.concatenate([batch[0] for batch in shown.eval_batches(4).take(1)])
-    found = json.loads(evaluated.stdout)["bits_per_dim"]
+    found = evaluated["bits_per_dim"]
     assert found == pytest.approx(gpc.evaluate(best, shown)["bits_per_dim"], abs=1e-4)
 
 
@@ -65,13 +68,12 @@ def test_a_model_starts_from_the_parts_of_two_others_also_inside_of_its_prior():
 
 
 @pytest.mark.parametrize("part", ["prior", "conditional"])
-def test_a_part_is_trained_and_reported_alone(part, tmp_path):
-    train(tmp_path, *GRAY, f"model.train_only={part}")
-    model = gpc.load(tmp_path, "latest")
+def test_a_part_is_trained_and_reported_alone(part, apart):
+    model = gpc.load(apart[part], "latest")
     term = dict(prior="gray image", conditional="image given it")[part]
     held_out = data.load(data.DataConfig(**gpc.get_config(*GRAY).data)).validation
     held_out = np.concatenate([batch[0] for batch in held_out.eval_batches(10).take(1)])
-    reports = [line for line in metrics(tmp_path) if "validation_bits_per_dim" in line]
+    reports = [line for line in metrics(apart[part]) if "validation_bits_per_dim" in line]
     found = gpc.evaluate(model, held_out)["terms"][term]
     assert reports[-1]["validation_bits_per_dim"] == pytest.approx(found, rel=1e-5)
 
@@ -103,10 +105,8 @@ def test_stages_trained_apart_are_put_together(tmp_path):
     np.testing.assert_array_equal(again.log_prob(images), model.log_prob(images))
 
 
-def test_a_model_of_which_a_part_was_not_trained_is_not_used(gray, tmp_path, photo):
-    for part in ("prior", "conditional"):
-        train(tmp_path / part, *GRAY, f"model.train_only={part}")
-    prior, colours = tmp_path / "prior", tmp_path / "conditional"
+def test_a_model_of_which_a_part_was_not_trained_is_not_used(apart, gray, tmp_path, photo):
+    prior, colours = apart["prior"], apart["conditional"]
     for path, of, message in (
         (prior, colours, "its conditional was not trained"),
         (colours, colours, "the prior was not trained"),
@@ -137,7 +137,7 @@ def test_a_part_of_the_prior_is_trained_alone_only_with_the_prior():
             build(**shape, prior=prior, train_only=whole)
 
 
-def test_a_prior_that_does_not_fit_is_refused(gray, pyramid, tmp_path):
+def test_a_prior_that_does_not_fit_is_refused(gray, pyramid, tmp_path, monkeypatch):
     train(tmp_path / "other", *GRAY, "model.prior.features=5", "train.steps=1")
     for path, prior, message in (
         (gray, pyramid, "the priors differ in family"),
@@ -147,5 +147,5 @@ def test_a_prior_that_does_not_fit_is_refused(gray, pyramid, tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             gpc.load(path, prior=prior)
-    refused = script("sample", "--saved_model=a", "--prior=b")
-    assert refused.returncode == 1 and "--prior needs --workdir" in refused.stderr
+    with pytest.raises(UserError, match="--prior needs --workdir"):
+        call(sample, monkeypatch, "--saved_model=a", "--prior=b")

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from test_conformance import dependencies, randomise
+from conformance import dependencies, randomise
 
 from gated_pixelcnn.layers import MaskedBlock, MaskedConv2D
 from gated_pixelcnn.models.pixelcnn import PixelCNN

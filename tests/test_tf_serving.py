@@ -38,8 +38,11 @@ DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS / "examples" / "serving"
 LEVELS = 4
 SIZES = {"label": 3, "vector": 2, "spatial": 2}
-CASES = [(None, 1), (None, 3), ("label", 1), ("label", 3), ("vector", 3), ("spatial", 1)]
-CASES += [("image", 1)]  # an autoencoder
+CASES = [(None, 1), ("label", 3), ("image", 1)]  # the last is an autoencoder
+LEFT = [(None, 3), ("label", 1), ("vector", 3), ("spatial", 1)]
+every_case = pytest.mark.parametrize(
+    "case", [*CASES, *(pytest.param(case, marks=pytest.mark.slow) for case in LEFT)], ids=str
+)
 SCORES = {"log_prob", "value_log_prob", "log_prob_bytes"}
 
 
@@ -130,7 +133,7 @@ def warm_up_requests(model):
     ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@every_case
 def test_every_signature_is_warmed_up_by_a_request_that_it_answers(case, exported):
     model = exported(case)
     server = Server(model)
@@ -165,7 +168,7 @@ def test_a_warm_up_request_has_the_types_and_shapes_of_its_signature(exported):
 # Batching
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@every_case
 def test_only_signatures_that_score_have_a_batch_in_every_input_and_output(case, exported):
     def has_batch(tensors):
         return all(t.shape.rank and t.shape[0] is None for t in tensors.values())

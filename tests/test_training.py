@@ -266,10 +266,11 @@ def test_the_script_exits_with_0_after_sigterm_and_130_after_ctrl_c(tmp_path):
         assert len(checkpoints.Checkpoints(workdir / "checkpoints").steps()) == 1
 
 
-def test_two_replicas_make_the_step_of_one():
+@pytest.mark.parametrize("arguments", [[], pytest.param(["rest"], marks=pytest.mark.slow)], ids=str)
+def test_two_replicas_make_the_step_of_one(arguments):
     environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", PYTHONPATH=str(ROOT))
     result = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "replicas.py")],
+        [sys.executable, str(ROOT / "tests" / "replicas.py"), *arguments],
         capture_output=True,
         text=True,
         env=environment,

@@ -5,12 +5,13 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from test_auxiliary import KINDS, LABEL, build, condition_of, script
+from test_auxiliary import KINDS, LABEL, build, condition_of
+from test_cli import call
 from test_prompts import flags
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import photos
-from gated_pixelcnn.cli import prompts
+from gated_pixelcnn.cli import prompts, sample
 from gated_pixelcnn.errors import UserError
 
 # The model
@@ -195,12 +196,9 @@ def test_what_cannot_be_coloured_or_enlarged_is_refused_in_a_sentence(
             prompts.prompts(flags(**values), model)
 
 
-def test_the_script_shows_gray_and_colour_side_by_side(gray, tmp_path):
-    to = f"--output={tmp_path}/a.png"
-    drawn = script(
-        "sample", f"--workdir={gray}", "--num=4", to, f"--npz={tmp_path}/a.npz", "--nojit"
-    )
-    assert drawn.returncode == 0, drawn.stderr
+def test_the_script_shows_gray_and_colour_side_by_side(gray, tmp_path, monkeypatch):
+    to = [f"--output={tmp_path}/a.png", f"--npz={tmp_path}/a.npz"]
+    call(sample, monkeypatch, f"--workdir={gray}", "--num=4", "--nojit", *to)
     arrays = np.load(tmp_path / "a.npz")
     assert arrays["stage_1"].shape == (4, 8, 8, 1) and arrays["images"].shape == (4, 8, 8, 3)
     picture = np.asarray(Image.open(tmp_path / "a.png"))
@@ -209,10 +207,9 @@ def test_the_script_shows_gray_and_colour_side_by_side(gray, tmp_path):
     np.testing.assert_array_equal(first[:, 8:], arrays["images"][0])
 
 
-def test_the_script_colours_a_photo(gray, photo, tmp_path):
-    to = f"--output={tmp_path}/a.png"
-    where = (f"--workdir={gray}", to, "--nojit")
-    drawn = script("sample", *where, f"--colourise={photo(9, 12, 1)}", "--num=3", "--resize")
-    assert drawn.returncode == 0, drawn.stderr
-    assert "the middle of 12x9 to 8x8" in drawn.stdout
+def test_the_script_colours_a_photo(gray, photo, tmp_path, monkeypatch, capsys):
+    where = (f"--workdir={gray}", f"--output={tmp_path}/a.png", "--nojit")
+    colourise = f"--colourise={photo(9, 12, 1)}"
+    call(sample, monkeypatch, *where, colourise, "--num=3", "--resize")
+    assert "the middle of 12x9 to 8x8" in capsys.readouterr().out
     assert Image.open(tmp_path / "a.png").size == (2 + 4 * 98, 2 + 98)
