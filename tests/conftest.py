@@ -15,15 +15,26 @@ from runs import config
 
 import gated_pixelcnn as gpc
 
+# Groups that take longest, first: what begins last should be short.
+LONGEST = (
+    *("test_training", "test_workers", "pixelcnn_pp", "gated_pixelcnn", "test_agave"),
+    *("diagonal_bilstm", "test_auxiliary", "test_exporting", "row_lstm", "pixelcnn"),
+    *("test_parts_apart", "test_training_errors", "test_tf_serving", "test_views"),
+)
+
 
 def pytest_collection_modifyitems(items):
     """Keeps tests that share models and runs in one process: those of a file, or of a family."""
+    places = {group: place for place, group in enumerate(LONGEST)}
+    group_of = {}
     for item in items:
         group = item.path.stem
         if "conformance" in group:
             parameters = item.callspec.params
             group = parameters.get("family") or parameters["case"][0]
         item.add_marker(pytest.mark.xdist_group(group))
+        group_of[item] = places.get(group, len(LONGEST))
+    items.sort(key=group_of.get)
 
 
 @pytest.fixture(scope="session")
