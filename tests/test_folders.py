@@ -193,7 +193,10 @@ def test_links_are_followed(tmp_path):
         (lambda root: (root / "a" / "up").symlink_to(root), "a/up is a link back to a folder"),
         (lambda root: (root / "gone.png").symlink_to("nowhere"), "link to nowhere, which is not"),
         (lambda root: (root / "gone").symlink_to(root / "x"), "gone is a link to .*x, which"),
-        (lambda root: (root / "self.png").symlink_to("self.png"), "is a link that leads back to itself"),
+        (
+            lambda root: (root / "self.png").symlink_to("self.png"),
+            "is a link that leads back to itself",
+        ),
     ],
 )
 def test_links_that_lead_nowhere_or_back_are_told(tmp_path, link, message):

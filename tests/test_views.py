@@ -187,7 +187,6 @@ def test_what_cannot_be_coloured_or_enlarged_is_refused_in_a_sentence(
         (gray, {"colourise": "no.png"}, "there is no file no.png"),
         (pyramid, {"upscale": photo(8, 8)}, "enlarges images of 2x2 or 4x4: .* --resize"),
         (pyramid, {"upscale": photo(2, 1), "resize": True}, "enlarges images of 2x2 or 4x4"),
-        (pyramid, {"upscale": photo(4, 4, 1)}, "has the mode L, but RGB images are needed"),
         (gray, {"colourise": "a.png", "upscale": "b.png"}, "leave out --upscale"),
         (gray, {"colourise": "a.png", "saved_model": "a"}, "--colourise needs --workdir"),
         (gray, {"colourise": "a.png", "interpolate": ["1,2"]}, "leave out --colourise"),
