@@ -29,7 +29,7 @@ EXAMPLES = int(os.environ.get("FOLDERS", 50))
 
 FORMATS = {
     "png": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "tRNS"),
-    "gif": ("L", "P", "RGB", "frames"),
+    "gif": ("L", "P", "RGB", "frames", "frames"),
     "jpg": ("L", "RGB", "CMYK", "turned"),
     "bmp": ("1", "L", "P", "RGB"),
     "webp": ("RGB", "RGBA", "frames"),
@@ -128,7 +128,7 @@ OPTIONS = st.fixed_dictionaries(
     {
         "layout": st.sampled_from(["auto"] * 5 + ["splits", "classes", "flat"]),
         "alpha": st.sampled_from(["refuse", "drop", "white", "black"]),
-        "frames": st.sampled_from(["refuse", "first", "all"]),
+        "frames": st.sampled_from(["refuse", "first", "all", "all"]),
         "levels": st.sampled_from([256, 256, 10, 2]),
         "gray": st.booleans(),
     }
@@ -195,7 +195,12 @@ def evaluated(config, bunch):
         evaluate.FLAGS = before
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=CHECKS)
+@settings(
+    max_examples=EXAMPLES,
+    derandomize="FOLDERS" not in os.environ,
+    deadline=None,
+    suppress_health_check=CHECKS,
+)
 @given(tree=trees(), options=OPTIONS)
 def test_every_image_is_accounted_for_and_all_readers_see_the_same(tree, options):
     with tempfile.TemporaryDirectory() as directory:

@@ -16,6 +16,7 @@ from gated_pixelcnn.errors import UserError
 COLOURS = random_images(1, (4, 6, 3))[0]
 GRAYS = random_images(1, (4, 6, 1))[0][..., 0]
 ALPHA = (np.arange(24).reshape(4, 6) * 11).astype(np.uint8)  # 0…253
+RULES = ImageRules(frames="all")
 OPAQUE = np.full((4, 6), 255, np.uint8)
 
 
@@ -140,6 +141,25 @@ def test_a_photo_and_what_belongs_to_it_are_one_image_but_a_series_is_several(pa
     path.write_bytes(path.read_bytes().replace(bytes(4) + size, series))
     assert_refused(path, 3, "2 images in one file")
     assert_read(path, expected[None], frames="first")
+
+
+@pytest.mark.parametrize("ending", ["gif", "tiff", "png", "webp", "jpg", "bmp", "ppm"])
+def test_a_file_that_is_cut_anywhere_is_refused_or_read_whole(path, ending):
+    path = path.with_suffix(f".{ending}")
+    options = {"lossless": True} if ending == "webp" else {}
+    if ending in ("gif", "tiff", "png", "webp"):
+        options |= {"save_all": True, "append_images": [Image.fromarray(COLOURS[::-1])]}
+    Image.fromarray(COLOURS // 64 * 64).save(path, **options)
+    content = path.read_bytes()
+    whole = photos.read_images(path, (4, 6, 3), 256, photos.Reading(rules=RULES))
+    for size in range(len(content)):
+        path.write_bytes(content[:size])
+        try:
+            found = photos.read_images(path, (4, 6, 3), 256, photos.Reading(rules=RULES))
+        except UserError as error:
+            assert path.name in str(error)
+        else:
+            np.testing.assert_array_equal(found, whole[: len(found)])
 
 
 def wide(path):

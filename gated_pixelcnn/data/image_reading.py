@@ -6,6 +6,7 @@ What it gives is what the file shows, the way up that it is shown; what would be
 
 import contextlib
 import os
+import struct
 import warnings
 from typing import NamedTuple
 
@@ -14,9 +15,13 @@ import PIL.Image
 
 from gated_pixelcnn.data import images as image_ops
 from gated_pixelcnn.data.config import ImageRules
-from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.errors import UserError, first_line
 
-READ_ERRORS = (OSError, ValueError, SyntaxError, EOFError, PIL.Image.DecompressionBombError)
+# All that PIL was seen to raise of damaged files.
+READ_ERRORS = (
+    *(OSError, ValueError, SyntaxError, EOFError, PIL.Image.DecompressionBombError),
+    *(TypeError, LookupError, ArithmeticError, struct.error),
+)
 # PIL knows more: of those EPS is a program, which it has Ghostscript run.
 ENDINGS_OF = {
     "BMP": (".bmp",),
@@ -161,7 +166,7 @@ def why_unreadable(path, error) -> str:
         return f"more than {2 * PIL.Image.MAX_IMAGE_PIXELS // 10**6} megapixels: make it smaller"
     if isinstance(error, PIL.UnidentifiedImageError):
         return "not an image"
-    return f"damaged: {' '.join(str(error).split())}"
+    return f"damaged: {first_line(error) if type(error) is not OSError else error}"
 
 
 @contextlib.contextmanager
