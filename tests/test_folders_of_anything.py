@@ -36,6 +36,7 @@ FORMATS = {
     "tiff": ("1", "L", "LA", "RGB", "RGBA", "CMYK", "F", "I", "frames", "turned"),
     "ppm": ("1", "L", "RGB"),
 }
+OF_NO_USE = ("I;16", "CMYK", "F", "I", "turned")  # these last change the size
 FOLDERS = ("train", "Training", "val", "dev", "TEST", "testing", "a", "b", "1", "2", "10", "Ä b,'c")
 FOLDERS += (".hidden", "@eaDir", "__MACOSX", "x.png", "train2017", "test_images")
 NAMES = ("1", "2", "10", "a", "B", "ü 'x\"", "a, b", "._a", ".hidden", "no\nline")
@@ -43,14 +44,13 @@ ENDINGS = {"jpg": ("jpg", "JPEG", "jfif"), "ppm": ("ppm", "pgm", "pbm"), "tiff":
 
 
 @st.composite
-def image_files(draw, plain, top):
-    """(name, what writes it), values below `top`; all of one size and harmless where `plain`."""
+def image_files(draw, whole, top):
+    """(name, what writes it), values below `top`; of one size and of use where `whole`."""
     kind = draw(st.sampled_from(sorted(FORMATS)))
-    mode = draw(st.sampled_from(("L", "RGB") if plain else FORMATS[kind]))
-    if mode not in FORMATS[kind]:
-        kind = "png"
-    size = (3, 2) if plain else draw(st.sampled_from([(3, 2)] * 6 + [(5, 4), (1, 1)]))
-    damage = None if plain else draw(st.sampled_from([None] * 12 + ["empty", "cut", "text"]))
+    modes = [mode for mode in FORMATS[kind] if not (whole and mode in OF_NO_USE)]
+    mode = draw(st.sampled_from(modes))
+    size = (3, 2) if whole else draw(st.sampled_from([(3, 2)] * 6 + [(5, 4), (1, 1)]))
+    damage = None if whole else draw(st.sampled_from([None] * 12 + ["empty", "cut", "text"]))
     seed = draw(st.integers(0, 9))
     ending = draw(st.sampled_from(ENDINGS.get(kind, (kind, kind.upper()))))
     name = f"{draw(st.sampled_from(NAMES))}.{ending}"
@@ -61,7 +61,7 @@ def image_files(draw, plain, top):
 def trees(draw):
     """{path: what is there}: images, other files, links, empty folders."""
     # Else hardly any folder would be accepted, or refused for more than one reason.
-    in_order, plain = draw(st.booleans()), draw(st.booleans())
+    in_order, whole = draw(st.booleans()), draw(st.booleans())
     top = draw(st.sampled_from([256, 256, 256, 10, 2]))
     folders = st.sampled_from(FOLDERS)
     if in_order:
@@ -71,7 +71,7 @@ def trees(draw):
         deep = draw(st.lists(st.lists(folders, max_size=3).map("/".join), min_size=1, max_size=4))
     found = {}
     for folder in deep:
-        for name, what in draw(st.lists(image_files(plain, top), min_size=1, max_size=3)):
+        for name, what in draw(st.lists(image_files(whole, top), min_size=1, max_size=3)):
             found[f"{folder}/{name}"] = what
     for name in draw(st.lists(st.sampled_from(["notes.txt", "Thumbs.db", "a.heic", "a"]))):
         found[f"{draw(st.sampled_from(deep))}/{name}"] = "other"
@@ -218,7 +218,10 @@ def test_every_image_is_accounted_for_and_all_readers_see_the_same(tree, options
             assert str(root) in why and "\n" not in why, why
             event(f"refused: {kind_of(why, root)}")
             return
+        kinds = {what[1] for what in tree.values() if what[0] in FORMATS}
         event(f"accepted, {memory[0].layout}, values {memory[0].values}")
+        event(f"accepted, alpha={options['alpha']}", bool(kinds & {"LA", "RGBA", "tRNS"}))
+        event(f"accepted, frames={options['frames']}", "frames" in kinds)
         bunch, parts = memory
         assert streamed[0].record() == bunch.record()
         assert streamed[0].info == bunch.info
