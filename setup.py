@@ -8,7 +8,7 @@ ROOT = Path(__file__).parent
 
 # Messages of TensorFlow Serving, for its gRPC clients (docs/serving.md); exporting does without.
 serving_requirements = ["tensorflow-serving-api>=2.19,<3"]
-test_requirements = ["pytest>=8", *serving_requirements]
+test_requirements = ["hypothesis>=6.100", "pytest>=8", *serving_requirements]
 
 setup(
     name="gated-pixelcnn",

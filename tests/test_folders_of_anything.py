@@ -104,14 +104,14 @@ def encoded(kind, mode, size, damage, seed, top):
         options = {"save_all": True, "append_images": [Image.fromarray(255 - pixels)]}
     elif mode == "turned":
         options["exif"] = Image.Exif()
-        options["exif"][0x0112] = int(rng.integers(1, 9))
+        options["exif"][0x0112] = seed  # 0 and 9 are none
     elif mode == "tRNS":
         options["transparency"] = tuple(map(int, pixels[0, 0]))
     elif mode == "I;16":
         image = Image.fromarray(pixels[..., 0].astype(np.uint16) * 200)
     elif mode in ("LA", "RGBA"):
         image = image.convert(mode)
-        image.putalpha(int(rng.choice([255, 255, 99])))
+        image.putalpha(99 if seed % 2 else 255)
     elif mode == "P":
         image = (image.convert("L") if seed % 2 else image).quantize(16)
     else:

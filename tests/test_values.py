@@ -1,6 +1,7 @@
 """Levels or bytes: one decision for a data set, for all who read its images or others for it."""
 
 import dataclasses
+import io
 import json
 from types import SimpleNamespace
 
@@ -16,7 +17,8 @@ from gated_pixelcnn.cli import evaluate, prompts
 from gated_pixelcnn.data import values
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.exporting.decoding import decode
-from gated_pixelcnn.training import run_directory
+from gated_pixelcnn.training import run_directory, train
+from gated_pixelcnn.training.progress import Progress
 
 NO_FLAGS = SimpleNamespace(values=None, alpha=None, frames=None)
 LIMITS = [1000, 0]  # in memory, streamed
@@ -80,6 +82,7 @@ def test_evaluation_goes_by_the_decision_of_the_run(tmp_path, limit, monkeypatch
     config = config_of(write(tmp_path / "a", images_of(9)), 10, limit)
     bunch = data.load(config)
     record = record_of(bunch, config)
+    record["config"]["data"]["validation"] = 2
     model = SimpleNamespace(image_shape=(4, 3, 1), levels=10)
     few = write(tmp_path / "b", np.minimum(images_of(9), 1))  # of themselves: binarized
 
@@ -90,12 +93,15 @@ def test_evaluation_goes_by_the_decision_of_the_run(tmp_path, limit, monkeypatch
         given(["evaluate", *arguments])
         return evaluate._load_data(record, model).train.take(6)[0][..., 0]
 
+    assert len(found()) == 4
+    record["config"]["data"]["validation"] = 0
     np.testing.assert_array_equal(found(), images_of(9))
+    record["config"]["data"]["validation"] = 2
     np.testing.assert_array_equal(found(f"--source=folder:{few}"), np.minimum(images_of(9), 1))
     bytes_ = write(tmp_path / "c", images_of(200))
     with pytest.raises(UserError, match="values up to 200, but they are taken for levels 0..9"):
         found(f"--source=folder:{bytes_}")
-    by_hand = found(f"--source=folder:{bytes_}", "--values=bytes")
+    by_hand = found(f"--source=folder:{bytes_}", "--values=bytes")  # all of them: none held out
     np.testing.assert_array_equal(by_hand, images_of(200).astype(int) * 10 // 256)
 
     record["data"]["values"] = "bytes"
@@ -173,6 +179,15 @@ def test_a_run_is_not_resumed_with_another_decision(tmp_path):
 
 
 # Numbers of classes
+
+
+def test_a_run_tells_what_it_found_and_warns_of_classes_that_it_does_not_learn(tmp_path):
+    bunch = data.load(npz(tmp_path / "a.npz", train=[1, 3, 1], test=[3]))
+    told = io.StringIO()
+    with pytest.warns(UserWarning, match="no training image is of class 0, 2, of 4 classes"):
+        train._tell(bunch, 0, Progress(told))
+    assert "3 train, 1 validation and test images" in told.getvalue()
+    assert "4 classes of training: 0 0, 1 2, 2 0, 3 1" in told.getvalue()
 
 
 def npz(path, **arrays):

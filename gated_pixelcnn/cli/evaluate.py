@@ -285,7 +285,9 @@ def _load_data(record, model):
         chosen = {name: value for name, value in chosen.items() if value}
         if values == BYTES:
             chosen = {"values": "auto"} | chosen
-        config = dataclasses.replace(config, source=FLAGS.source, layout="auto", **chosen)
+        if FLAGS.source != config.source:  # its layout is its own, and nothing of it was trained on
+            chosen |= {"layout": "auto", "validation": 0}
+        config = dataclasses.replace(config, source=FLAGS.source, **chosen)
     names = tuple(record["class_names"])
     like = data.DataInfo(model.image_shape, model.levels, len(names), names)
     images = data.load(config, like)

@@ -284,8 +284,11 @@ def _write(output, model, images, wanted, stages):
     if FLAGS.npz:
         number = len(getattr(model, "stages", ())) - len(stages)  # of the first one
         arrays = {f"stage_{i}": stage for i, stage in enumerate(stages, number)}
+        arrays |= wanted.arrays(images)
+        if "images" in arrays:  # that they can be given again
+            arrays["levels"] = np.array(model.levels)
         with pictures.written_aside(FLAGS.npz) as file:
-            np.savez_compressed(file, levels=model.levels, **wanted.arrays(images), **arrays)
+            np.savez_compressed(file, **arrays)
         print(f"images: {FLAGS.npz}")
     if FLAGS.gif:
         frames = pictures.growing(images, model.levels, wanted.known)
