@@ -25,6 +25,10 @@ class UserError(ValueError):
 
     leave_at_once = False
 
+    def __init__(self, message=""):
+        """Keeps the message as one line, whatever names of files are in it."""
+        super().__init__(" ".join(str(message).splitlines()))
+
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """Returns a hint for an unknown name, to be put at the end of an error message.

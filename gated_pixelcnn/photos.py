@@ -3,141 +3,177 @@
 TensorFlow is not imported by importing this module.
 """
 
+import dataclasses
 import os
-import warnings
 import zipfile
 import zlib
+from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
 
-from gated_pixelcnn.data import images as data_images
-from gated_pixelcnn.data.image_file import FORMATS, upright
+from gated_pixelcnn.data import folders
+from gated_pixelcnn.data.config import ImageRules
+from gated_pixelcnn.data.image_reading import READ_ERRORS, inspect, read, why_unreadable
+from gated_pixelcnn.data.images import to_middle
+from gated_pixelcnn.data.values import BYTES, LEVELS, to_levels
 from gated_pixelcnn.errors import UserError
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-GRAY, COLOUR = ("1", "L", "LA"), ("RGB", "RGBA", "P", "PA")  # modes of PIL
+KEPT = 128  # the least value of a mask that keeps a pixel
 
 
-def read_images(path, image_shape, levels, resize=None, gray_too=False):
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How a user's images are read: as the run read those that it was trained on.
+
+    Attributes:
+      values: Whether they hold levels or bytes, see data/values.py.
+      by_hand: Whether the user has said so for these images.
+      gray: Whether colours become gray where gray images are needed.
+      rules: What may be lost.
+      resize: None, or a function that is told in a sentence how a larger image is cut to its middle
+        and averaged down to the size that is needed.
+    """
+
+    values: str = BYTES
+    by_hand: bool = False
+    gray: bool = False
+    rules: ImageRules = ImageRules(option="--")
+    resize: Callable[[str], None] | None = None
+
+    @classmethod
+    def of(cls, record, flags, resize=None):
+        """How the images for a run are read.
+
+        Args:
+          record: config.json of the run.
+          flags: Values of the flags values, alpha and frames, which go before the run's.
+          resize: See the class.
+        """
+        data = record["config"]["data"]
+        return cls(
+            flags.values or record["data"].get("values", BYTES),
+            bool(flags.values),
+            data["gray"],
+            ImageRules(flags.alpha or data["alpha"], flags.frames or data["frames"], "--"),
+            resize,
+        )
+
+
+def read_images(path, image_shape, levels, reading=Reading()):  # noqa: B008 (it is frozen)
     """Reads the images that a user gives.
 
     Args:
-      path: an image file; a directory of image files, taken in the order of their names; or an npz
-        file with an array `images` (as sample.py writes it) or `x_test`, [N, H, W, C] or [N, H, W],
-        of values 0…levels-1 or of bytes.
+      path: an image file; a directory of image files, there and in its sub-folders, taken in
+        natural order (see data/folders.py); or an npz file with an array `images` or `x_test`,
+        [N, H, W, C] or [N, H, W]. One with an array `levels`, as sample.py writes it, holds values
+        below that.
       image_shape: (H, W, C) that they must have.
       levels: number of values. Bytes become floor(x * levels / 256), as in the data pipeline.
-      resize: see `read_image`; images of an npz file are taken as they are.
-      gray_too: see `read_image`; of image files.
+      reading: how; of an npz file the values only.
 
     Returns:
       uint8 [N, H, W, C], values 0…levels-1.
 
     Raises:
-      UserError: a file is missing, cannot be read, or does not fit.
+      UserError: a file is missing, cannot be read, does not fit, or its values may be either.
     """
-    if os.path.isdir(path):
-        return _read_folder(path, image_shape, levels, resize, gray_too)
-    if is_npz(path):
-        return _read_npz(path, image_shape, levels)
-    return read_image(path, image_shape, levels, resize, gray_too)[None]
+    if is_npz(path) and not os.path.isdir(path):
+        images, reading = _read_npz(path, image_shape, levels, reading)
+    elif image_shape[-1] not in (1, 3):
+        raise UserError(
+            f"{path} cannot be an image of {image_shape[-1]} channels; give an npz file with an "
+            "array images"
+        )
+    elif os.path.isdir(path):
+        images = _read_folder(path, image_shape, reading)
+    else:
+        images = _read_file(path, image_shape, reading)
+    check_bytes(path, images, levels, reading)
+    return to_levels(images, levels, reading.values, str(path))
 
 
-def shape_of(path):
+def check_bytes(path, images, levels, reading):
+    """Raises a UserError for what is to be bytes but may as well be levels."""
+    highest = int(images.max())
+    if reading.values == BYTES and 0 < highest < levels < 256 and not reading.by_hand:
+        raise UserError(
+            f"{path} has no value above {highest}, so it may hold levels 0…{levels - 1}, but the "
+            "run was trained on bytes 0…255: give --values=levels or --values=bytes"
+        )
+
+
+def shape_of(path, reading=Reading()):  # noqa: B008
     """(H, W, C) of the first image of what `read_images` reads; raises UserError."""
     if os.path.isdir(path):
-        path = os.path.join(path, _image_files(path)[0])
-    if is_npz(path):
+        path = os.path.join(path, folders.find(path).files[0])
+    elif is_npz(path):
         return _npz_images(path)[1].shape[1:]
-    picture = _decoded(path)
-    return picture.height, picture.width, 1 if picture.mode in GRAY else 3
+    header = _headers(path, reading)[0]
+    return *header.size, 1 if header.gray else 3
 
 
-def read_image(path, image_shape, levels, resize=None, gray_too=False):
-    """Reads an image file.
-
-    Args:
-      path: the file, gray (or black and white) if C is 1, RGB or with a palette if C is 3.
-      image_shape: (H, W, C) that it must have.
-      levels: number of values. Bytes become floor(x * levels / 256), as in the data pipeline.
-      resize: None, or a function that is told in a sentence how a larger image is cut to its middle
-        and averaged down to that size.
-      gray_too: whether a gray image may stand for a colour image.
-
-    Returns:
-      uint8 [H, W, C], values 0…levels-1.
-
-    Raises:
-      UserError: the file is missing, cannot be read, or has another size or mode.
-    """
-    picture = _decoded(path)
-    channels = image_shape[-1]
-    modes = {1: GRAY, 3: COLOUR + GRAY if gray_too else COLOUR}.get(channels)
-    if modes is None:
-        raise UserError(
-            f"{path} cannot be an image of {channels} channels; give an npz file with an array "
-            "images"
-        )
-    _check_size(picture, path, image_shape, resize)
-    if picture.mode not in modes:
-        kind = "gray" if channels == 1 else "RGB or gray" if gray_too else "RGB"
-        raise UserError(
-            f"{path} has the mode {picture.mode}, but {kind} images are needed; convert it to mode "
-            f"{'L' if channels == 1 else 'RGB'}"
-        )
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        if picture.getchannel("A").getextrema()[0] < 255:
-            raise UserError(f"{path} has transparent pixels; save it without transparency")
-    pixels = _fitted(picture.convert("L" if channels == 1 else "RGB"), path, image_shape, resize)
-    return data_images.levels_table(levels)[pixels.reshape(image_shape)]
-
-
-def read_mask(path, image_shape, resize=None):
+def read_mask(path, image_shape, reading=Reading()):  # noqa: B008
     """Reads a mask image.
 
     Args:
       path: an image file: white (from 128) where the given image is kept, black where it is drawn.
       image_shape: (H, W, C) of the images; the mask must have their size.
-      resize: see `read_image`.
+      reading: how; its values are bytes, its colours become gray.
 
     Returns:
       Booleans [H, W, 1], True where the image is kept.
 
     Raises:
-      UserError: the file is missing, cannot be read, or has another size.
+      UserError: the file is missing, cannot be read, has another size, or no white though it is not
+        black.
     """
-    picture = _decoded(path)
-    _check_size(picture, path, image_shape, resize)
-    return _fitted(picture.convert("L"), path, (*image_shape[:2], 1), resize) >= 128
+    reading = dataclasses.replace(reading, gray=True)
+    mask = _read_file(path, (*image_shape[:2], 1), reading)
+    if len(mask) != 1:
+        raise UserError(f"{path} holds {len(mask)} images, but a mask is one")
+    if 0 < (highest := mask.max()) < KEPT:
+        raise UserError(
+            f"the mask {path} has no value above {highest}, so it would keep nothing: make it "
+            "white (255) where the image is kept"
+        )
+    return mask[0] >= KEPT
 
 
-def _decoded(path):
-    """An image file, decoded, the way up that it is shown."""
+def _headers(path, reading):
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as picture:
-                picture.load()
-                return upright(picture)
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
-    except Image.UnidentifiedImageError:
-        raise UserError(f"{path} is not an image that can be read") from None
-    except Image.DecompressionBombError:
-        most = 2 * Image.MAX_IMAGE_PIXELS // 10**6
-        raise UserError(f"{path} has more than {most} megapixels: make it smaller") from None
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(f"{path} cannot be read as an image ({error})") from error
+        return inspect(path, reading.rules)
+    except READ_ERRORS as error:
+        raise _unreadable(path, error) from error
 
 
-def _check_size(picture, path, image_shape, resize):
-    height, width = image_shape[:2]
-    found = f"{path} is {picture.width}x{picture.height} pixels (width x height)"
-    if picture.size == (width, height):
+def _unreadable(path, error):
+    if not os.path.exists(path):
+        return UserError(f"there is no file {path}")
+    return UserError(f"{path} cannot be used as an image ({why_unreadable(path, error)})")
+
+
+def _read_file(path, image_shape, reading):
+    """The images of a file, brought to the size: uint8 [N, H, W, C]."""
+    headers = _headers(path, reading)
+    for header in headers:
+        _check_size(header.size, path, image_shape, reading.resize)
+    if image_shape[-1] == 1 and not reading.gray and not all(header.gray for header in headers):
+        raise UserError(
+            f"{path} has colours, but gray images are needed: convert it to gray (mode L)"
+        )
+    try:
+        pixels = [read(path, header.frame, image_shape[-1], reading.rules) for header in headers]
+    except READ_ERRORS as error:
+        raise _unreadable(path, error) from error
+    return np.stack([_fitted(image, path, image_shape, reading.resize) for image in pixels])
+
+
+def _check_size(size, path, image_shape, resize):
+    (found_height, found_width), (height, width) = size, image_shape[:2]
+    found = f"{path} is {found_width}x{found_height} pixels (width x height)"
+    if (found_height, found_width) == (height, width):
         return
-    if picture.height < height or picture.width < width:
+    if found_height < height or found_width < width:
         more = ": --resize does not enlarge" if resize else ""
         raise UserError(f"{found}, smaller than the {width}x{height} that are needed{more}")
     if not resize:
@@ -147,36 +183,27 @@ def _check_size(picture, path, image_shape, resize):
         )
 
 
-def _fitted(picture, path, image_shape, resize):
-    """The pixels of a picture of mode L or RGB, brought to the size: uint8 [H, W, C]."""
+def _fitted(pixels, path, image_shape, resize):
+    """An image, uint8 [H, W, C], brought to the size."""
     height, width = image_shape[:2]
-    pixels = np.asarray(picture).reshape(picture.height, picture.width, -1)
-    if picture.size != (width, height):
-        found = f"{picture.width}x{picture.height}"
+    if pixels.shape[:2] != (height, width):
+        found = f"{pixels.shape[1]}x{pixels.shape[0]}"
         resize(f"resized: {path}, the middle of {found} to {width}x{height}")
-    return data_images.to_middle(pixels, height, width)
-
-
-def _image_files(path):
-    """Names of the image files in a directory, in order."""
-    names = sorted(name for name in os.listdir(path) if name.lower().endswith(EXTENSIONS))
-    if not names:
-        raise UserError(f"there is no image file in {path} (looked for {', '.join(EXTENSIONS)})")
-    return names
+    return to_middle(pixels, height, width)
 
 
 def _read_folder(path, *how):
-    names = _image_files(path)
+    files = folders.find(path).files
     images, wrong = [], []
-    for name in names:
+    for file in files:
         try:
-            images.append(read_image(os.path.join(path, name), *how))
+            images.append(_read_file(os.path.join(path, file), *how))
         except UserError as error:
             wrong.append(str(error))
     if wrong:
-        more = f" (and {len(wrong) - 1} more of its {len(names)} files)" if len(wrong) > 1 else ""
+        more = f" (and {len(wrong) - 1} more of its {len(files)} files)" if len(wrong) > 1 else ""
         raise UserError(wrong[0] + more)
-    return np.stack(images)
+    return np.concatenate(images)
 
 
 def is_npz(path):
@@ -185,7 +212,7 @@ def is_npz(path):
 
 
 def _npz_images(path):
-    """The key and the images [N, H, W, C] of an npz file, of any type and values."""
+    """The key and the images [N, H, W, C] of an npz file, of any type; its `levels`, or None."""
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -196,6 +223,7 @@ def _npz_images(path):
                 found = ", ".join(archive) or "nothing"
                 raise UserError(f"{path} has no array images or x_test, only {found}")
             images = np.asarray(archive[key])  # of a stray file in the archive: its bytes
+            levels = np.asarray(archive["levels"]) if "levels" in archive else None
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except (
@@ -211,11 +239,18 @@ def _npz_images(path):
         raise UserError(
             f"{key} of {path} has the shape {list(images.shape)}; images are [N, H, W, C]"
         )
-    return key, images
+    return key, images, levels
 
 
-def _read_npz(path, image_shape, levels):
-    key, images = _npz_images(path)
+def levels_of(path):
+    """The `levels` of an npz file: how many its values are of; None if it does not say."""
+    levels = _npz_images(path)[2]
+    return None if levels is None else levels.tolist()
+
+
+def _read_npz(path, image_shape, levels, reading):
+    """The images of an npz file, uint8 [N, H, W, C], and how their values are to be read."""
+    key, images, own_levels = _npz_images(path)
     if images.shape[1:] != tuple(image_shape):
         raise UserError(
             f"{key} of {path} has the shape {list(images.shape)}, but images of the shape "
@@ -227,7 +262,11 @@ def _read_npz(path, image_shape, levels):
         raise UserError(
             f"{key} of {path} must be integers 0…255, but is from {images.min()} to {images.max()}"
         )
-    # Values below levels have been quantised before.
-    highest = int(images.max())
-    images = images.astype(np.uint8)
-    return images if highest < levels else data_images.levels_table(levels)[images]
+    if own_levels is not None:
+        if own_levels.tolist() != levels:
+            raise UserError(
+                f"{path} says that its values are of {own_levels.tolist()} levels, but {levels} "
+                "are needed"
+            )
+        reading = dataclasses.replace(reading, values=LEVELS)
+    return images.astype(np.uint8), reading

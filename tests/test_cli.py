@@ -133,7 +133,7 @@ def test_table_names_the_colours_and_a_bound():
 
 
 def test_other_images_that_fit_can_be_evaluated(run, monkeypatch, capsys, tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 16, (30, 8, 8)).astype(np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 8, 8)).astype(np.uint8)
     arrays = {"x_train": pixels, "x_test": pixels, "y_train": np.arange(30) % 10}
     np.savez(tmp_path / "other.npz", y_test=np.arange(30) % 10, **arrays)
     source = f"npz:{tmp_path / 'other.npz'}"
@@ -157,7 +157,15 @@ def test_labels_of_other_images_are_found_by_name(run, monkeypatch, capsys, tmp_
         arrays |= {"y_train": labels, "y_test": labels, "class_names": np.array(names)}
         np.savez(tmp_path / "a.npz", **arrays)
         source = f"--source=npz:{tmp_path / 'a.npz'}"
-        call(evaluate, monkeypatch, f"--workdir={run}", "--json", "--nobaselines", source)
+        call(
+            evaluate,
+            monkeypatch,
+            f"--workdir={run}",
+            "--json",
+            "--nobaselines",
+            source,
+            "--values=levels",
+        )
         return json.loads(capsys.readouterr().out)["bits_per_dim"]
 
     in_order = bits([str(label) for label in range(10)], test.labels)
@@ -177,14 +185,14 @@ def test_classes_are_mapped_by_name_and_numbers_are_labels_where_the_model_has_w
         (["Bags"], words),
         (["Shirt"], numbers),
         (["0", "1"], ["1", "3"]),
-        (["a"], ["a", "A"]),
+        (["Ab"], ["ab", "AB"]),
     ]:
         with pytest.raises(UserError, match=f"not trained on the class '{names[0]}' of a "):
             evaluate.map_labels(names, known, "a")
 
 
 def test_missing_split_names_those_that_exist(run, monkeypatch, tmp_path):
-    pixels = np.arange(8 * 64, dtype=np.uint8).reshape(8, 8, 8) % 16
+    pixels = np.arange(8 * 64).astype(np.uint8).reshape(8, 8, 8)
     np.savez(tmp_path / "a.npz", x_train=pixels, y_train=np.arange(8))  # too few for validation
     with pytest.raises(UserError, match="has no test images; choose --split=train$"):
         source = f"--source=npz:{tmp_path / 'a.npz'}"
@@ -285,7 +293,7 @@ def test_low_temperature_draws_likelier_images(draw, run):
 
 def test_completions_keep_the_rows_and_stand_beside_what_was_given(draw, tmp_path):
     given = load(DataConfig(source="embedded:digits8", levels=16)).test.images[:2]
-    np.savez(tmp_path / "given.npz", images=given)
+    np.savez(tmp_path / "given.npz", images=given, levels=16)
     files = [f"--given={tmp_path / 'given.npz'}", "--keep_rows=5"]
     drawn = draw("--label=3", *files, "--num=6", "--batch_size=3")
     assert drawn["images"].shape == (6, 8, 8, 1)

@@ -14,6 +14,7 @@ from gated_pixelcnn import data
 from gated_pixelcnn.data import fingerprint
 from gated_pixelcnn.data import images as image_ops
 from gated_pixelcnn.data.split import ArraySplit
+from gated_pixelcnn.data.values import to_levels
 from gated_pixelcnn.errors import UserError
 
 SHARED = pathlib.Path(__file__).parent.parent.parent / "shared" / "data"
@@ -64,7 +65,7 @@ def test_wrong_option_is_named_with_its_value(options, words):
 @pytest.mark.parametrize("levels", [2, 3, 16, 17, 256])
 def test_levels_are_equal_parts_of_the_bytes_and_all_occur(levels):
     values = np.arange(256, dtype=np.uint8)
-    quantized = image_ops.to_levels(values, levels, highest=255, source="")
+    quantized = to_levels(values, levels, "bytes", source="")
     np.testing.assert_array_equal(quantized, np.floor(values * (levels / 256)))
     assert set(quantized) == set(range(levels))
     assert quantized.dtype == np.uint8
@@ -72,7 +73,7 @@ def test_levels_are_equal_parts_of_the_bytes_and_all_occur(levels):
 
 def test_two_levels_are_a_threshold_at_128():
     values = np.array([0, 127, 128, 255], np.uint8)
-    assert image_ops.to_levels(values, 2, 255, "").tolist() == [0, 0, 1, 1]
+    assert to_levels(values, 2, "bytes", "").tolist() == [0, 0, 1, 1]
 
 
 def test_resizing_averages_the_centre_square():
@@ -469,6 +470,7 @@ def test_process_ends_while_batches_are_being_made():
     program = """
 import numpy as np
 from gated_pixelcnn.data.split import ArraySplit
+from gated_pixelcnn.data.values import to_levels
 
 split = ArraySplit(np.zeros((200, 256, 256, 3), np.uint8))
 iterators = [iter(split.train_batches(64, seed)) for seed in range(4)]

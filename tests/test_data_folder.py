@@ -112,19 +112,7 @@ def test_unreadable_files_are_named_and_counted(tmp_path):
     assert "text.jpg (not an image)" in str(error.value)
     for i in range(8):
         (tmp_path / f"empty{i}.png").touch()
-    with pytest.raises(UserError, match="and 5 more; remove or replace"):
-        load(tmp_path)
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "CMYK", "I;16", "LA"])
-def test_modes_that_would_lose_something_are_refused(tmp_path, mode):
-    write(tmp_path / "a.png")
-    suffix = "jpg" if mode == "CMYK" else "png"
-    if mode == "I;16":
-        PIL.Image.fromarray(np.full((6, 6), 999, np.uint16)).save(tmp_path / "b.png")
-    else:
-        write(tmp_path / f"b.{suffix}", mode=mode)
-    with pytest.raises(UserError, match=rf"1 of 2 .*b.{suffix} \(mode {mode}\); convert"):
+    with pytest.raises(UserError, match="and 5 more; remove, replace"):
         load(tmp_path)
 
 
@@ -221,7 +209,7 @@ def test_file_that_breaks_after_it_was_opened_is_named_in_one_sentence(tmp_path,
     with pytest.raises(tf.errors.OpError) as raised:
         list(train.train_batches(2, seed=0).take(2))
     message = str(input_error(raised.value))
-    assert re.fullmatch(rf"image file {path} cannot be read \(.+\); remove or replace it", message)
+    assert re.fullmatch(rf"image file {path} cannot be used \(.+\); remove or replace it", message)
     for read in (train.take, lambda num: list(split_batches(train, num))):
         with pytest.raises(UserError) as error:
             read(4)

@@ -83,7 +83,7 @@ def test_images_of_a_saved_model_are_those_of_its_run(run, versions, tmp_path, m
     arrays = []
     if more:
         given = np.random.default_rng(0).integers(0, 16, (2, 8, 8, 1)).astype(np.uint8)
-        np.savez(tmp_path / "given.npz", images=given)
+        np.savez(tmp_path / "given.npz", images=given, levels=16)
         more = [*more, f"--given={tmp_path / 'given.npz'}"]
     for index, where in enumerate((f"--workdir={run}", f"--saved_model={versions / '1'}")):
         files = [f"--npz={tmp_path}/{index}.npz", f"--output={tmp_path}/{index}.png"]

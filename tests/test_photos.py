@@ -5,8 +5,9 @@ import pytest
 from PIL import Image, ImageOps
 from test_pictures import random_images
 
-from gated_pixelcnn import data, photos
-from gated_pixelcnn.data import image_file
+from gated_pixelcnn import photos
+from gated_pixelcnn.data import image_reading
+from gated_pixelcnn.data.config import ImageRules
 from gated_pixelcnn.errors import UserError
 
 
@@ -30,16 +31,15 @@ def garbage(path):
     "channels, make, message",
     [
         (1, lambda d: d / "absent.png", "there is no file .*absent.png"),
-        (1, lambda d: garbage(d / "a.png"), "a.png is not an image"),
-        (3, lambda d: truncated(d / "a.png"), "a.png cannot be read"),
+        (1, lambda d: garbage(d / "a.png"), "a.png .*not an image"),
+        (3, lambda d: truncated(d / "a.png"), "a.png cannot be used .*damaged"),
         (1, lambda d: save(d / "a.png", "L", (4, 6)), "4x6 pixels .* the 6x4 that are needed"),
-        (1, lambda d: save(d / "a.png", "RGB"), "mode RGB, but gray images are needed"),
-        (3, lambda d: save(d / "a.png", "L"), "mode L, but RGB images are needed"),
+        (1, lambda d: save(d / "a.png", "RGB"), "has colours, but gray images are needed"),
         (1, lambda d: save(d / "a.png", "I;16"), "mode I;16"),
         (3, lambda d: save(d / "a.tif", "CMYK"), "mode CMYK"),
         (3, lambda d: save(d / "a.png", "RGBA", colour=(1, 2, 3, 9)), "transparent"),
         (2, lambda d: save(d / "a.png", "L"), "2 channels; give an npz"),
-        (1, lambda d: d, "no image file in"),
+        (1, lambda d: d, "has no images"),
     ],
 )
 def test_image_that_does_not_fit_is_one_clear_sentence(tmp_path, channels, make, message):
@@ -54,13 +54,13 @@ def test_modes_without_loss_are_read(tmp_path, mode, channels):
     picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels).convert(mode)
     picture.save(tmp_path / "a.png")
     np.testing.assert_array_equal(
-        photos.read_image(tmp_path / "a.png", (4, 6, channels), 256), pixels
+        photos.read_images(tmp_path / "a.png", (4, 6, channels), 256)[0], pixels
     )
 
 
 def test_bytes_become_levels_as_in_the_data_pipeline(tmp_path):
     Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(tmp_path / "a.png")
-    found = photos.read_image(tmp_path / "a.png", (16, 16, 1), 5)
+    found = photos.read_images(tmp_path / "a.png", (16, 16, 1), 5)[0]
     np.testing.assert_array_equal(found.ravel(), np.arange(256) * 5 // 256)
 
 
@@ -77,18 +77,26 @@ def test_bad_files_of_a_folder_are_named_and_counted(tmp_path):
     save(tmp_path / "a.png", "L")
     garbage(tmp_path / "b.png")
     garbage(tmp_path / "c.png")
-    with pytest.raises(UserError, match="b.png is not an image .*1 more of its 3 files"):
+    with pytest.raises(UserError, match="b.png .*not an image.* .*1 more of its 3 files"):
         photos.read_images(tmp_path, (4, 6, 1), 256)
 
 
 @pytest.mark.parametrize("key", ["images", "x_test"])
 @pytest.mark.parametrize("top, levels", [(4, 4), (256, 256), (256, 4)])
-def test_npz_holds_levels_or_bytes(tmp_path, key, top, levels):
+def test_npz_holds_levels_or_bytes_as_the_run_says_or_the_file(tmp_path, key, top, levels):
     pictures = random_images(levels=top)
     np.savez(tmp_path / "a.npz", **{key: pictures})
+    np.savez(tmp_path / "b.npz", **{key: pictures}, levels=top)
     expected = pictures if top == levels else pictures // (256 // levels)
-    found = photos.read_images(tmp_path / "a.npz", (4, 6, 1), levels)
+    reading = photos.Reading("levels" if top == 4 else "bytes")
+    found = photos.read_images(tmp_path / "a.npz", (4, 6, 1), levels, reading)
     np.testing.assert_array_equal(found, expected)
+    if top == levels:
+        found = photos.read_images(tmp_path / "b.npz", (4, 6, 1), levels)
+        np.testing.assert_array_equal(found, expected)
+    else:
+        with pytest.raises(UserError, match="of 256 levels, but 4 are needed"):
+            photos.read_images(tmp_path / "b.npz", (4, 6, 1), levels)
 
 
 def test_npz_of_black_images_is_read(tmp_path):
@@ -168,13 +176,13 @@ def test_damaged_exif_data_are_no_reason_to_refuse_a_photo(tmp_path):
             Image.fromarray(pixels).save(
                 path, exif=exif, **({"lossless": True} if ending == "webp" else {})
             )
-            np.testing.assert_array_equal(photos.read_image(path, (4, 6, 3), 256), pixels)
-            assert image_file.inspect(path)[1] == (4, 6)
-            read = image_file.read_image(path, (4, 6, 3), data.DataConfig())
+            np.testing.assert_array_equal(photos.read_images(path, (4, 6, 3), 256)[0], pixels)
+            assert image_reading.inspect(path, ImageRules())[0].size == (4, 6)
+            read = image_reading.read(path, 0, 3, ImageRules())
             np.testing.assert_array_equal(read, pixels)
 
 
-@pytest.mark.parametrize("ending", ["tiff", "jpeg", "webp"])
+@pytest.mark.parametrize("ending", ["tiff", "jpeg", "webp", "png"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_is_taken_the_way_up_that_it_is_shown(ending, orientation, tmp_path):
     path, exif = tmp_path / f"a.{ending}", Image.Exif()
@@ -186,9 +194,9 @@ def test_a_photo_is_taken_the_way_up_that_it_is_shown(ending, orientation, tmp_p
         shown = np.asarray(ImageOps.exif_transpose(image))
     assert (shown.shape[:2] == (32, 48)) == (orientation < 5)
     for found in (
-        photos.read_image(path, shown.shape, 256),
-        image_file.read_image(path, shown.shape, data.DataConfig()),
+        photos.read_images(path, shown.shape, 256)[0],
+        image_reading.read(path, 0, 3, ImageRules()),
     ):
         np.testing.assert_array_equal(found, shown)
     assert photos.shape_of(path) == shown.shape
-    assert image_file.inspect(path)[1] == shown.shape[:2]
+    assert image_reading.inspect(path, ImageRules())[0].size == shown.shape[:2]

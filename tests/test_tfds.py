@@ -303,6 +303,16 @@ def test_holding_out_everything_is_refused(data_dir):
             data.load(config)
 
 
+@pytest.mark.parametrize("memory_limit_mb", [1500, 0])
+def test_values_that_are_no_levels_are_refused_where_they_are_taken_for_them(
+    data_dir, memory_limit_mb
+):
+    options = {"data_dir": data_dir, "memory_limit_mb": memory_limit_mb, "levels": 16}
+    assert data.load(make_config("tiny_shapes", **options)).values == "bytes"
+    with pytest.raises(UserError, match="taken for levels 0..15"):
+        data.load(make_config("tiny_shapes", values="levels", **options)).train.take(30)
+
+
 class Mixed(TinyShapes):
     """Images of two sizes, without labels."""
 

@@ -17,8 +17,9 @@ import pytest
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import photos
-from gated_pixelcnn.data import DataConfig, image_file
+from gated_pixelcnn.data import DataConfig, image_reading
 from gated_pixelcnn.data import load as load_data
+from gated_pixelcnn.data.config import ImageRules
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training import checkpoints
 from gated_pixelcnn.training.run_directory import RunDirectory, record
@@ -469,15 +470,15 @@ def test_a_picture_is_never_a_program(tmp_path):
     # PostScript, which PIL would have Ghostscript run, whatever the name of the file.
     path = tmp_path / "photo.png"
     path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n")
-    with pytest.raises(UserError, match="is not an image"):
-        photos.read_image(path, (4, 4, 1), 4)
+    with pytest.raises(UserError, match="photo.png .*not an image"):
+        photos.read_images(path, (4, 4, 1), 4)
     for read in (
-        image_file.inspect,
-        lambda path: image_file.read_image(path, (4, 4, 1), DataConfig()),
+        lambda path: image_reading.inspect(path, ImageRules()),
+        lambda path: image_reading.read(path, 0, 1, ImageRules()),
     ):
-        with pytest.raises(image_file.READ_ERRORS) as caught:
+        with pytest.raises(image_reading.READ_ERRORS) as caught:
             read(path)
-        assert image_file.why_unreadable(path, caught.value) == "not an image"
+        assert image_reading.why_unreadable(path, caught.value) == "not an image"
 
 
 def test_data_sets_of_communities_are_not_run():

@@ -114,15 +114,19 @@ def test_every_photo_and_mask_that_is_resized_is_named(gray, photo, tmp_path, ca
     mask = np.repeat(np.arange(16)[:, None] < 8, 20, axis=1)
     Image.fromarray((mask * 255).astype(np.uint8)).save(tmp_path / "mask.png")
     said = []
-    known = photos.read_mask(tmp_path / "mask.png", (8, 8, 3), said.append)
+    known = photos.read_mask(tmp_path / "mask.png", (8, 8, 3), photos.Reading(resize=said.append))
     np.testing.assert_array_equal(known[..., 0], np.repeat(np.arange(8)[:, None] < 4, 8, axis=1))
     assert "the middle of 20x16 to 8x8" in said[0]
 
 
 def test_views_that_a_model_drew_are_coloured_as_they_are(gray, tmp_path):
     views = np.random.default_rng(0).integers(0, 16, (2, 8, 8, 1)).astype(np.uint8)
+    wanted = flags(colourise=str(tmp_path / "a.npz"), num=2)
     np.savez(tmp_path / "a.npz", images=views)
-    wanted = prompts.prompts(flags(colourise=str(tmp_path / "a.npz"), num=2), gpc.load(gray))
+    with pytest.raises(UserError, match="no value above 15, so it may hold levels"):
+        prompts.prompts(wanted, gpc.load(gray))
+    np.savez(tmp_path / "a.npz", images=views, levels=16)
+    wanted = prompts.prompts(wanted, gpc.load(gray))
     np.testing.assert_array_equal(wanted.view, views)
 
 
@@ -184,7 +188,6 @@ def test_what_cannot_be_coloured_or_enlarged_is_refused_in_a_sentence(
         (gray, {"colourise": "no.png"}, "there is no file no.png"),
         (pyramid, {"upscale": photo(8, 8)}, "enlarges images of 2x2 or 4x4: .* --resize"),
         (pyramid, {"upscale": photo(2, 1), "resize": True}, "enlarges images of 2x2 or 4x4"),
-        (pyramid, {"upscale": photo(4, 4, 1)}, "has the mode L, but RGB images are needed"),
         (gray, {"colourise": "a.png", "upscale": "b.png"}, "leave out --upscale"),
         (gray, {"colourise": "a.png", "saved_model": "a"}, "--colourise needs --workdir"),
         (gray, {"colourise": "a.png", "interpolate": ["1,2"]}, "leave out --colourise"),

@@ -4,6 +4,7 @@ import contextlib
 
 from absl import flags
 
+from gated_pixelcnn.data.config import CHOICES
 from gated_pixelcnn.errors import UserError
 
 
@@ -29,6 +30,24 @@ def define_run_flags(values):
         "model.train_only=prior. Again for the prior of that prior.",
         flag_values=values,
     )
+
+
+def define_reading_flags(values):
+    """Defines those that tell how images are read, where that is not as the run read its own."""
+    for name, what in (
+        ("values", "what the values of given images are"),
+        ("alpha", "what is done to transparent pixels"),
+        ("frames", "which images of a file with several are taken"),
+    ):
+        choices = [choice for choice in CHOICES[name] if choice != "auto"]
+        flags.DEFINE_enum(
+            name,
+            None,
+            choices,
+            f"Of images that are not the run's own: {what}, as data.{name} says of those that a "
+            "run is trained on. By default as the run read its own.",
+            flag_values=values,
+        )
 
 
 def load_model(values, whole=True):

@@ -6,7 +6,6 @@ python evaluate.py --workdir=runs/ae10 --beside=runs/unconditional
 python evaluate.py --workdir=runs/agave --importance_samples=150
 """
 
-import collections
 import dataclasses
 import json
 import math
@@ -17,6 +16,8 @@ from absl import flags
 
 from gated_pixelcnn import cli, errors
 from gated_pixelcnn.cli import tables
+from gated_pixelcnn.data.folders import matching
+from gated_pixelcnn.data.values import BYTES
 from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.pictures import check_writable, written_aside
 
@@ -36,6 +37,7 @@ def define_flags():
         "npz:<file>.",
         flag_values=FLAGS,
     )
+    cli.define_reading_flags(FLAGS)
     flags.DEFINE_integer("num_images", None, "Only the first images.", flag_values=FLAGS)
     flags.DEFINE_integer("batch_size", 64, "Images per forward pass.", flag_values=FLAGS)
     flags.DEFINE_bool("baselines", True, "Also print the baselines.", flag_values=FLAGS)
@@ -275,9 +277,25 @@ def _load_data(record, model):
     from gated_pixelcnn import data
 
     config = data.DataConfig(**record["config"]["data"])
+    # What was decided for the run's images holds for others, too.
+    values = record["data"].get("values", config.values)
+    config = dataclasses.replace(config, values=values)
     if FLAGS.source:
-        config = dataclasses.replace(config, source=FLAGS.source)
-    images = data.load(config)
+        chosen = {name: FLAGS[name].value for name in ("values", "alpha", "frames")}
+        chosen = {name: value for name, value in chosen.items() if value}
+        if values == BYTES:
+            chosen = {"values": "auto"} | chosen
+        if FLAGS.source != config.source:  # its layout is its own, and nothing of it was trained on
+            chosen |= {"layout": "auto", "validation": 0}
+        config = dataclasses.replace(config, source=FLAGS.source, **chosen)
+    names = tuple(record["class_names"])
+    like = data.DataInfo(model.image_shape, model.levels, len(names), names)
+    images = data.load(config, like)
+    if values == BYTES != images.values and not FLAGS.values:
+        raise UserError(
+            f"{config.source} has no values of {config.levels} or more, so it may hold levels, but "
+            "the run was trained on bytes 0…255: give --values=levels or --values=bytes"
+        )
     found, wanted = (images.image_shape, images.levels), (model.image_shape, model.levels)
     if found != wanted:
         raise UserError(
@@ -306,15 +324,14 @@ def map_labels(names, known, source):
     unnamed = names == [str(label) for label in range(len(names))]
     if names == known or (unnamed and not any(name.isdecimal() for name in known)):
         return list(range(len(names)))
-    counts = collections.Counter(name.casefold() for name in known)
-    labels = {name.casefold(): label for label, name in enumerate(known)}
-    unknown = [name for name in names if counts[name.casefold()] != 1]
+    found = [matching(name, known) for name in names]
+    unknown = [name for name, other in zip(names, found, strict=True) if other is None]
     if unknown:
         raise UserError(
             f"the model was not trained on the class {unknown[0]!r} of {source} ({len(unknown)} of "
             f"its {len(names)} classes are unknown){nearest(unknown[0], known)}"
         )
-    return [labels[name.casefold()] for name in names]
+    return [known.index(other) for other in found]
 
 
 def _baselines(images, split):

@@ -11,6 +11,7 @@ import os
 import numpy as np
 
 from gated_pixelcnn import photos, pictures
+from gated_pixelcnn.data.values import BYTES
 from gated_pixelcnn.errors import UserError, nearest
 
 
@@ -74,7 +75,7 @@ class Prompts:
         return {"images": images} | ({} if self.labels is None else {"labels": self.labels})
 
 
-def prompts(flags, model, class_names=()):
+def prompts(flags, model, class_names=(), reading=None, empty_classes=()):
     """Reads the prompts that the flags of sample.py name.
 
     Args:
@@ -82,6 +83,8 @@ def prompts(flags, model, class_names=()):
         keep_rows, mask, colourise, upscale and resize.
       model: the model that is to draw.
       class_names: names of the classes in the order of their numbers, or none.
+      reading: how images are read, see `photos.Reading`.
+      empty_classes: numbers of those that were not trained on.
 
     Returns:
       Prompts.
@@ -89,14 +92,15 @@ def prompts(flags, model, class_names=()):
     Raises:
       UserError: a prompt that is missing, not wanted, cannot be read, or does not fit.
     """
+    reading = reading or photos.Reading(resize=resizing(flags))
     if flags.interpolate:
-        return _interpolation(flags, model, class_names)
+        return _interpolation(flags, model, class_names, reading)
     if flags.per_latent or (flags.like and has_latents(model)):
-        return _from_latents(flags, model)
-    view, view_levels = _read_view(flags, model)
-    labels = parse_labels(flags.label, model, class_names)
-    likes = _read_likes(flags, model)
-    given, known = _read_given(flags, model)
+        return _from_latents(flags, model, reading)
+    view, view_levels = _read_view(flags, model, reading)
+    labels = parse_labels(flags.label, model, class_names, empty_classes)
+    likes = _read_likes(flags, model, reading)
+    given, known = _read_given(flags, model, reading)
     several = labels is not None and len(labels) > 1
     images = next((x for x in (given, view, likes) if x is not None), None)
     if images is not None:
@@ -133,7 +137,7 @@ def has_latents(model):
     return hasattr(model, "encode_latents")
 
 
-def _from_latents(flags, model):
+def _from_latents(flags, model, reading):
     """Several images of every z: f(z) has the left column, after the image whose z it is."""
     name = "per_latent" if flags.per_latent else "like"
     for other in ("label", "given", "colourise", "upscale"):
@@ -146,7 +150,7 @@ def _from_latents(flags, model):
         )
     shown = []
     if flags.like:
-        likes = photos.read_images(flags.like, model.image_shape, model.levels, resizing(flags))
+        likes = photos.read_images(flags.like, model.image_shape, model.levels, reading)
         latents = np.asarray(model.encode_latents(likes))
         shown = [pictures.to_bytes(likes, model.levels)]
         each = flags.per_latent or 4
@@ -170,13 +174,14 @@ def class_name(label, class_names):
     return class_names[label] if label < len(class_names) else str(label)
 
 
-def parse_labels(text, model, class_names=()):
+def parse_labels(text, model, class_names=(), empty_classes=()):
     """Reads --label.
 
     Args:
       text: "all", or numbers or names of classes, with commas between them; None if not given.
       model: the model that is to be conditioned on them.
       class_names: names of the classes in the order of their numbers, or none.
+      empty_classes: numbers of those that were not trained on, which "all" leaves out.
 
     Returns:
       List of labels, or None for a model that is not conditioned on them.
@@ -200,7 +205,7 @@ def parse_labels(text, model, class_names=()):
             "--label=0,1, or --label=all"
         )
     if text == "all":
-        return list(range(classes))
+        return [label for label in range(classes) if label not in set(empty_classes)]
     return [_parse_label("label", word.strip(), classes, class_names) for word in text.split(",")]
 
 
@@ -221,11 +226,11 @@ def _parse_label(flag, word, classes, class_names):
 
 
 def resizing(flags):
-    """What `images.read_images` takes for the flag --resize: it says what it does to an image."""
+    """What `photos.Reading` takes for the flag --resize: it says what it does to an image."""
     return print if flags.resize else None
 
 
-def _read_likes(flags, model):
+def _read_likes(flags, model, reading):
     """Returns the images of --like, or None."""
     if model.condition_kind != "image":
         if flags.like:
@@ -235,10 +240,10 @@ def _read_likes(flags, model):
         raise UserError(
             "this model is conditioned on an image: give one, a directory or an npz file by --like"
         )
-    return photos.read_images(flags.like, model.image_shape, model.levels, resizing(flags))
+    return photos.read_images(flags.like, model.image_shape, model.levels, reading)
 
 
-def _read_given(flags, model):
+def _read_given(flags, model, reading):
     """Returns the images to complete and which values are kept, or (None, None)."""
     if not flags.given:
         return None, None
@@ -247,10 +252,9 @@ def _read_given(flags, model):
             "--given is not possible: this model draws an image in several stages, so it cannot "
             "complete one"
         )
-    how = model.levels, resizing(flags)
-    given = photos.read_images(flags.given, model.image_shape, *how)
+    given = photos.read_images(flags.given, model.image_shape, model.levels, reading)
     if flags.mask:
-        return given, photos.read_mask(flags.mask, model.image_shape, resizing(flags))
+        return given, photos.read_mask(flags.mask, model.image_shape, reading)
     height, width = model.image_shape[:2]
     if not 0 <= flags.keep_rows <= height:
         raise UserError(f"--keep_rows must be 0…{height}, got {flags.keep_rows}")
@@ -258,7 +262,7 @@ def _read_given(flags, model):
     return given, np.broadcast_to(kept, (height, width, 1))
 
 
-def _read_view(flags, model):
+def _read_view(flags, model, reading):
     """Returns the views that --colourise or --upscale gives and their levels, or (None, None)."""
     if not flags.colourise and not flags.upscale:
         return None, None
@@ -278,10 +282,10 @@ def _read_view(flags, model):
             "(model.transform=half, as in the preset pyramid)"
         )
     if name == "colourise":
-        view, levels = _gray_view(flags, wholes[0])
+        view, levels = _gray_view(flags, wholes[0], reading)
     else:
-        prior = _prior_of_size(flags, [whole.prior for whole in wholes])
-        view = photos.read_images(flags.upscale, prior.image_shape, prior.levels, resizing(flags))
+        prior = _prior_of_size(flags, [whole.prior for whole in wholes], reading)
+        view = photos.read_images(flags.upscale, prior.image_shape, prior.levels, reading)
         levels = prior.levels
     from gated_pixelcnn.building import check_trained  # which imports TensorFlow
 
@@ -298,19 +302,24 @@ def _wholes(model):
         model = model.prior
 
 
-def _gray_view(flags, whole):
+def _gray_view(flags, whole, reading):
     """The gray images of --colourise, or the gray views of coloured ones; and their levels."""
-    prior, how = whole.prior, resizing(flags)
-    if photos.is_npz(flags.colourise) and photos.shape_of(flags.colourise)[-1] == 1:
-        # Bytes, or what the prior draws.
-        return photos.read_images(flags.colourise, prior.image_shape, prior.levels), prior.levels
-    images = photos.read_images(flags.colourise, whole.image_shape, whole.levels, how, True)
+    path, prior = flags.colourise, whole.prior
+    shape = whole.image_shape
+    if photos.is_npz(path) and photos.shape_of(path)[-1] == 1:
+        if photos.levels_of(path) == prior.levels or reading.values == BYTES:
+            return photos.read_images(path, prior.image_shape, prior.levels, reading), prior.levels
+        shape = (*shape[:2], 1)
+    images = photos.read_images(path, shape, whole.levels, reading)
+    if whole.levels == 256:  # bytes; gray ones may be what the prior draws
+        photos.check_bytes(path, images, prior.levels, reading)
+    images = np.broadcast_to(images, (len(images), *whole.image_shape))
     return whole.transform(images).numpy(), prior.levels
 
 
-def _prior_of_size(flags, priors):
+def _prior_of_size(flags, priors, reading):
     """The prior that draws images like those of --upscale; with --resize one that fits."""
-    height, width, channels = photos.shape_of(flags.upscale)
+    height, width, channels = photos.shape_of(flags.upscale, reading)
     sizes = [prior.image_shape for prior in priors]
     exact = [prior for prior in priors if prior.image_shape[:2] == (height, width)]
     # Of two with one size, in gray and in colour, that of the same colours.
@@ -330,7 +339,7 @@ def _prior_of_size(flags, priors):
     )
 
 
-def _interpolation(flags, model, class_names):
+def _interpolation(flags, model, class_names, reading):
     """A row for each pair: from one end to the other, all with the same random numbers."""
     for name in ("label", "like", "per_latent", "given", "colourise", "upscale"):
         if getattr(flags, name):
@@ -340,7 +349,7 @@ def _interpolation(flags, model, class_names):
             "--interpolate needs --workdir: an exported model takes classes and images, nothing "
             "between them"
         )
-    how = resizing(flags), flags.seed
+    how = reading, flags.seed
     pairs = [_pair(text, model, class_names, *how) for text in flags.interpolate]
     rows = len(pairs)
     num = flags.num or rows * 8
@@ -357,7 +366,7 @@ def _interpolation(flags, model, class_names):
     return result
 
 
-def _pair(text, model, class_names, resize, seed):
+def _pair(text, model, class_names, reading, seed):
     """The two ends of one --interpolate: weights of classes, codes, or z."""
     words = [word.strip() for word in text.split(",")]
     if len(words) != 2 or not all(words):
@@ -384,7 +393,7 @@ def _pair(text, model, class_names, resize, seed):
     for word in words:
         if os.path.isdir(word) or word.lower().endswith(".npz"):
             raise UserError(f"--interpolate goes from one image file to another; {word} is not one")
-    ends = [photos.read_images(word, model.image_shape, model.levels, resize) for word in words]
+    ends = [photos.read_images(word, model.image_shape, model.levels, reading) for word in words]
     encode = model.encode_latents if has_latents(model) else model.encode
     return np.asarray(encode(np.concatenate(ends)))
 

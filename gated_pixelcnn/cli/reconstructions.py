@@ -77,13 +77,14 @@ class Reconstructions(Prompts):
         return dict(zip(self.models, np.split(images, len(self.models)), strict=True))
 
 
-def reconstructions(flags, model):
+def reconstructions(flags, model, reading=None):
     """Reads what the flags of sample.py ask for.
 
     Args:
       flags: values of the flags num, reconstruct, beside, and of those that exclude them: label,
         like, per_latent, interpolate, given, colourise and upscale; resize.
       model: the model of --workdir or --saved_model.
+      reading: how images are read, see `photos.Reading`.
 
     Returns:
       Reconstructions.
@@ -99,9 +100,8 @@ def reconstructions(flags, model):
             "--reconstruct is not possible: this model is neither conditioned on an image nor has "
             "it latent numbers; give an autoencoder by --workdir"
         )
-    originals = photos.read_images(
-        flags.reconstruct, model.image_shape, model.levels, resizing(flags)
-    )
+    reading = reading or photos.Reading(resize=resizing(flags))
+    originals = photos.read_images(flags.reconstruct, model.image_shape, model.levels, reading)
     originals = _first(originals, flags.num, flags.reconstruct)
     rows = len(originals)
     num = flags.num or 4 * rows

@@ -17,9 +17,9 @@ import time
 import numpy as np
 from absl import flags
 
-from gated_pixelcnn import cli, errors, pictures
+from gated_pixelcnn import cli, errors, photos, pictures
 from gated_pixelcnn.cli import reconstructions
-from gated_pixelcnn.cli.prompts import prompts
+from gated_pixelcnn.cli.prompts import prompts, resizing
 from gated_pixelcnn.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -128,6 +128,7 @@ def define_flags():
         "a --mask, too.",
         flag_values=FLAGS,
     )
+    cli.define_reading_flags(FLAGS)
     flags.DEFINE_string(
         "reconstruct",
         None,
@@ -157,8 +158,8 @@ def define_flags():
     flags.DEFINE_string(
         "npz",
         None,
-        "npz file for the images, uint8 [N, H, W, C], labels, and of a model that draws in stages "
-        "what it drew before: stage_1, the simplest of all, stage_2, …. With --reconstruct: "
+        "npz file for the images, uint8 [N, H, W, C], levels, labels, and of a model that draws in "
+        "stages what it drew before: stage_1, the simplest of all, stage_2, …. With --reconstruct: "
         "originals, and for every length m of a code mse_<m> and pixelcnn_<m> (for every λ f_<λ> "
         "and image_<λ>), image i drawn from original i mod their number.",
         flag_values=FLAGS,
@@ -189,11 +190,13 @@ def main(argv):
             "--map and --reduce_log_scale need --workdir of a model that draws from logistics "
             "(likelihood logistic or mixture)"
         )
+    reading = photos.Reading.of(record, FLAGS, resizing(FLAGS))
     if FLAGS.reconstruct:
-        wanted = reconstructions.reconstructions(FLAGS, model)
+        wanted = reconstructions.reconstructions(FLAGS, model, reading)
         models = wanted.models.values()
     else:
-        wanted, models = prompts(FLAGS, model, record["class_names"]), [model]
+        empty = record["data"].get("empty_classes", ())
+        wanted, models = prompts(FLAGS, model, record["class_names"], reading, empty), [model]
     output = FLAGS.output or os.path.join(
         *((FLAGS.workdir, "samples") if FLAGS.workdir else ()), "sample.png"
     )
@@ -281,8 +284,11 @@ def _write(output, model, images, wanted, stages):
     if FLAGS.npz:
         number = len(getattr(model, "stages", ())) - len(stages)  # of the first one
         arrays = {f"stage_{i}": stage for i, stage in enumerate(stages, number)}
+        arrays |= wanted.arrays(images)
+        if "images" in arrays:  # that they can be given again
+            arrays["levels"] = np.array(model.levels)
         with pictures.written_aside(FLAGS.npz) as file:
-            np.savez_compressed(file, **wanted.arrays(images), **arrays)
+            np.savez_compressed(file, **arrays)
         print(f"images: {FLAGS.npz}")
     if FLAGS.gif:
         frames = pictures.growing(images, model.levels, wanted.known)

@@ -20,11 +20,13 @@ def _source(config):
     return importlib.import_module(f"gated_pixelcnn.data.sources.{kind}"), address
 
 
-def load(config: DataConfig) -> Data:
+def load(config: DataConfig, like: DataInfo | None = None) -> Data:
     """Loads (or, if they are big, opens) the images of a source.
 
     Args:
       config: Which images, and how they are prepared.
+      like: What images these are to go with, those that a model was trained on: their classes tell
+        which folders are classes, and in which order; gray images stand for colour images.
 
     Returns:
       The splits, with images uint8 [N, H, W, C] of values 0..levels-1.
@@ -33,7 +35,7 @@ def load(config: DataConfig) -> Data:
       UserError: If the source, the files or the images are not what they should be.
     """
     source, address = _source(config)
-    return source.load(address, config)
+    return source.load(address, config, like)
 
 
 def describe(config: DataConfig) -> DataInfo:

@@ -6,7 +6,28 @@ import re
 from gated_pixelcnn.errors import UserError, nearest
 
 SOURCE_KINDS = ("embedded", "tfds", "folder", "npz")
+CHOICES = {
+    "layout": ("auto", "splits", "classes", "flat"),
+    "values": ("auto", "levels", "bytes"),
+    "alpha": ("refuse", "drop", "white", "black"),
+    "frames": ("refuse", "first", "all"),
+}
 DEFAULT_EMBEDDED = "fashion_mnist"
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageRules:
+    """What reading an image file may lose.
+
+    Attributes:
+      alpha: See `DataConfig`.
+      frames: See `DataConfig`.
+      option: What stands before the two names where a user sets them, for messages.
+    """
+
+    alpha: str = "refuse"
+    frames: str = "refuse"
+    option: str = "data."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,12 +37,20 @@ class DataConfig:
     Attributes:
       source: `embedded:<name>` (fashion_mnist, tiles32 or digits8; `embedded` alone is
         fashion_mnist), `tfds:<name>`, `folder:<directory>` or `npz:<file>`.
+      layout: What the sub-folders of a folder are: "splits" (train, validation, test), "classes",
+        or "flat" (nothing: all images of all sub-folders, without labels); "auto": what their names
+        tell, or an error that says what to set.
+      alpha: What is done to images with transparent pixels: "refuse" them, "drop" the transparency
+        and take the colours below, or lay them on "white" or "black". Of image files.
+      frames: What is done to files of several images (animations, pages): "refuse" them, take the
+        "first" or "all".
       crop: Margins that are cut off first, in pixels: "top,bottom,left,right"; "": none.
       image_size: 0 keeps the images as they are; any other value crops the centre square of each
         image and averages it down to image_size x image_size pixels.
       levels: Number of values a colour may take, 2..256: a byte x becomes
-        floor(x * levels / 256), so 2 is a threshold at 128. Images that hold only values below
-        `levels` are taken as they are (images of 0 and 1 need levels=2).
+        floor(x * levels / 256), so 2 is a threshold at 128.
+      values: Whether the images hold "levels" already, 0..levels-1, or "bytes", 0..255; "auto":
+        bytes if any image has a value of `levels` or more (images of 0 and 1 need levels=2).
       gray: Whether colour images become gray (ITU-R 601 luma).
       flips: Whether training images are mirrored left-right at random. Split.train_batches takes
         this as an argument; it is here so that it is part of the configuration.
@@ -40,9 +69,13 @@ class DataConfig:
     """
 
     source: str = "embedded:fashion_mnist"
+    layout: str = "auto"
+    alpha: str = "refuse"
+    frames: str = "refuse"
     crop: str = ""
     image_size: int = 0
     levels: int = 256
+    values: str = "auto"
     gray: bool = False
     flips: bool = False
     labels: bool = True
@@ -62,6 +95,9 @@ class DataConfig:
                     f"data.{field.name} must be of type {field.type.__name__}, but is "
                     f"{value!r} of type {type(value).__name__}"
                 )
+        for name, choices in CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                raise UserError(f"data.{name} is {value!r}{nearest(value, choices)}")
         if not 2 <= self.levels <= 256:
             raise UserError(f"data.levels must be between 2 and 256, but is {self.levels}")
         if self.image_size < 0:
@@ -89,6 +125,10 @@ class DataConfig:
             )
         self.margins()
         self.parsed_source()
+
+    def image_rules(self) -> ImageRules:
+        """Returns what reading an image file may lose."""
+        return ImageRules(self.alpha, self.frames)
 
     def margins(self) -> tuple[int, int, int, int]:
         """Returns the margins of `crop`: top, bottom, left and right, in pixels."""

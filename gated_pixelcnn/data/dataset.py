@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data import folders
+from gated_pixelcnn.data import values as value_ops
 from gated_pixelcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ class Data:
       fingerprint: Of each split of the source the number of images and a checksum (for TFDS: name
         and version of the set). It is another one if images came, went, changed or moved, as far
         as a look at a part of them tells, and the same on every machine; see data/fingerprint.py.
+      values: Whether the images were stored as "levels" or "bytes", see data/values.py.
+      layout: Of a folder, what its sub-folders are, see data/folders.py; else empty.
+      left_out: Of a folder, what in it is not among the images, and why: path → reason.
+      empty_classes: The labels that no training image has; those of the configured
+        `held_out_classes` are among them. Where the labels of streamed images are not known,
+        nothing.
     """
 
     name: str
@@ -57,6 +64,10 @@ class Data:
     validation: Split | None
     test: Split | None
     fingerprint: str
+    values: str = value_ops.BYTES
+    layout: str = ""
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)
+    empty_classes: tuple[int, ...] = ()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -77,6 +88,45 @@ class Data:
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the labels."""
         return self.info.class_names
+
+    def record(self) -> dict:
+        """Returns what was decided of the images, for config.json."""
+        return {
+            "values": self.values,
+            "layout": self.layout,
+            "empty_classes": list(self.empty_classes),
+            "num_images": {name: split.num_images for name, split in self._splits().items()},
+        }
+
+    def report(self) -> list[str]:
+        """Returns what was found: splits, classes, values, what is left out; lines for people."""
+        counts = ", ".join(f"{split.num_images} {name}" for name, split in self._splits().items())
+        layout = f" ({self.layout})" if self.layout else ""
+        stored = "bytes" if self.values == value_ops.BYTES else "levels already"
+        size = "x".join(map(str, self.image_shape))
+        lines = [
+            f"{self.name}{layout}: {counts} images, {size}, values are {stored}, "
+            f"{self.levels} levels"
+        ]
+        if self.num_classes:
+            labels = getattr(self.train, "labels", None)
+            names = list(self.class_names)
+            if labels is not None:
+                counts = np.bincount(labels, minlength=len(names))
+                names = [f"{name} {count}" for name, count in zip(names, counts, strict=True)]
+            more = f", and {len(names) - 20} more" if len(names) > 20 else ""
+            lines.append(f"{len(names)} classes of training: {', '.join(names[:20])}{more}")
+        if self.left_out:
+            lines.append(f"left out: {folders.shown(self.left_out)}")
+        return lines
+
+    def _splits(self):
+        """The splits by name; what stands for two of them once."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        if self.validation is self.test:
+            name = "validation and test"
+            splits = {"train": self.train, name: self.test}
+        return {name: split for name, split in splits.items() if split is not None}
 
 
 def held_out_count(config: DataConfig, num_train: int) -> int:
@@ -104,6 +154,7 @@ def make_data(
     splits: dict[str, Split],
     class_names: tuple[str, ...],
     fingerprint: str,
+    **facts,
 ) -> Data:
     """Completes a source's splits by the rules for those that are missing.
 
@@ -112,12 +163,29 @@ def make_data(
       splits: "train" and, if there are any, "validation" and "test".
       class_names: The names of the classes; empty if there are no labels.
       fingerprint: That of the source.
+      **facts: `values`, `layout` and `left_out` of the Data.
     """
     validation = splits.get("validation") or splits.get("test")
     test = splits.get("test") or validation
     train = splits["train"]
     info = DataInfo(train.image_shape, config.levels, len(class_names), tuple(class_names))
-    return Data(config.source, info, train, validation, test, fingerprint)
+    return Data(
+        config.source,
+        info,
+        train,
+        validation,
+        test,
+        fingerprint,
+        empty_classes=_empty_classes(train, info),
+        **facts,
+    )
+
+
+def _empty_classes(train, info):
+    labels = getattr(train, "labels", None)
+    if labels is None or not info.num_classes:
+        return ()
+    return tuple(np.flatnonzero(np.bincount(labels, minlength=info.num_classes) == 0).tolist())
 
 
 def hold_out(config: DataConfig, splits: dict[str, IndexedSplit]) -> dict[str, IndexedSplit]:
@@ -163,6 +231,7 @@ def from_arrays(
     arrays: dict[str, tuple[np.ndarray, np.ndarray | None]],
     class_names: tuple[str, ...],
     fingerprint: str,
+    **facts,
 ) -> Data:
     """Makes data of images in memory, without a second copy of them.
 
@@ -172,21 +241,22 @@ def from_arrays(
         images are overwritten by their levels.
       class_names: The names of the classes; empty if there are no labels.
       fingerprint: That of the source.
+      **facts: `layout` and `left_out` of the Data.
 
     Raises:
       UserError: If the images do not suit the number of levels.
     """
     from gated_pixelcnn.data.split import ArraySplit
 
-    highest = max(int(images.max()) for images, _ in arrays.values())
+    pieces = {split: _pieces(images) for split, (images, _) in arrays.items()}
+    values = value_ops.decide(config, pieces)
     splits = {}
     for name, (images, labels) in arrays.items():
-        image_ops.to_levels(images, config.levels, highest, config.source, in_place=True)
+        value_ops.to_levels(images, config.levels, values, config.source, in_place=True)
         splits[name] = ArraySplit(images, labels if config.labels else None)
-    if np.ptp(splits["train"].images) == 0:
-        raise UserError(
-            f"all training images of {config.source} are blank at data.levels={config.levels} "
-            f"(their highest value is {highest} of 255)"
-        )
     names = class_names if config.labels else ()
-    return make_data(config, hold_out(config, splits), names, fingerprint)
+    return make_data(config, hold_out(config, splits), names, fingerprint, values=values, **facts)
+
+
+def _pieces(images):
+    return (images[start : start + 256] for start in range(0, len(images), 256))

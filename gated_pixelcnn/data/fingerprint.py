@@ -29,19 +29,16 @@ def of_arrays(split: str, images: np.ndarray, labels: np.ndarray | None) -> str:
     return f"{split}={len(images)}:{checksum.hexdigest()}"
 
 
-def of_files(
-    split: str, root: pathlib.Path, paths: list[pathlib.Path], sizes: dict[pathlib.Path, int]
-) -> str:
-    """Returns the fingerprint of image files: their names and their sizes.
+def of_files(split: str, files: list[pathlib.PurePath], sizes: dict[pathlib.PurePath, int]) -> str:
+    """Returns the fingerprint of image files: their names, in order, and their sizes.
 
     Args:
       split: Name of the split.
-      root: The directory that their names begin from; where it lies does not count.
-      paths: The files, in any order.
+      files: Their paths from the directory, wherever that lies.
       sizes: The bytes of each file.
     """
-    lines = sorted(f"{path.relative_to(root).as_posix()}\0{sizes[path]}\n" for path in paths)
-    return f"{split}={len(paths)}:{_checksum(''.join(lines)).hexdigest()}"
+    lines = [f"{file.as_posix()}\0{sizes[file]}\n" for file in files]
+    return f"{split}={len(files)}:{_checksum(''.join(lines)).hexdigest()}"
 
 
 def of_version(name: str, counts: dict[str, int]) -> str:

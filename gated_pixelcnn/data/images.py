@@ -130,40 +130,6 @@ def prepare_all(images: np.ndarray, config) -> np.ndarray:
     return prepared
 
 
-def to_levels(
-    images: np.ndarray, levels: int, highest: int, source: str, in_place: bool = False
-) -> np.ndarray:
-    """Quantises bytes to levels: floor(x * levels / 256).
-
-    Args:
-      images: uint8, of one axis or more.
-      levels: 2..256.
-      highest: The highest value of the whole data set. If it is below `levels`, the images have
-        been quantised before and are taken as they are.
-      source: Their name, for the error.
-      in_place: Whether the images are overwritten.
-
-    Returns:
-      uint8 of the same shape, values 0..levels-1.
-
-    Raises:
-      UserError: If the images are binarized but `levels` is not 2.
-    """
-    if highest <= 1 and levels != 2:
-        raise UserError(
-            f"the images of {source} have no value above {highest}: they are binarized; set "
-            f"data.levels=2 (it is {levels})"
-        )
-    if highest < levels:
-        return images
-    table = levels_table(levels)
-    quantized = images if in_place else np.empty_like(images)
-    for start in range(0, len(images), 256):  # parts that fit into a cache
-        part = slice(start, start + 256)
-        quantized[part] = table[images[part]]
-    return quantized
-
-
 def levels_table(levels: int) -> np.ndarray:
     """Returns uint8 [256]: the level, floor(x * levels / 256), of each byte x."""
     return (np.arange(256) * levels // 256).astype(np.uint8)

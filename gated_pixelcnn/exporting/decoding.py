@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from gated_pixelcnn.data.images import LUMA
+from gated_pixelcnn.data.values import BYTES, LEVELS
 from gated_pixelcnn.exporting.checks import after, required
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -10,18 +11,20 @@ JPEG = b"\xff\xd8\xff"
 _HEADER = 25  # bytes of a PNG file up to the end of its width, height and depth
 
 
-def decode(files, image_shape, levels):
+def decode(files, image_shape, levels, values=BYTES):
     """Decodes image files of the right size.
 
     Args:
       files: string tensor [N], the bytes of PNG or JPEG files.
       image_shape: (H, W, C) that they must have; colour pictures become gray where C is 1.
       levels: number of values: bytes become floor(x * levels / 256).
+      values: whether files hold levels or bytes, as those of the run did, see data/values.py.
 
     Returns:
       uint8 [N, H, W, C], values 0…levels-1. The graph ends in InvalidArgument where a file is
-      neither PNG nor JPEG, is damaged, has transparent pixels, or is of another size; a size is
-      looked at before anything is decoded, so a small file cannot ask for a lot of memory.
+      neither PNG nor JPEG, is damaged, has transparent pixels, 16 bits per channel or CMYK colours,
+      is of another size, or holds no levels though it should; a size is looked at before anything
+      is decoded, so a small file cannot ask for a lot of memory.
     """
     height, width, channels = image_shape
 
@@ -41,15 +44,20 @@ def decode(files, image_shape, levels):
     images = tf.cast(images, tf.int32)
     if channels == 1:
         images = luma(images)
+    if values == LEVELS:
+        message = f"image_bytes must hold images of values 0…{levels - 1}, as those of training had"
+        return tf.cast(after([required(images < levels, message)], images), tf.uint8)
     return tf.cast(images * levels // 256, tf.uint8)
 
 
 def decode_png(file):
     """Bytes of a PNG file → uint8 [H, W, 3]."""
+    depth = tf.io.decode_raw(tf.strings.substr(file, 24, 1), tf.uint8)
+    message = "image_bytes must hold images of 8 bits per channel"
+    file = after([required(depth <= 8, message)], file)
     pixels = tf.io.decode_png(file, channels=4)
     # To files without alpha, TensorFlow gives the highest number of the file's own depth.
-    depth = tf.io.decode_raw(tf.strings.substr(file, 24, 1), tf.uint8)
-    highest = tf.bitwise.left_shift(1, tf.minimum(tf.cast(depth, tf.int32), 8)) - 1
+    highest = tf.bitwise.left_shift(1, tf.cast(depth, tf.int32)) - 1
     opaque = tf.cast(pixels[..., 3], tf.int32) >= highest
     message = "image_bytes must hold images without transparent pixels"
     return after([required(opaque, message)], pixels[..., :3])
@@ -57,6 +65,10 @@ def decode_png(file):
 
 def decode_jpeg(file):
     """Bytes of a JPEG file → uint8 [H, W, 3], with the discrete cosine transform of PIL."""
+    colours = tf.image.extract_jpeg_shape(file)[2]
+    file = after(
+        [required(colours <= 3, "image_bytes must hold RGB or gray images, not CMYK")], file
+    )
     return tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE")
 
 

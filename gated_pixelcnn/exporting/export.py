@@ -6,6 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from gated_pixelcnn import building
+from gated_pixelcnn.data.values import BYTES
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.exporting import facts, versions
 from gated_pixelcnn.exporting import warm_up as requests
@@ -73,7 +74,7 @@ def write(model, record, path, max_images=MAX_IMAGES, warm_up=True):
       max_images: See `export`.
       warm_up: See `export`.
     """
-    signatures = Signatures(model, max_images)
+    signatures = Signatures(model, max_images, record["data"].get("values", BYTES))
     signatures.save(path)
     extra = Path(path) / "assets.extra"  # servers leave it alone, but for the warm-up requests
     extra.mkdir()

@@ -7,6 +7,7 @@ TensorFlow runtime has are used: no Python functions, no XLA.
 
 import tensorflow as tf
 
+from gated_pixelcnn.data.values import BYTES
 from gated_pixelcnn.evaluation import bits_per_dim
 from gated_pixelcnn.exporting.checks import after, of_shape, required
 from gated_pixelcnn.exporting.decoding import decode
@@ -27,15 +28,16 @@ class Signatures:
         of every value, and draw_rest: the rest of given images.
     """
 
-    def __init__(self, model, max_images):
+    def __init__(self, model, max_images, values=BYTES):
         """Traces the graphs.
 
         Args:
           model: a density model.
           max_images: number of images in one request, at most: a request for more is refused
             before it takes the server's memory.
+          values: whether image files hold levels or bytes, as those of the run did.
         """
-        self._model, self._max_images = model, max_images
+        self._model, self._max_images, self._values_of_files = model, max_images, values
         images = tf.TensorSpec([None, *model.image_shape], tf.uint8)
         known = tf.TensorSpec([None, *model.image_shape], tf.bool)
         seed, temperature = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.float32)
@@ -122,7 +124,7 @@ class Signatures:
     def _log_prob_bytes(self, image_bytes, **condition):
         checked = self._checked_batch({"image_bytes": image_bytes, **condition})
         files = checked.pop("image_bytes")
-        images = decode(files, self._model.image_shape, self._model.levels)
+        images = decode(files, self._model.image_shape, self._model.levels, self._values_of_files)
         return self._log_prob(images, **checked)
 
     # What they share.

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from gated_pixelcnn.configs import complete, flat
+from gated_pixelcnn.data.values import BYTES, LEVELS
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training.config import CHANGEABLE, CHANGEABLE_ON_REQUEST
 
@@ -109,8 +110,18 @@ def checked_record(record):
     names = record["class_names"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("class_names are not a list of names")
+    found = record.get("data", {})  # runs of earlier versions have none
+    if found.get("values", BYTES) not in (LEVELS, BYTES):
+        raise ValueError("data.values are neither levels nor bytes")
+    empty = found.get("empty_classes", [])
+    if not isinstance(empty, list) or not all(type(label) is int for label in empty):
+        raise ValueError("data.empty_classes are not labels")
     shape, _, _ = checked_sizes(record)
-    return record | {"config": complete(record["config"]), "image_shape": shape}
+    return record | {
+        "config": complete(record["config"]),
+        "image_shape": shape,
+        "data": found,
+    }
 
 
 def checked_sizes(record):
@@ -124,7 +135,9 @@ def checked_sizes(record):
     return tuple(shape), levels, condition_size
 
 
-def record(config, image_shape, levels, condition_size, class_names=(), fingerprint=None):
+def record(
+    config, image_shape, levels, condition_size, class_names=(), fingerprint=None, found=None
+):
     """Everything that is needed to rebuild the model of a run, for JSON.
 
     Args:
@@ -134,6 +147,7 @@ def record(config, image_shape, levels, condition_size, class_names=(), fingerpr
       condition_size: Number of classes, length of the vector or number of maps; 0: no condition.
       class_names: Names of the classes, if known.
       fingerprint: That of the images, see Data.
+      found: What was decided of them, see `Data.record`.
     """
     return {
         "format": FORMAT,
@@ -143,6 +157,7 @@ def record(config, image_shape, levels, condition_size, class_names=(), fingerpr
         "condition_size": int(condition_size),
         "class_names": [str(name) for name in class_names or ()],
         "fingerprint": fingerprint,
+        "data": found or {},
     }
 
 
@@ -160,8 +175,13 @@ def differences(old, new, allow_changes=False):
     parts = ["image_shape", "levels", "condition_size"]
     if old.get("fingerprint") is not None:  # runs of earlier versions have none
         parts.append("fingerprint")
+    if old["class_names"]:
+        parts.append("class_names")
     before = flat(old["config"]) | {part: list(flat_value(old[part])) for part in parts}
     now = flat(new["config"]) | {part: list(flat_value(new[part])) for part in parts}
+    if "values" in old["data"]:
+        for described, values in ((before, old["data"]), (now, new["data"])):
+            described["values of the images"] = values["values"]
     missing = "(not set)"
     free = _FREE | ({f"train.{key}" for key in CHANGEABLE_ON_REQUEST} if allow_changes else set())
     return [

@@ -1,6 +1,7 @@
 """Training a model: checks, model, work directory, and then the loop."""
 
 import contextlib
+import warnings
 
 import keras
 import tensorflow as tf
@@ -71,6 +72,7 @@ def train(config, workdir, strategy=None, allow_changes=False):
             dataset.num_classes if condition == "label" else 0,
             dataset.class_names,
             dataset.fingerprint,
+            dataset.record(),
         )
         workers.must_agree("data", _facts(dataset))
         with strategy.scope():
@@ -102,10 +104,26 @@ def train(config, workdir, strategy=None, allow_changes=False):
         loop = Loop(config, settings, dataset, state, workers, run, checkpoints)
         if workers.is_chief:
             loop.progress.say(f"{run.path}: {model.count_params():,} parameters")
+            _tell(dataset, config.data.held_out_classes, loop.progress)
         loop.restore()
         if workers.is_chief:
             run.write_config(description)
         return loop.run()
+
+
+def _tell(dataset, held_out_classes, progress):
+    """Prints what was found; warns of classes that are not trained."""
+    for line in dataset.report():
+        progress.say(line)
+    empty = dataset.empty_classes
+    if empty and not held_out_classes:
+        names = ", ".join(dataset.class_names[label] for label in empty[:5])
+        more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
+        warnings.warn(
+            f"no training image is of class {names}{more}, of {dataset.num_classes} classes: "
+            "sample.py --label=all leaves out what is not trained",
+            stacklevel=2,
+        )
 
 
 def _initialise(model, split, seed, but):
@@ -192,7 +210,7 @@ def _facts(dataset):
     """What must be the same for all workers, by name."""
     splits = {"training": dataset.train, "validation": dataset.validation}
     facts = {f"{name} images": s.num_images for name, s in splits.items() if s is not None}
-    facts["fingerprint"] = dataset.fingerprint
+    facts |= {"fingerprint": dataset.fingerprint, "values": dataset.values}
     return {key: str(value) for key, value in (facts | vars(dataset.info)).items()}
 
 

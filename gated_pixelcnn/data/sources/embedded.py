@@ -8,9 +8,9 @@ from gated_pixelcnn.errors import UserError, nearest
 DIRECTORY = pathlib.Path(__file__).parent.parent / "embedded"
 
 
-def load(name, config):
+def load(name, config, like=None):
     """Loads an embedded data set; see data.load."""
-    return npz.load(_path(name), config)
+    return npz.load(_path(name), config, like)
 
 
 def describe(name, config):

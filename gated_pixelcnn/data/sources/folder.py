@@ -1,239 +1,185 @@
 """Source `folder:<directory>`: image files.
 
-Class sub-folders give the labels, in alphabetical order; files directly in the directory (or a
-single sub-folder) have none. If the directory has a sub-folder `train`, it and `test` and
-`validation` (or `val`) are the splits, each laid out in that way.
+What the sub-folders are, splits or classes, data/folders.py tells; docs/data.md is for users. The
+classes of the training images, in natural order, are those of all splits.
 """
 
 import collections
 import concurrent.futures
-import dataclasses
 import os
-import pathlib
 
 import numpy as np
 
-from gated_pixelcnn.data import dataset, fingerprint
+from gated_pixelcnn.data import dataset, fingerprint, folders, values
 from gated_pixelcnn.data import images as image_ops
-from gated_pixelcnn.data.image_file import READ_ERRORS, inspect, read_image, why_unreadable
+from gated_pixelcnn.data.image_reading import READ_ERRORS, inspect, read_prepared, why_unreadable
 from gated_pixelcnn.errors import UserError
 
-SUFFIXES = frozenset(".png .jpg .jpeg .bmp .gif .webp .tif .tiff .ppm .pgm .pbm".split())
-SPLIT_FOLDERS = {
-    "train": ("train",),
-    "validation": ("validation", "val", "valid"),
-    "test": ("test",),
-}
-GRAY_MODES = ("1", "L")
-COLOUR_MODES = ("RGB", "P")
 
-
-@dataclasses.dataclass(frozen=True)
-class Listing:
-    """The files of a split.
-
-    Attributes:
-      paths: The image files.
-      classes: The name of each file's class, or None if there are no classes.
-    """
-
-    paths: list[pathlib.Path]
-    classes: list[str] | None
-
-
-def load(directory, config):
+def load(directory, config, like=None):
     """Loads a folder of images, or opens it if it is big; see data.load."""
-    listings = _listings(directory)
-    names = _class_names(listings, directory, config)
-    paths = [path for listing in listings.values() for path in listing.paths]
-    headers, sizes = _inspect_all(paths, directory)
-    shape = _common_shape(headers, paths, directory, config)
-    labels = {split: _labels(listing, names) for split, listing in listings.items()}
-    prints = " ".join(
-        fingerprint.of_files(split, pathlib.Path(directory), listing.paths, sizes)
-        for split, listing in listings.items()
-    )
+    found = _arranged(directory, config, like)
+    names = _class_names(found, directory, config, like)
+    pictures, prints = {}, []
+    headers, sizes = _inspect_all(directory, found, config)
+    for split, part in found.parts.items():
+        prints.append(fingerprint.of_files(split, part.files, sizes))
+        labels = _labels(part, names, directory, split)
+        pictures[split] = [
+            (os.path.join(directory, file), header, label)
+            for file, label in zip(part.files, labels, strict=True)
+            for header in headers[file]
+        ]
+    shape = _common_shape(pictures, directory, config, like)
+    facts = {
+        "layout": found.layout,
+        "left_out": found.left_out,
+        "fingerprint": " ".join(prints),
+    }
+    splits = {split: _columns(of_split, names) for split, of_split in pictures.items()}
 
-    if len(paths) * np.prod(shape) > config.memory_limit_mb * 10**6:
-        from gated_pixelcnn.data.files import FileSplit
+    if sum(map(len, pictures.values())) * np.prod(shape) > config.memory_limit_mb * 10**6:
+        return _opened(config, splits, names, shape, facts)
 
-        splits = {
-            split: FileSplit(listing.paths, labels[split], shape, config)
-            for split, listing in listings.items()
-        }
-        return dataset.make_data(config, dataset.hold_out(config, splits), names, prints)
+    arrays, jobs = {}, []
+    for split, (paths, frames, labels) in splits.items():
+        images = np.empty((len(paths), *shape), np.uint8)
+        arrays[split] = images, labels
+        jobs += zip(images, paths, frames, strict=True)
 
-    arrays, places = {}, {}
-    for split, listing in listings.items():
-        images = np.empty((len(listing.paths), *shape), np.uint8)
-        arrays[split] = images, labels[split]
-        places |= dict(zip(listing.paths, images, strict=True))
+    def read(job):
+        place, path, frame = job
+        place[...] = read_prepared(path, frame, shape, config)
 
-    def read(path):
-        places[path][...] = read_image(path, shape, config)
-
-    _all(read, paths, directory)
-    return dataset.from_arrays(config, arrays, names, prints)
+    _all(read, jobs, [path for _, path, _ in jobs], directory)
+    return dataset.from_arrays(config, arrays, names, **facts)
 
 
 def describe(directory, config):
     """Describes a folder of images by its first image; see data.describe."""
-    listings = _listings(directory)
-    names = _class_names(listings, directory, config)
-    first = listings["train"].paths[:1]
-    headers, _ = _inspect_all(first, directory)
-    shape = _common_shape(headers, first, directory, config)
+    found = _arranged(directory, config, None)
+    names = _class_names(found, directory, config, None)
+    path = os.path.join(directory, found.parts["train"].files[0])
+    (headers,) = _all(lambda path: inspect(path, config.image_rules()), [path], [path], directory)
+    shape = _common_shape({"train": [(path, headers[0], None)]}, directory, config, None)
     return dataset.DataInfo(shape, config.levels, len(names), names)
 
 
-def _listings(directory):
-    """Finds the splits of a directory; raises UserError unless there are training images."""
-    root = pathlib.Path(directory)
-    if not root.is_dir():
-        raise UserError(f"there is no directory {directory}")
-    try:
-        if not (root / "train").is_dir():
-            return {"train": _listing(root)}
-        folders = {
-            split: root / name
-            for split, names in SPLIT_FOLDERS.items()
-            for name in names
-            if (root / name).is_dir()
-        }
-        return {split: _listing(folder) for split, folder in folders.items()}
-    except PermissionError as error:
-        raise UserError(f"{error.filename} cannot be listed: permission denied") from error
+def _arranged(directory, config, like):
+    known = like.class_names if like else ()
+    return folders.arrange(folders.find(directory), config.layout, known)
 
 
-def _listing(folder):
-    flat = _files(folder, recursive=False)
-    classes = {
-        entry.name: _files(entry, recursive=True)
-        for entry in sorted(folder.iterdir())
-        if entry.is_dir() and not entry.name.startswith(".")
-    }
-    classes = {name: files for name, files in classes.items() if files}
-    if flat and classes:
-        raise UserError(
-            f"{folder} has {len(flat)} images beside sub-folders of images "
-            f"({', '.join(list(classes)[:3])}); put every image into a class sub-folder or none"
-        )
-    if not flat and not classes:
-        raise UserError(
-            f"{folder} has no images; files that end in {' '.join(sorted(SUFFIXES))} are looked "
-            f"for, there and in its sub-folders"
-        )
-    if flat or len(classes) == 1:
-        return Listing(flat or next(iter(classes.values())), None)
-    pairs = [(path, name) for name, files in classes.items() for path in files]
-    return Listing([path for path, _ in pairs], [name for _, name in pairs])
+def _opened(config, splits, names, shape, facts):
+    """The Data of files that are not held in memory."""
+    from gated_pixelcnn.data.files import FileSplit, read_one
+
+    def pieces(paths, frames, _):
+        for path, frame in zip(paths, frames, strict=True):
+            yield read_one(path, frame, shape, config)
+
+    stored = values.decide(config, {split: pieces(*x) for split, x in splits.items()})
+    opened = {split: FileSplit(*x, shape, config, stored) for split, x in splits.items()}
+    opened = dataset.hold_out(config, opened)
+    return dataset.make_data(config, opened, names, values=stored, **facts)
 
 
-def _files(folder, recursive):
-    entries = folder.rglob("*") if recursive else folder.iterdir()
-    return sorted(
-        path
-        for path in entries
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+def _columns(pictures, names):
+    """(paths, frames, labels or None) of the images of a split."""
+    paths, headers, labels = zip(*pictures, strict=True)
+    labels = np.array(labels, np.int32) if names else None
+    return list(paths), [header.frame for header in headers], labels
 
 
-def _class_names(listings, directory, config):
+def _class_names(found, directory, config, like):
     """Returns the names of the training classes, () without; the other splits must have them."""
-    train = listings["train"].classes
+    train = found.parts["train"].classes
     if not config.labels or train is None:
         return ()
-    names = sorted(set(train))
-    for split, listing in listings.items():
-        if listing.classes is None:
-            raise UserError(
-                f"the {split} images of {directory} are not in class sub-folders, as the training "
-                f"images are; sort them or set data.labels=False"
-            )
-        unknown = sorted(set(listing.classes) - set(names))
-        if unknown:
-            raise UserError(
-                f"the {split} images of {directory} have classes that the training images do not "
-                f"have: {', '.join(unknown[:5])}"
-            )
-    return tuple(names)
+    names = sorted(set(train), key=folders.natural)
+    # A run that was trained before keeps its order.
+    return tuple(like.class_names if like and set(names) == set(like.class_names) else names)
 
 
-def _labels(listing, names):
+def _labels(part, names, directory, split):
+    """The label of each file of a split, by the names of the training classes; or None."""
     if not names:
-        return None
-    return np.array([names.index(name) for name in listing.classes], np.int32)
-
-
-def _inspect_all(paths, directory):
-    """Returns the header of each file, and a dict of the files' sizes in bytes."""
-    found = _all(lambda path: (inspect(path), os.path.getsize(path)), paths, directory)
-    headers, sizes = zip(*found, strict=True)
-    return headers, dict(zip(paths, sizes, strict=True))
-
-
-def _common_shape(headers, paths, directory, config):
-    """Checks modes and sizes; returns the shape (H, W, C) that the images are brought to."""
-    allowed = GRAY_MODES + COLOUR_MODES
-    _raise_if_any(
-        {
-            path: f"mode {mode}"
-            for path, (mode, _) in zip(paths, headers, strict=True)
-            if mode not in allowed
-        },
-        paths,
-        directory,
-        "are neither gray nor RGB with 8 bits",
-        "convert them (RGBA: onto a background; CMYK, 16 bits: to RGB or 8-bit gray)",
-    )
-    gray = config.gray or all(mode in GRAY_MODES for mode, _ in headers)
-    size = config.image_size
-    headers = [(mode, image_ops.cropped_size(*found, config)) for mode, found in headers]
-    sizes = collections.Counter(found for _, found in headers)
-    if size:
-        _raise_if_any(
-            {
-                path: f"{h}x{w}"
-                for path, (_, (h, w)) in zip(paths, headers, strict=True)
-                if min(h, w) < size
-            },
-            paths,
-            directory,
-            f"are smaller than data.image_size={size}",
-            "choose a smaller size or remove them",
-        )
-        return (size, size, 1 if gray else 3)
-    if len(sizes) > 1:
-        common = ", ".join(f"{n} of {h}x{w}" for (h, w), n in sizes.most_common(3))
+        return [None] * len(part.files)
+    if part.classes is None:
         raise UserError(
-            f"the images of {directory} have {len(sizes)} different sizes ({common}, ...; height "
+            f"the {split} images of {directory} are not in class sub-folders, as the training "
+            f"images are: sort them or set data.labels=False"
+        )
+    known = {name: folders.matching(name, names) for name in set(part.classes)}
+    unknown = sorted((name for name, other in known.items() if other is None), key=folders.natural)
+    if unknown:
+        raise UserError(
+            f"the {split} images of {directory} have classes that the training images do not "
+            f"have: {', '.join(unknown[:5])}"
+        )
+    label_of = {name: label for label, name in enumerate(names)}
+    return [label_of[known[name]] for name in part.classes]
+
+
+def _inspect_all(directory, found, config):
+    """Returns the headers of the images of each file, and the size of each in bytes."""
+    files = [file for part in found.parts.values() for file in part.files]
+    paths = [os.path.join(directory, file) for file in files]
+    rules = config.image_rules()
+    headers = _all(lambda path: inspect(path, rules), paths, paths, directory)
+    return dict(zip(files, headers, strict=True)), {
+        file: os.path.getsize(path) for file, path in zip(files, paths, strict=True)
+    }
+
+
+def _common_shape(pictures, directory, config, like):
+    """Returns the shape (H, W, C) that the images are brought to; raises UserError."""
+    headers = [(path, header) for part in pictures.values() for path, header, _ in part]
+    gray = all(header.gray for _, header in headers) and not (like and like.image_shape[-1] == 3)
+    channels = 1 if config.gray or gray else 3
+    sizes = [image_ops.cropped_size(*header.size, config) for _, header in headers]
+    if size := config.image_size:
+        small = {
+            path: f"{height}x{width}"
+            for (path, _), (height, width) in zip(headers, sizes, strict=True)
+            if min(height, width) < size
+        }
+        problem = f"are smaller than data.image_size={size}"
+        remedy = "choose a smaller size or remove them"
+        _raise_if_any(small, len(headers), directory, problem, remedy)
+        return (size, size, channels)
+    counts = collections.Counter(sizes)
+    if len(counts) > 1:
+        common = ", ".join(f"{n} of {h}x{w}" for (h, w), n in counts.most_common(3))
+        raise UserError(
+            f"the images of {directory} have {len(counts)} different sizes ({common}, ...; height "
             f"x width); set data.image_size to cut and scale them to one square size"
         )
-    return (*next(iter(sizes)), 1 if gray else 3)
+    return (*next(iter(counts)), channels)
 
 
-def _all(function, paths, directory):
-    """Applies a function to every file, in parallel; all failures make one UserError."""
+def _all(function, jobs, paths, directory):
+    """Applies a function to every job, in parallel; what fails, by its path, is one UserError."""
 
-    def attempt(path):
+    def attempt(job, path):
         try:
-            return function(path), None
+            return function(job), None
         except READ_ERRORS as error:
             return None, why_unreadable(path, error)
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        outcomes = list(pool.map(attempt, paths))
+        outcomes = list(pool.map(attempt, jobs, paths))
     bad = {path: why for path, (_, why) in zip(paths, outcomes, strict=True) if why}
-    _raise_if_any(bad, paths, directory, "cannot be read", "remove or replace them")
+    _raise_if_any(bad, len(paths), directory, "cannot be used", "remove, replace or convert them")
     return [result for result, _ in outcomes]
 
 
-def _raise_if_any(bad, paths, directory, problem, remedy, named=5):
+def _raise_if_any(bad, total, directory, problem, remedy, named=5):
     """Raises a UserError that counts the bad files and names a few."""
     if not bad:
         return
     files = ", ".join(f"{path} ({why})" for path, why in list(bad.items())[:named])
     more = f" and {len(bad) - named} more" if len(bad) > named else ""
     raise UserError(
-        f"{len(bad)} of {len(paths)} image files in {directory} {problem}: {files}{more}; {remedy}"
+        f"{len(bad)} of {total} image files in {directory} {problem}: {files}{more}; {remedy}"
     )

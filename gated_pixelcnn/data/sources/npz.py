@@ -2,7 +2,8 @@
 
 Only x_train is required; x_val and y_val are the validation images, class_names the names of the
 classes. Images are [N, H, W] or [N, H, W, C]: bytes 0..255, or 0 and 1 (or False and True) where
-they are binarized, or any values below `data.levels`. Labels are integers [N] or [N, 1].
+they are binarized, or any values below `data.levels`. Labels are integers [N] or [N, 1]; the
+classes are those of the training images.
 """
 
 import contextlib
@@ -22,14 +23,16 @@ MAX_CHANNELS = 4
 MAX_CLASSES = 65_536
 
 
-def load(path, config):
-    """Loads an npz file; see data.load."""
+def load(path, config, like=None):
+    """Loads an npz file; see data.load. It tells its classes itself, so `like` is not needed."""
     arrays, prints = {}, []
     with _opened(path) as archive:
         names = _class_names(archive, path, config)
         for split, suffix in SPLITS.items():
             if f"x_{suffix}" in archive:
                 images, labels = _read_split(archive, suffix, path, config)
+                if split != "train" and names:
+                    _check_known(labels, arrays["train"][1], f"y_{suffix} of {path}")
                 prints.append(fingerprint.of_arrays(split, images, labels))
                 images = image_ops.prepare_all(images, config)
                 arrays[split] = images, labels
@@ -187,13 +190,23 @@ def _labels(archive, suffix, path, config):
     return labels.astype(np.int32)
 
 
+def _check_known(labels, trained, what):
+    """Raises a UserError for labels that no training image has."""
+    unknown = np.setdiff1d(labels, trained)
+    if unknown.size:
+        raise UserError(
+            f"{what} has {np.isin(labels, unknown).sum()} labels that no training image has "
+            f"({', '.join(map(str, unknown[:5]))}{', ...' if unknown.size > 5 else ''}); remove "
+            "these images, or set data.labels=False"
+        )
+
+
 def _class_names(archive, path, config):
-    """Returns the names of the classes: those of the file, or the numbers as text."""
-    splits = [suffix for suffix in SPLITS.values() if f"x_{suffix}" in archive]
-    labels = [_labels(archive, suffix, path, config) for suffix in splits]
-    if labels[0] is None:
+    """Returns the names of the classes: those of the file, or the training labels as text."""
+    labels = _labels(archive, "train", path, config)
+    if labels is None:
         return ()
-    count = 1 + max(int(part.max()) for part in labels if part.size)
+    count = 1 + int(labels.max(initial=-1))
     if "class_names" not in archive:
         return tuple(str(label) for label in range(count))
     names = _read(archive, "class_names", path)

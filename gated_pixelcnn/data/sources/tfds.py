@@ -14,14 +14,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from gated_pixelcnn.data import dataset, fingerprint
+from gated_pixelcnn.data import dataset, fingerprint, values
 from gated_pixelcnn.data import images as image_ops
 from gated_pixelcnn.data.python_calls import numpy_function
 from gated_pixelcnn.data.split import input_error
 from gated_pixelcnn.data.stream import StreamSplit
 from gated_pixelcnn.errors import UserError, nearest
 
-PROBED_IMAGES = 100  # looked at to tell whether a streamed set is quantised already
+PROBED_IMAGES = 100  # looked at, at least, when a streamed set is opened
 DOWNLOAD_HOST = "storage.googleapis.com"
 
 
@@ -42,8 +42,8 @@ class Features:
     class_names: tuple[str, ...]
 
 
-def load(name, config):
-    """Loads a TFDS data set, or opens it if it is big; see data.load."""
+def load(name, config, like=None):
+    """Loads a TFDS data set, or opens it if it is big; see data.load. `like` is not needed."""
     builder = _builder(name, config)
     _make_ready(builder, name, config)
     features = _features(builder, config)
@@ -52,8 +52,8 @@ def load(name, config):
     counts = {key: builder.info.splits[split].num_examples for key, split in splits.items()}
     version = fingerprint.of_version(builder.info.full_name, counts)
     if sum(counts.values()) * np.prod(shape) > config.memory_limit_mb * 10**6:
-        opened = _open_all(builder, splits, features, shape, config)
-        return dataset.make_data(config, opened, features.class_names, version)
+        opened, stored = _open_all(builder, splits, features, shape, config)
+        return dataset.make_data(config, opened, features.class_names, version, values=stored)
     arrays = {
         key: _read_all(builder, split, features, shape, config) for key, split in splits.items()
     }
@@ -264,27 +264,35 @@ def _open_all(builder, splits, features, shape, config):
                 "validation": f"train[{sizes['train']}:]",
             }
     decode = _decoder(builder, features, shape, config)
-    probe = _encoded(builder, "train", features).take(PROBED_IMAGES).map(decode)
+
+    def pieces(split):
+        examples = _encoded(builder, split, features).map(decode).batch(PROBED_IMAGES)
+        return (images for images, *_ in examples.as_numpy_iterator())
+
     try:
-        highest = max(int(image.max()) for image, *_ in probe.as_numpy_iterator())
+        stored = values.decide(config, {key: pieces(split) for key, split in splits.items()})
     except tf.errors.OpError as error:
         raise input_error(error, f"the images of {config.source}") from error
-    # As for arrays: images whose values are all below `levels` are taken as they are.
-    image_ops.to_levels(np.zeros(1, np.uint8), config.levels, highest, config.source)
-    as_it_is = highest < config.levels
     table = image_ops.levels_table(config.levels)
 
     def decode_to_levels(*encoded):
         image, *label = decode(*encoded)
-        return tf.gather(table, tf.cast(image, tf.int32)), *label
+        if stored == values.BYTES:
+            return tf.gather(table, tf.cast(image, tf.int32)), *label
+        highest = tf.cast(tf.reduce_max(image), tf.int32)
+        # `input_error` makes the sentence of it.
+        sentence = "UserError: " + values.too_high(config.source, "more", config.levels)
+        with tf.control_dependencies([tf.debugging.Assert(highest < config.levels, [sentence])]):
+            return tf.identity(image), *label
 
-    return {
+    opened = {
         key: StreamSplit(
             _encoded(builder, split, features),
-            decode if as_it_is else decode_to_levels,
+            decode if config.levels == 256 else decode_to_levels,
             sizes[key],
             shape,
             features.label is not None,
         )
         for key, split in splits.items()
     }
+    return opened, stored
