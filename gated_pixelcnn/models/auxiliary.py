@@ -202,10 +202,8 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         self.built = True
 
     def call(self, images, condition=None, training=False):
-        """The terms of the bound, see `log_prob_parts_of`."""
-        self.check_kind_of_images(images)
-        self.check_kind_of_condition(condition, images.shape[0])
-        return self.log_prob_parts_of(images, condition, training)
+        """The terms of the bound, see `log_prob_parts_of`; checked as by `DensityModel.call`."""
+        return self.log_prob_parts_of(*self.checked(images, condition), training)
 
     def log_prob_parts_of(self, images, condition=None, training=False):
         """See `LikelihoodModel`: log p(ψ(x)) and log p(x | ψ(x)), nats float64 [N, 2]."""

@@ -106,7 +106,7 @@ class DensityContract(InputChecks):
           ValueError: images or a condition that do not fit the model, or a model whose `log_prob`
             is a lower bound.
         """
-        return self._value_log_prob(*self._checked(images, condition))
+        return self._value_log_prob(*self.checked(images, condition))
 
     def log_prob_parts(self, images, condition=None):
         """Log-probability of images in parts that add up to it.
@@ -122,7 +122,7 @@ class DensityContract(InputChecks):
         Raises:
           ValueError: images or a condition that do not fit the model.
         """
-        return self._log_prob_parts(*self._checked(images, condition))
+        return self._log_prob_parts(*self.checked(images, condition))
 
     @staticmethod
     def _checked_streams(streams, num):
@@ -138,15 +138,6 @@ class DensityContract(InputChecks):
         if least < limits.min or most > limits.max:
             raise ValueError(f"streams must be {limits.min}…{limits.max}, got {least}…{most}.")
         return streams.astype(np.int32) + (np.arange(num) if streams.ndim == 0 else 0)
-
-    def _checked(self, images, condition):
-        images = self.check_images(images)
-        condition = self.own_condition(images, condition)
-        return images, self.check_condition(condition, images.shape[0])
-
-    def own_condition(self, images, condition):
-        """What images are conditioned on: where it is an image and none is given, on themselves."""
-        return images if condition is None and self.condition_kind == "image" else condition
 
     def log_prob(self, images, condition=None):
         """Log-probability of images, exact unless `is_lower_bound`.

@@ -188,10 +188,8 @@ class LatentVariableModel(LikelihoodModel):
     # Bounds.
 
     def call(self, images, condition=None, training=False):
-        """The terms of the bound, see `log_prob_parts_of`."""
-        self.check_kind_of_images(images)
-        self.check_kind_of_condition(condition, images.shape[0])
-        return self.log_prob_parts_of(images, condition, training)
+        """The terms of the bound, see `log_prob_parts_of`; checked as by `DensityModel.call`."""
+        return self.log_prob_parts_of(*self.checked(images, condition), training)
 
     def log_prob_parts_of(self, images, condition=None, training=False, draw=0):
         """See `LikelihoodModel`: log p(x | z) and log p(z) − log q(z | x), nats float64 [N, 2]."""
@@ -240,7 +238,7 @@ class LatentVariableModel(LikelihoodModel):
 
     # Training.
 
-    def training_loss(self, images, condition, training):
+    def training_loss_of(self, images, condition, training):
         """Minus the objective in bits/dim of every image [N]."""
         noise = self.training_noise(images) if training else self.posterior_noise(images)
         f, _, divergence = self.infer(images, noise)
