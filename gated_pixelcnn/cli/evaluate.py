@@ -7,7 +7,6 @@ python evaluate.py --workdir=runs/agave --importance_samples=150
 """
 
 import collections
-import dataclasses
 import json
 import math
 import sys
@@ -39,12 +38,12 @@ def define_flags():
     flags.DEFINE_integer("num_images", None, "Only the first images.", flag_values=FLAGS)
     flags.DEFINE_integer("batch_size", 64, "Images per forward pass.", flag_values=FLAGS)
     flags.DEFINE_bool("baselines", True, "Also print the baselines.", flag_values=FLAGS)
-    flags.DEFINE_multi_string(
+    cli.define_path(
         "beside",
-        None,
         "Directory of another run of images of the same kind: its bits/dim of these images are "
         "printed, too. Again for another one.",
-        flag_values=FLAGS,
+        FLAGS,
+        multi=True,
     )
     flags.DEFINE_bool(
         "classify",
@@ -67,7 +66,7 @@ def define_flags():
         "which takes a forward pass.",
         flag_values=FLAGS,
     )
-    flags.DEFINE_string("csv", None, "File for one line per image.", flag_values=FLAGS)
+    cli.define_path("csv", "File for one line per image.", FLAGS)
     flags.DEFINE_bool("json", False, "Print JSON instead of a table.", flag_values=FLAGS)
 
 
@@ -77,6 +76,7 @@ def main(argv):
     from gated_pixelcnn.models.contract import DensityContract
 
     cli.check_no_arguments(argv)
+    cli.resolve_paths(FLAGS)
     if FLAGS.split not in SPLITS:
         raise UserError(f"--split must be one of {', '.join(SPLITS)}, got {FLAGS.split!r}")
     cli.check_at_least(
@@ -274,9 +274,11 @@ def _load_data(record, model):
     """Loads the run's images, or others prepared in the same way, that fit the model."""
     from gated_pixelcnn import data
 
-    config = data.DataConfig(**record["config"]["data"])
-    if FLAGS.source:
-        config = dataclasses.replace(config, source=FLAGS.source)
+    values = dict(record["config"]["data"])
+    values["source"] = FLAGS.source or values["source"]
+    if not values["source"]:
+        raise UserError("this model is from no run of train.py, so give images by --source")
+    config = data.DataConfig(**values)
     images = data.load(config)
     found, wanted = (images.image_shape, images.levels), (model.image_shape, model.levels)
     if found != wanted:

@@ -39,7 +39,9 @@ class Deconvolution(keras.layers.Layer):
         own = {"dtype": self.dtype_policy}
         self.dense = keras.layers.Dense(self.start[0] * self.start[1] * features, **own)
         self.deconvolutions = [
-            keras.layers.Conv2DTranspose(features, 4, strides=2, padding="same", **own)
+            keras.layers.Conv2DTranspose(
+                features, 4, strides=2, padding="same", data_format="channels_last", **own
+            )
             for _ in range(doublings)
         ]
 

@@ -41,6 +41,7 @@ class DensityModel(LikelihoodModel):
         components=10,
         condition=None,
         condition_size=0,
+        class_names=(),
         spatial_features=0,
         code_size=0,
         encoder_features=100,
@@ -57,6 +58,7 @@ class DensityModel(LikelihoodModel):
           components: number of mixture components.
           condition: None, "label", "vector", "spatial" or "image".
           condition_size: number of classes, length of the vector or number of maps.
+          class_names: names of the classes in the order of the labels, if they are known.
           spatial_features: maps of the deconvolutional m(h) that makes a label, vector or code
             depend on the location; 0 for none.
           code_size: m, the numbers that an image condition becomes.
@@ -75,6 +77,7 @@ class DensityModel(LikelihoodModel):
         self.likelihood = likelihoods.get(likelihood, image_shape[-1], levels, components)
         self.condition_kind = condition
         self.condition_size = code_size if condition == "image" else condition_size
+        self.class_names = class_names
         self.encoder = self.condition_map = None
         own = {"dtype": self.dtype_policy}
         if condition == "image":
@@ -275,7 +278,8 @@ class DensityModel(LikelihoodModel):
     def get_config(self):
         """See `keras.Model.get_config`."""
         policy = keras.saving.serialize_keras_object(self.dtype_policy)
-        return {"name": self.name, "dtype": policy, **self._config}
+        config = {"name": self.name, "dtype": policy, **self._config}
+        return config | {"class_names": list(self.class_names)} if self.class_names else config
 
 
 def of_colours(values):

@@ -28,7 +28,7 @@ class InputChecks:
 
     def check_images(self, images):
         """Returns images as uint8, or raises the ValueError that says what does not fit."""
-        images = images if tf.is_tensor(images) else np.asarray(images)
+        images = as_array("images", images)
         self.check_kind_of_images(images)
         message = f"images must have values 0…{self.levels - 1} for a model of {self.levels} levels"
         return tf.cast(graph_checks.below(self.levels, message, images), tf.uint8)
@@ -49,8 +49,8 @@ class InputChecks:
 
     def check_condition(self, condition, num):
         """Returns the condition as a tensor, or raises the ValueError that says what is wrong."""
-        if condition is not None and not tf.is_tensor(condition):
-            condition = np.asarray(condition)
+        if condition is not None and self.condition_kind is not None:
+            condition = as_array("condition", condition)
         self.check_kind_of_condition(condition, num)
         if condition is None:
             return None
@@ -100,7 +100,8 @@ class InputChecks:
 
     def check_completion(self, given, known, num):
         """`given` and `known` of `sample` for every image, or the ValueError that says why not."""
-        given, known = self.check_images(given), tf.convert_to_tensor(known)
+        given = self.check_images(given)
+        known = tf.convert_to_tensor(as_array("known", known))
         if known.dtype != tf.bool:
             raise ValueError(f"known must be booleans, got {known.dtype.name}.")
         whole = [num, *self.image_shape]
@@ -118,6 +119,27 @@ def checked_shape(image_shape):
     if len(image_shape) != 3 or min(image_shape) < 1:
         raise ValueError(f"image_shape must be (height, width, channels), got {image_shape}.")
     return image_shape
+
+
+def as_array(name, values, refused="OSUcMm"):
+    """Values as an array of numbers (a tensor stays one), or the ValueError that says why not.
+
+    Args:
+      name: of the argument.
+      values: an array or what NumPy makes one of.
+      refused: kinds of NumPy's types that are no numbers here.
+    """
+    if tf.is_tensor(values):
+        return values
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of numbers ({error}).") from None
+    if array.dtype.kind in refused:
+        raise ValueError(
+            f"{name} must be an array of numbers, got {array.dtype} of shape {list(array.shape)}."
+        )
+    return array
 
 
 def is_known(array):

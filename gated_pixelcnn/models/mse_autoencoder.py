@@ -71,7 +71,9 @@ class MSEAutoencoder(Trainable):
         self.deconvolution = Deconvolution(
             decoder_features, height, width, name="deconvolution", **own
         )
-        self.colours = keras.layers.Conv2D(channels, 3, padding="same", name="colours", **own)
+        self.colours = keras.layers.Conv2D(
+            channels, 3, padding="same", name="colours", data_format="channels_last", **own
+        )
         self._config = {
             "image_shape": self.image_shape,
             "levels": levels,

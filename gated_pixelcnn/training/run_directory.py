@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from gated_pixelcnn import paths
 from gated_pixelcnn.configs import complete, flat
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training.config import CHANGEABLE, CHANGEABLE_ON_REQUEST
@@ -27,7 +28,7 @@ class RunDirectory:
 
     def __init__(self, workdir):
         """Only computes the paths; nothing is made."""
-        self.path = Path(workdir)
+        self.path = Path(paths.local(workdir))
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.samples = self.path / "samples"
