@@ -188,7 +188,12 @@ class DensityContract(ClassNames, InputChecks):
           seed: integer; the same seed gives the same images.
           temperature: at least 1e-6; below 1 draws likelier values, 1 is the model itself.
           given: integers [N, H, W, C] or [1, H, W, C] of which some values are kept.
-          known: booleans that broadcast to [N, H, W, C]; True keeps the value of `given`.
+          known: booleans that broadcast to [N, H, W, C]; True keeps `given`. Values are
+            drawn in the order (row, column, colour), each from its distribution given those before
+            it: what is known after a value, below it or at its right, has no influence on it. Where
+            that matters draw several completions and choose among them by their weights, the sums
+            of `value_log_prob` over the known values: the more are drawn, the nearer the choice is
+            to a draw from p(unknown | known).
           streams: integers [N]: image i draws from the random stream (seed, streams[i]), whatever
             the batch that it is drawn in, and images with the same stream from the same random
             numbers. An integer is the stream of the first image, after which they are counted.
@@ -231,7 +236,7 @@ class DensityContract(ClassNames, InputChecks):
         if num is None:
             if condition is None and given is None:
                 raise ValueError("num, the number of images to sample, is missing.")
-            num = max([len(a) for a in (condition, given) if np.ndim(a)], default=1)
+            num = max([np.shape(a)[0] for a in (condition, given) if np.ndim(a)], default=1)
         num = check_integer("num", num, 1)
         condition = self.labels_of(condition, num)
         seed = check_seed(seed)

@@ -1,7 +1,6 @@
 """The run directory (`--workdir`): what it holds, who may write to it, and its config.json."""
 
 import contextlib
-import fcntl
 import json
 import os
 from pathlib import Path
@@ -40,8 +39,16 @@ class RunDirectory:
         """Makes the directory and locks it against a second run.
 
         Raises:
-          UserError: it cannot be written to, or another process trains in it.
+          UserError: it cannot be written to, or another process trains in it; or this is Windows,
+            whose Python has no locks of this kind.
         """
+        try:
+            import fcntl  # here, so that runs can be loaded everywhere
+        except ImportError:
+            raise UserError(
+                "a run is trained on Linux or macOS, where Python can lock its work directory "
+                "(fcntl); elsewhere it can be loaded, evaluated and sampled"
+            ) from None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path / "lock", "a")  # noqa: SIM115 (held until __exit__)
