@@ -12,8 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from gated_pixelcnn import errors
-from gated_pixelcnn.cli import define_path, resolve_paths
+from gated_pixelcnn import errors, paths
 from gated_pixelcnn.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -28,10 +27,10 @@ def define_flags(argv):
         "A preset (see --list_presets) or the path of a configuration file. Each of its keys can "
         "be changed: --config.model.features=96.",
     )
-    define_path(
+    flags.DEFINE_string(
         "workdir",
+        None,
         "Directory of the run; an existing run is resumed. By default runs/<name of the preset>.",
-        FLAGS,
     )
     flags.DEFINE_string(
         "strategy",
@@ -74,8 +73,7 @@ def main(argv):
     config = configs.get_config(FLAGS.config, overrides)
     if FLAGS.workdir == "":
         raise UserError("--workdir is empty: give the directory of the run, such as runs/a")
-    resolve_paths(FLAGS)
-    workdir = FLAGS.workdir or str(Path("runs") / Path(FLAGS.config).stem)
+    workdir = paths.local(FLAGS.workdir or Path("runs") / Path(FLAGS.config).stem)
     if FLAGS.cpu_devices:
         strategies.divide_cpu(FLAGS.cpu_devices)
     result = train.train(config, workdir, FLAGS.strategy, FLAGS.allow_changes)
