@@ -6,7 +6,6 @@ is imported when it is needed.
 """
 
 import importlib.util
-import json
 import os
 import sys
 
@@ -58,6 +57,8 @@ def _backend():
     path = os.path.join(home, "keras.json")
     try:
         with open(path, encoding="utf-8") as file:
+            import json  # which takes longer than all else here
+
             return json.load(file).get("backend", "tensorflow"), path
     except (OSError, ValueError, AttributeError):  # Keras has its defaults then
         return "tensorflow", ""

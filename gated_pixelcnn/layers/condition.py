@@ -123,7 +123,8 @@ class Condition(keras.layers.Layer):
         if self.kind == "label" and len(condition.shape) == 1:
             # Out of range, a one-hot vector would be all zeros: no class at all.
             condition = below(self.size, f"labels must be 0…{self.size - 1}", condition)
-            condition = tf.one_hot(tf.cast(condition, tf.int32), self.size)
+            condition = tf.cast(condition, tf.int32)
+            condition = tf.one_hot(condition, self.size)
         condition = tf.cast(condition, self.compute_dtype)
         if self.kind != "spatial":
             condition = condition[:, tf.newaxis, tf.newaxis, :]
