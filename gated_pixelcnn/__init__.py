@@ -11,6 +11,10 @@ Importing this package is quick: TensorFlow is imported when it is first needed.
 
 import importlib
 
+from gated_pixelcnn import keras_settings
+
+keras_settings.install()
+
 __version__ = "0.1.0"
 
 # Public name -> the module that has it.

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from gated_pixelcnn import data, keras_file, limits
+from gated_pixelcnn import data, keras_file, limits, paths
 from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.training.checkpoints import Checkpoints, assign
 from gated_pixelcnn.training.run_directory import RunDirectory
 
 
-def build_model(config, image_shape=None, levels=None, condition_size=None, dtype="float32"):
+def build_model(
+    config, image_shape=None, levels=None, condition_size=None, dtype="float32", class_names=()
+):
     """Builds the model of a configuration, freshly initialised.
 
     What is not given is looked up in the data set of the configuration.
@@ -21,6 +23,7 @@ def build_model(config, image_shape=None, levels=None, condition_size=None, dtyp
       condition_size: Number of classes, length of the vector or number of maps, for a model with
         a condition.
       dtype: Keras' dtype policy: float32, mixed_bfloat16 or mixed_float16.
+      class_names: Names of the classes, for a model with labels.
 
     Returns:
       The model, built.
@@ -41,7 +44,7 @@ def build_model(config, image_shape=None, levels=None, condition_size=None, dtyp
         image_shape = info.image_shape if image_shape is None else image_shape
         levels = info.levels if levels is None else levels
         if needs_classes:
-            condition_size = info.num_classes
+            condition_size, class_names = info.num_classes, info.class_names
     if kind == "label" and not condition_size:
         raise UserError(
             f"model.condition=label needs labels, but {config.data.source} has none (or "
@@ -53,6 +56,7 @@ def build_model(config, image_shape=None, levels=None, condition_size=None, dtyp
             levels=levels,
             condition_size=(condition_size or 0) if kind not in (None, "image") else 0,
             dtype=dtype,
+            **({"class_names": class_names} if kind == "label" else {}),
             **arguments,
         )
         model.build()
@@ -107,6 +111,7 @@ def check_trained(model):
 
 
 def _load(path, checkpoint):
+    path = paths.local(path)
     if Path(path).suffix == ".keras" and not Path(path).is_dir():
         return _load_keras_file(path)
     return _load_run(path, checkpoint)
@@ -132,7 +137,11 @@ def _load_run(workdir, checkpoint):
     arrays, _, path = found
     with limits.within(path, [array.size for array in arrays.values()], record["config"]):
         model = build_model(
-            record["config"], record["image_shape"], record["levels"], record["condition_size"]
+            record["config"],
+            record["image_shape"],
+            record["levels"],
+            record["condition_size"],
+            class_names=record["class_names"],
         )
     assign("weights", model.weights, arrays, path)
     if any(name.startswith("average/") for name in arrays):

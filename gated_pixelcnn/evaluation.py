@@ -11,6 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.data.split import input_error
+from gated_pixelcnn.likelihoods.base import check_integer
+from gated_pixelcnn.models.class_names import ClassNames
+from gated_pixelcnn.models.inputs import as_array
+from gated_pixelcnn.models.keras_training import unpacked
 
 
 def bits_per_dim(nats, image_shape):
@@ -27,14 +31,15 @@ def bits_per_dim(nats, image_shape):
 
 
 def evaluate(model, images, condition=None, batch_size=64):
-    """Evaluates a model on images in memory.
+    """Evaluates a model on images in memory, or on those of a `tf.data.Dataset`.
 
     The result does not depend on the batch size: every image counts once, sums are in float64.
 
     Args:
       model: a density model.
-      images: integers 0…levels-1 [N, H, W, C].
-      condition: labels [N], vectors [N, D] or maps [N, H, W, D], or None.
+      images: integers 0…levels-1 [N, H, W, C]; or a tf.data.Dataset of batches of them, or of pairs
+        or dicts of images and condition, as Keras' fit takes it.
+      condition: labels [N] (or names of classes), vectors [N, D] or maps [N, H, W, D], or None.
       batch_size: number of images in one forward pass, at least 1.
 
     Returns:
@@ -58,8 +63,14 @@ def evaluate(model, images, condition=None, batch_size=64):
     _check_batch_size(batch_size)
     if not hasattr(model, "log_prob_parts"):
         raise ValueError(f"{type(model).__name__} gives images no probability.")
-    images = np.asarray(images)
-    condition = None if condition is None else np.asarray(condition)
+    if isinstance(images, tf.data.Dataset):
+        if condition is not None:
+            raise ValueError("a tf.data.Dataset holds the condition itself: leave out condition.")
+        return _evaluate_batches(model, _batches_of(images, batch_size), batch_size)
+    images = np.asarray(as_array("images", images))
+    if isinstance(model, ClassNames):
+        condition = model.labels_of(condition, len(images))
+    condition = None if condition is None else np.asarray(as_array("condition", condition))
     if condition is not None and condition.shape[:1] != images.shape[:1]:
         raise ValueError(
             f"condition must have one entry for each of the {len(images)} images, but has the "
@@ -262,6 +273,14 @@ def split_batches(split, batch_size, num_images=None):
             return
 
 
+def _batches_of(dataset, batch_size):
+    """Images and condition (or None) of a tf.data.Dataset of batches, in batches of this size."""
+    if any(len(spec.shape) < 1 for spec in tf.nest.flatten(dataset.element_spec)):
+        raise ValueError("the tf.data.Dataset must give batches: call its batch(…) before.")
+    for batch in dataset.rebatch(batch_size).as_numpy_iterator():
+        yield unpacked(batch)
+
+
 def _next_batch(batches):
     try:
         return next(batches, None)
@@ -270,8 +289,7 @@ def _next_batch(batches):
 
 
 def _check_batch_size(batch_size):
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+    check_integer("batch_size", batch_size, 1)
 
 
 def _evaluate_batches(model, batches, batch_size, log_prob_parts=None):

@@ -21,11 +21,12 @@ from gated_pixelcnn import configs
 from gated_pixelcnn.errors import UserError, first_line
 from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.training.config import PRECISIONS
-from gated_pixelcnn.training.run_directory import checked_sizes
+from gated_pixelcnn.training.run_directory import checked_record, checked_sizes, record
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _ENTRIES = {"metadata.json", _CONFIG, _WEIGHTS}
-_OF_BASE = ("name", "dtype", "image_shape", "levels", "condition_size")  # not of config.model
+# Not of config.model.
+_OF_BASE = ("name", "dtype", "image_shape", "levels", "condition_size", "class_names")
 
 
 class Stored(NamedTuple):
@@ -116,7 +117,7 @@ def _check_entries(archive):
 
 def _arguments(saved):
     """The arguments of `build_model`, of plain values only, from Keras' description of a model."""
-    registered = {keras.saving.get_registered_name(kind): name for name, kind in FAMILIES.items()}
+    registered = _registered()
     if saved["registered_name"] not in registered:
         kind = saved["registered_name"] or saved["class_name"]
         raise UserError(
@@ -124,6 +125,23 @@ def _arguments(saved):
             "trust where it is from, load it with Keras"
         )
     values = dict(saved["config"])
+    return arguments_of(registered[saved["registered_name"]], values)
+
+
+def _registered():
+    return {keras.saving.get_registered_name(kind): name for name, kind in FAMILIES.items()}
+
+
+def arguments_of(family, values):
+    """The arguments of `build_model` for a model.
+
+    Args:
+      family: Its name.
+      values: What its `get_config` gave, as JSON has it.
+
+    Raises:
+      KeyError, TypeError, ValueError: They are not those of a model.
+    """
     dtype = values["dtype"]["config"]["name"]
     if dtype not in PRECISIONS:
         raise UserError(f"its dtype policy must be one of {', '.join(PRECISIONS)}, not {dtype!r}")
@@ -131,14 +149,31 @@ def _arguments(saved):
     model = {key: value for key, value in values.items() if key not in _OF_BASE}
     return {
         # Checks names and types, as for a configuration of the user.
-        "config": configs.complete(
-            {"model": {**model, "family": registered[saved["registered_name"]]}}
-        ),
+        "config": configs.complete({"model": {**model, "family": family}}),
         "image_shape": shape,
         "levels": levels,
         "condition_size": condition_size,
+        "class_names": tuple(values.get("class_names", ())),
         "dtype": dtype,
     }
+
+
+def record_of(model):
+    """The record of a model that no run of train.py made, see `run_directory.record`.
+
+    Its images are not known: `data.source` is empty.
+
+    Raises:
+      UserError: It is no model of this package.
+    """
+    family = next((name for name, kind in FAMILIES.items() if type(model) is kind), None)
+    if family is None:
+        raise UserError(f"{type(model).__name__} is no model of this package")
+    found = arguments_of(family, json.loads(json.dumps(model.get_config())))
+    config = found["config"].unlock()
+    config.data.update(source="", levels=found["levels"])
+    sizes = (found["image_shape"], found["levels"], found["condition_size"])
+    return checked_record(record(config.lock(), *sizes, found["class_names"]))
 
 
 def _array_sizes(weights):

@@ -5,7 +5,7 @@ import os
 # Before TensorFlow is imported: the processes of pytest-xdist share the processors, and several
 # threads make small graphs slower.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest

@@ -344,7 +344,7 @@ def test_labels_are_numbers_or_names():
     assert prompts.parse_labels("bag, 0,Ankle boot", model, names) == [2, 0, 1]
     assert prompts.parse_labels("all", model) == [0, 1, 2]
     assert prompts.parse_labels(None, UNCONDITIONAL) is None
-    with pytest.raises(UserError, match="--label: Bax is .*did you mean 'bag'"):
+    with pytest.raises(UserError, match="--label: Bax is .*did you mean 'Bag'"):
         prompts.parse_labels("Bax", model, names)
 
 

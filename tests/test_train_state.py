@@ -30,7 +30,10 @@ class Toy(keras.Model):
         x = tf.cast(images, tf.float32) / 32
         return self.dense(self.dropout(self.flatten(x), training=training))
 
-    def training_loss(self, images, condition, training):
+    def checked(self, images, condition=None):
+        return images, condition
+
+    def training_loss_of(self, images, condition, training):
         return self.scale * tf.reduce_sum(tf.square(self(images, training=training) - 1), axis=1)
 
 
@@ -167,7 +170,7 @@ def test_a_step_that_is_not_finite_changes_nothing(scale):
 
 def test_other_errors_of_the_step_keep_their_kind():
     state = make_state()
-    state.model.training_loss = lambda images, *_, **__: tf.debugging.check_numerics(
+    state.model.training_loss_of = lambda images, *_, **__: tf.debugging.check_numerics(
         tf.reduce_sum(tf.cast(images, tf.float32) / 0.0, axis=[1, 2, 3]), "elsewhere"
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match="elsewhere"):
@@ -324,14 +327,14 @@ def test_adam_is_that_of_the_paper():
 def test_the_step_does_not_look_at_more_than_it_is_given():
     # A model without dropout, condition or average takes the same path.
     model = Toy()
-    original = model.training_loss
+    original = model.training_loss_of
     seen = types.SimpleNamespace(condition="unset")
 
     def loss(images, condition, training):
         seen.condition, seen.training = condition, training
         return original(images, condition, training)
 
-    model.training_loss = loss
+    model.training_loss_of = loss
     state = make_state(lambda: model, ema_decay=0.0)
     state.make_step((IMAGES,))
     assert seen.condition is None and seen.training is True

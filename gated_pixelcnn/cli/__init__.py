@@ -4,31 +4,55 @@ import contextlib
 
 from absl import flags
 
+from gated_pixelcnn import paths
 from gated_pixelcnn.data.config import CHOICES
 from gated_pixelcnn.errors import UserError
+
+
+class _PathParser(flags.ArgumentParser):
+    """Marks the flags that `resolve_paths` looks at."""
+
+    def flag_type(self):
+        """What absl calls it in messages."""
+        return "path"
+
+
+def define_path(name, help, values, multi=False):
+    """Defines a flag that is a path, or with `multi` any number of paths; not given, it is None."""
+    define = flags.DEFINE_multi if multi else flags.DEFINE
+    how = {"parser": _PathParser(), "serializer": flags.ArgumentSerializer()}
+    define(name=name, default=None, help=help, flag_values=values, **how)
+
+
+def resolve_paths(values):
+    """Makes paths of this machine of all flags that are paths, see `paths.local`."""
+    for name in values:
+        flag = values[name]
+        if isinstance(flag.parser, _PathParser) and flag.value is not None:
+            several = isinstance(flag.value, list)
+            flag.value = [*map(paths.local, flag.value)] if several else paths.local(flag.value)
 
 
 def define_model_flags(values):
     """Defines the flags of `load_model` in FlagValues."""
     define_run_flags(values)
-    flags.DEFINE_string(
+    define_path(
         "saved_model",
-        None,
         "Instead of a run: the directory that export.py wrote. A SavedModel is a program: take it "
         "from people you trust only.",
-        flag_values=values,
+        values,
     )
 
 
 def define_run_flags(values):
     """Defines those that name a run."""
-    flags.DEFINE_string("workdir", None, "Directory of the run.", flag_values=values)
-    flags.DEFINE_multi_string(
+    define_path("workdir", "Directory of the run.", values)
+    define_path(
         "prior",
-        [],
         "Of an auxiliary model whose parts were trained apart: directory of the run with "
         "model.train_only=prior. Again for the prior of that prior.",
-        flag_values=values,
+        values,
+        multi=True,
     )
 
 
@@ -79,7 +103,7 @@ def load_model(values, whole=True):
 
     check_workdir(workdir, ", or --saved_model, the one that export.py wrote")
     record = RunDirectory(workdir).read_config()
-    model = building.load(workdir, prior=values.prior)
+    model = building.load(workdir, prior=values.prior or ())
     if whole:
         building.check_trained(model)
     return model, record

@@ -41,12 +41,12 @@ def define_flags():
     flags.DEFINE_integer("num_images", None, "Only the first images.", flag_values=FLAGS)
     flags.DEFINE_integer("batch_size", 64, "Images per forward pass.", flag_values=FLAGS)
     flags.DEFINE_bool("baselines", True, "Also print the baselines.", flag_values=FLAGS)
-    flags.DEFINE_multi_string(
+    cli.define_path(
         "beside",
-        None,
         "Directory of another run of images of the same kind: its bits/dim of these images are "
         "printed, too. Again for another one.",
-        flag_values=FLAGS,
+        FLAGS,
+        multi=True,
     )
     flags.DEFINE_bool(
         "classify",
@@ -69,7 +69,7 @@ def define_flags():
         "which takes a forward pass.",
         flag_values=FLAGS,
     )
-    flags.DEFINE_string("csv", None, "File for one line per image.", flag_values=FLAGS)
+    cli.define_path("csv", "File for one line per image.", FLAGS)
     flags.DEFINE_bool("json", False, "Print JSON instead of a table.", flag_values=FLAGS)
 
 
@@ -79,6 +79,7 @@ def main(argv):
     from gated_pixelcnn.models.contract import DensityContract
 
     cli.check_no_arguments(argv)
+    cli.resolve_paths(FLAGS)
     if FLAGS.split not in SPLITS:
         raise UserError(f"--split must be one of {', '.join(SPLITS)}, got {FLAGS.split!r}")
     cli.check_at_least(
@@ -276,6 +277,8 @@ def _load_data(record, model):
     """Loads the run's images, or others prepared in the same way, that fit the model."""
     from gated_pixelcnn import data
 
+    if not FLAGS.source and not record["config"]["data"]["source"]:
+        raise UserError("this model is from no run of train.py, so give images by --source")
     config = data.DataConfig(**record["config"]["data"])
     # What was decided for the run's images holds for others, too.
     values = record["data"].get("values", config.values)

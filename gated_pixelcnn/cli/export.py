@@ -16,12 +16,11 @@ FLAGS = flags.FLAGS
 def define_flags():
     """Defines the script's flags."""
     cli.define_run_flags(FLAGS)
-    flags.DEFINE_string(
+    cli.define_path(
         "output",
-        None,
         "Directory of the versions 1, 2, …, to which one is added. By default export in the run's "
         "directory.",
-        flag_values=FLAGS,
+        FLAGS,
     )
     flags.DEFINE_enum(
         "checkpoint",
@@ -50,6 +49,7 @@ def main(argv):
     from gated_pixelcnn.exporting import export, load_saved_model
 
     cli.check_no_arguments(argv)
+    cli.resolve_paths(FLAGS)
     cli.check_at_least(1, max_images=FLAGS.max_images)
     cli.check_workdir(FLAGS.workdir)
     path = export(
@@ -58,7 +58,7 @@ def main(argv):
         FLAGS.checkpoint,
         FLAGS.max_images,
         FLAGS.warm_up,
-        FLAGS.prior,
+        FLAGS.prior or (),
     )
     print(f"SavedModel: {path}")
     print(f"signatures: {', '.join(load_saved_model(path).signatures)}")

@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from gated_pixelcnn import photos, pictures
+from gated_pixelcnn import paths, photos, pictures
 from gated_pixelcnn.data.values import BYTES
 from gated_pixelcnn.errors import UserError, nearest
 
@@ -206,17 +206,23 @@ def parse_labels(text, model, class_names=(), empty_classes=()):
         )
     if text == "all":
         return [label for label in range(classes) if label not in set(empty_classes)]
-    return [_parse_label("label", word.strip(), classes, class_names) for word in text.split(",")]
+    words = paths.split_names(text, lambda word: word in class_names)
+    return [_parse_label("label", word, classes, class_names) for word in words]
 
 
 def _parse_label(flag, word, classes, class_names):
-    names = {name.lower(): index for index, name in enumerate(class_names)}
-    if word.lower() in names:
-        return names[word.lower()]
+    from gated_pixelcnn.models.class_names import find  # which imports TensorFlow
+
+    try:
+        found = find(word, class_names)
+    except ValueError as error:
+        raise UserError(f"--{flag}: {error}") from None
+    if found is not None:
+        return found
     try:
         label = int(word)
     except ValueError:
-        hint = nearest(word, names) if names else ""
+        hint = nearest(word, class_names) if class_names else ""
         raise UserError(
             f"--{flag}: {word} is neither a number 0…{classes - 1} nor the name of a class{hint}"
         ) from None
@@ -368,8 +374,10 @@ def _interpolation(flags, model, class_names, reading):
 
 def _pair(text, model, class_names, reading, seed):
     """The two ends of one --interpolate: weights of classes, codes, or z."""
-    words = [word.strip() for word in text.split(",")]
-    if len(words) != 2 or not all(words):
+    words = paths.split_names(
+        text, lambda word: word in class_names or os.path.exists(paths.local(word))
+    )
+    if len(words) != 2:
         raise UserError(
             f"--interpolate needs two ends with a comma between them, as in --interpolate=3,8 or "
             f"--interpolate=a.png,b.png, got {text!r}"
@@ -390,6 +398,7 @@ def _pair(text, model, class_names, reading, seed):
             "--interpolate is not possible: this model is conditioned neither on a class nor on an "
             "image, and has no latent numbers"
         )
+    words = [paths.local(word) for word in words]
     for word in words:
         if os.path.isdir(word) or word.lower().endswith(".npz"):
             raise UserError(f"--interpolate goes from one image file to another; {word} is not one")

@@ -42,12 +42,11 @@ def define_flags():
         "of the grid for each.",
         flag_values=FLAGS,
     )
-    flags.DEFINE_string(
+    cli.define_path(
         "like",
-        None,
         "For a model conditioned on an image, or with latent numbers: an image file, a directory, "
         "or an npz file with an array images; one row of the grid for each.",
-        flag_values=FLAGS,
+        FLAGS,
     )
     flags.DEFINE_integer(
         "per_latent",
@@ -92,34 +91,32 @@ def define_flags():
         "With a likelihood of logistics: draw the component only and take its most probable value.",
         flag_values=FLAGS,
     )
-    flags.DEFINE_string(
+    cli.define_path(
         "given",
-        None,
         "Images to complete: an image file, a directory, or an npz file with an array images.",
-        flag_values=FLAGS,
+        FLAGS,
     )
     flags.DEFINE_integer(
         "keep_rows", None, "How many rows of the given images are kept.", flag_values=FLAGS
     )
-    flags.DEFINE_string(
+    cli.define_path(
         "mask",
-        None,
-        "Image file, white where the given images are kept, black where they are drawn.",
-        flag_values=FLAGS,
+        "Image file, white where the given images are kept, black where they are drawn. A pixel is "
+        "drawn given those above it and at its left: what is kept below it does not influence it "
+        "(README.md, Completing images).",
+        FLAGS,
     )
-    flags.DEFINE_string(
+    cli.define_path(
         "colourise",
-        None,
         "For a Grayscale PixelCNN, images to colour, gray ones or the gray view of coloured ones: "
         "an image file, a directory, or an npz file with an array images.",
-        flag_values=FLAGS,
+        FLAGS,
     )
-    flags.DEFINE_string(
+    cli.define_path(
         "upscale",
-        None,
         "For a multi-scale model or a Pyramid PixelCNN, small images to enlarge, of the size of "
         "one of its stages: an image file, a directory, or an npz file with an array images.",
-        flag_values=FLAGS,
+        FLAGS,
     )
     flags.DEFINE_bool(
         "resize",
@@ -129,46 +126,42 @@ def define_flags():
         flag_values=FLAGS,
     )
     cli.define_reading_flags(FLAGS)
-    flags.DEFINE_string(
+    cli.define_path(
         "reconstruct",
-        None,
         "For autoencoders: an image file, a directory, or an npz file with an array images. For "
         "every length m of a code and every image a row: the image, what a decoder trained for the "
         "squared error makes of its code (if such a run is given by --beside), and images drawn "
         "from it. For models with latent numbers for every λ and every image: the image, f(z), and "
         "images drawn from z. --num of them are drawn by each model, 4 per image by default; of "
         f"more than {reconstructions.MOST} images the first are taken.",
-        flag_values=FLAGS,
+        FLAGS,
     )
-    flags.DEFINE_multi_string(
+    cli.define_path(
         "beside",
-        None,
         "With --reconstruct: the directory of the run of another autoencoder, with codes of "
         "another length or trained for the squared error, or with another λ (model.kl_weight). "
         "Again for another one.",
-        flag_values=FLAGS,
+        FLAGS,
+        multi=True,
     )
-    flags.DEFINE_string(
+    cli.define_path(
         "output",
-        None,
         "PNG file for a grid of the images. By default samples/sample.png in the run's "
         "directory, or sample.png with --saved_model.",
-        flag_values=FLAGS,
+        FLAGS,
     )
-    flags.DEFINE_string(
+    cli.define_path(
         "npz",
-        None,
         "npz file for the images, uint8 [N, H, W, C], levels, labels, and of a model that draws in "
         "stages what it drew before: stage_1, the simplest of all, stage_2, …. With --reconstruct: "
         "originals, and for every length m of a code mse_<m> and pixelcnn_<m> (for every λ f_<λ> "
         "and image_<λ>), image i drawn from original i mod their number.",
-        flag_values=FLAGS,
+        FLAGS,
     )
-    flags.DEFINE_string(
+    cli.define_path(
         "gif",
-        None,
         "GIF file that shows the images grow pixel by pixel; of several stages the last one.",
-        flag_values=FLAGS,
+        FLAGS,
     )
     flags.DEFINE_integer("batch_size", 64, "Images drawn at once.", flag_values=FLAGS)
     flags.DEFINE_bool(
@@ -181,6 +174,7 @@ def main(argv):
     from gated_pixelcnn.models.contract import check_density_model
 
     cli.check_no_arguments(argv)
+    cli.resolve_paths(FLAGS)
     _check_flags()
     # What is drawn from a given view may do without a prior: `prompts` looks.
     model, record = cli.load_model(FLAGS, whole=not (FLAGS.colourise or FLAGS.upscale))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from gated_pixelcnn import errors
+from gated_pixelcnn import errors, paths
 from gated_pixelcnn.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -73,7 +73,7 @@ def main(argv):
     config = configs.get_config(FLAGS.config, overrides)
     if FLAGS.workdir == "":
         raise UserError("--workdir is empty: give the directory of the run, such as runs/a")
-    workdir = FLAGS.workdir or str(Path("runs") / Path(FLAGS.config).stem)
+    workdir = paths.local(FLAGS.workdir or Path("runs") / Path(FLAGS.config).stem)
     if FLAGS.cpu_devices:
         strategies.divide_cpu(FLAGS.cpu_devices)
     result = train.train(config, workdir, FLAGS.strategy, FLAGS.allow_changes)

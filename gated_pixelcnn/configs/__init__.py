@@ -10,6 +10,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from gated_pixelcnn import paths
 from gated_pixelcnn.configs import base
 from gated_pixelcnn.configs.base import OPTIONAL
 from gated_pixelcnn.errors import UserError, nearest
@@ -46,11 +47,12 @@ def get_config(name: str = DEFAULT, overrides: Iterable[str] = ()) -> ConfigDict
 
 
 def _load(name):
-    path = Path(name)
-    if name in list_presets():
+    presets = list_presets()
+    path = Path(name if name in presets else paths.local(name))
+    if name in presets:
         path = Path(__file__).parent / f"{name}.py"
     elif path.suffix != ".py":
-        raise UserError(f"there is no preset {name!r}{nearest(name, list_presets())}")
+        raise UserError(f"there is no preset {name!r}{nearest(name, presets)}")
     elif not path.is_file():
         raise UserError(f"there is no configuration file {name}")
     spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)

@@ -10,7 +10,9 @@ from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.training.config import TrainConfig
 
 # Arguments of a model that come from the data, or are Keras' own.
-_NOT_CONFIGURED = {"self", "image_shape", "levels", "condition_size", "name", "kwargs"}
+_NOT_CONFIGURED = {
+    *("self", "image_shape", "levels", "condition_size", "class_names", "name", "kwargs")
+}
 # The condition of a part is set by the model that it is a part of, and never an image.
 _NOT_CONFIGURED_OF_PART = _NOT_CONFIGURED | {
     *("condition", "code_size", "encoder_features", "normalised_code", "train_encoder")

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+from gated_pixelcnn import paths
 from gated_pixelcnn.errors import UserError, nearest
 
 SOURCE_KINDS = ("embedded", "tfds", "folder", "npz")
@@ -155,4 +156,4 @@ class DataConfig:
         if not address:
             what = {"tfds": "a data set name", "folder": "a directory", "npz": "a file"}[kind]
             raise UserError(f"data.source={self.source!r} needs {what} after '{kind}:'")
-        return kind, address
+        return kind, paths.local(address) if kind in ("folder", "npz") else address

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from gated_pixelcnn.data.images import LUMA
 from gated_pixelcnn.data.values import BYTES, LEVELS
-from gated_pixelcnn.exporting.checks import after, required
+from gated_pixelcnn.graph_checks import after, required
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"

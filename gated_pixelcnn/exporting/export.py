@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
-from gated_pixelcnn import building
+from gated_pixelcnn import building, keras_file, paths
 from gated_pixelcnn.data.values import BYTES
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.exporting import facts, versions
@@ -19,14 +20,15 @@ MOST_IMAGES = 100_000  # more would not fit into any machine's memory
 
 
 def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_up=True, prior=()):
-    """Exports the model of a run, with its averaged (EMA) weights, as the next version.
+    """Exports a model as the next version: that of a run, with its averaged (EMA) weights, or any.
 
     A version is there completely or not at all: a server that watches the directory never finds a
     half written one.
 
     Args:
-      workdir: The work directory that was given to train.
-      output: Directory of the versions 1, 2, …; `export` in the work directory by default.
+      workdir: The work directory that was given to train, or a `.keras` file; or a density model
+        itself, such as one that Keras' fit has trained.
+      output: Directory of the versions 1, 2, …; by default, of a work directory, `export` in it.
       checkpoint: "best" or "latest", see `load`.
       max_images: Number of images in one request, at most; a request for more is an error.
       warm_up: Whether warm-up requests are written; a server that batches requests refuses a
@@ -41,11 +43,12 @@ def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_
     """
     if not 1 <= max_images <= MOST_IMAGES:
         raise UserError(f"max_images must be 1…{MOST_IMAGES}, got {max_images}")
-    model = building.load(workdir, checkpoint, prior)
+    model, record, default = _what(workdir, checkpoint, prior)
     check_density_model(model)
     building.check_trained(model)
-    record = RunDirectory(workdir).read_config()
-    directory = Path(output) if output else Path(workdir) / "export"
+    if not (output or default):
+        raise UserError("output, the directory of the versions, is missing")
+    directory = Path(paths.of_saved_model(output or default))
     try:
         with versions.unfinished(directory) as path:
             write(model, record, path, max_images, warm_up)
@@ -54,6 +57,21 @@ def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_
         raise UserError(
             f"cannot write the SavedModel to {directory} ({_reason(error, directory)})"
         ) from error
+
+
+def _what(source, checkpoint, prior):
+    """What is exported: a model, its record, and the directory where it goes by default."""
+    if not isinstance(source, keras.Model):
+        model = building.load(source, checkpoint, prior)
+        path = Path(paths.local(source))
+        if path.is_dir():
+            return model, RunDirectory(path).read_config(), path / "export"
+        return model, keras_file.record_of(model), None
+    if checkpoint != "best" or prior:
+        raise UserError("checkpoint and prior are for runs: a model is exported as it is")
+    if not source.built:
+        raise UserError("this model has no weights yet: train or load it before it is exported")
+    return source, keras_file.record_of(source), None
 
 
 def _reason(error, directory):

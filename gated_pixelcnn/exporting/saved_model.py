@@ -4,6 +4,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from gated_pixelcnn import paths
 from gated_pixelcnn.errors import UserError, first_line
 from gated_pixelcnn.exporting import facts, versions
 from gated_pixelcnn.models.contract import DensityContract
@@ -23,7 +24,7 @@ def load_saved_model(path):
     Raises:
       UserError: it is not there, not of this package, or damaged.
     """
-    path = versions.find(Path(path))
+    path = versions.find(Path(paths.of_saved_model(path)))
     known = facts.read(path)
     try:
         loaded = tf.saved_model.load(str(path))
@@ -55,6 +56,8 @@ class SavedModel(DensityContract):
         self.levels = self.run["levels"]
         self.condition_kind = known["condition"]
         self.condition_size = known["condition_size"]
+        if self.condition_kind == "label":
+            self.class_names = self.run["class_names"]
         self.is_lower_bound, self.terms = known["is_lower_bound"], known["terms"]
         self.max_images = known["max_images"]
 
@@ -95,7 +98,7 @@ class SavedModel(DensityContract):
 
         def draw(part):
             how = {
-                "seed": tf.constant(request.seed, tf.int64),
+                "seed": tf.cast(request.seed, tf.int64),
                 "temperature": request.sharpness.temperature,
                 "streams": request.streams[part],
                 **self._named(request.condition, part),

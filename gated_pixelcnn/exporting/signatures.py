@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from gated_pixelcnn.data.values import BYTES
 from gated_pixelcnn.evaluation import bits_per_dim
-from gated_pixelcnn.exporting.checks import after, of_shape, required
 from gated_pixelcnn.exporting.decoding import decode
+from gated_pixelcnn.graph_checks import after, below, of_shape, required
 from gated_pixelcnn.models.contract import LEAST_TEMPERATURE, MOST_TEMPERATURE
 from gated_pixelcnn.sampling import Sharpness
 
@@ -167,20 +167,20 @@ class Signatures:
             found = tf.shape(x)[0]
             message = f"{other} must have one entry for each of {name} but has"
             checks = [num, required(tf.equal(found, num), message, found)]
-            checked[other] = after([*checks, *self._value_checks(other, x)], x)
+            checked[other] = self._of_values(other, after(checks, x))
         return checked
 
-    def _value_checks(self, name, x):
-        if name in ("images", "image") and self._model.levels < 256:
-            most = self._model.levels - 1
-            return [required(tf.cast(x, tf.int32) <= most, f"{name} must have values 0…{most}")]
+    def _of_values(self, name, x):
+        """An input whose values have been checked, too."""
+        levels, classes = self._model.levels, self._model.condition_size
+        if name in ("images", "image"):
+            return below(levels, f"{name} must have values 0…{levels - 1}", x)
         if name == "label":
-            most = self._model.condition_size - 1
-            return [required((x >= 0) & (x <= most), f"label must be 0…{most}")]
+            return below(classes, f"label must be 0…{classes - 1}", x)
         if name in ("vector", "spatial"):
             message = f"{name} must be numbers of at most {MOST_CONDITION:g} in size"
-            return [required(tf.abs(x) <= MOST_CONDITION, message)]  # NaN is not
-        return []
+            return after([required(tf.abs(x) <= MOST_CONDITION, message)], x)  # NaN is not
+        return x
 
 
 def condition_spec(model):

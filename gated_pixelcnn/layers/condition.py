@@ -10,6 +10,7 @@ import math
 import keras
 import tensorflow as tf
 
+from gated_pixelcnn.graph_checks import below
 from gated_pixelcnn.layers.gated_block import relu
 
 KINDS = (None, "label", "vector", "spatial")
@@ -38,7 +39,9 @@ class Deconvolution(keras.layers.Layer):
         own = {"dtype": self.dtype_policy}
         self.dense = keras.layers.Dense(self.start[0] * self.start[1] * features, **own)
         self.deconvolutions = [
-            keras.layers.Conv2DTranspose(features, 4, strides=2, padding="same", **own)
+            keras.layers.Conv2DTranspose(
+                features, 4, strides=2, padding="same", data_format="channels_last", **own
+            )
             for _ in range(doublings)
         ]
 
@@ -118,11 +121,9 @@ class Condition(keras.layers.Layer):
     def call(self, condition):
         """[N], [N, size] or [N, H, W, size] → [N, 1 or H, 1 or W, D]."""
         if self.kind == "label" and len(condition.shape) == 1:
-            condition = tf.cast(condition, tf.int32)
-            message = f"labels must be 0…{self.size - 1}"
             # Out of range, a one-hot vector would be all zeros: no class at all.
-            tf.debugging.assert_non_negative(condition, message)
-            tf.debugging.assert_less(condition, self.size, message)
+            condition = below(self.size, f"labels must be 0…{self.size - 1}", condition)
+            condition = tf.cast(condition, tf.int32)
             condition = tf.one_hot(condition, self.size)
         condition = tf.cast(condition, self.compute_dtype)
         if self.kind != "spatial":

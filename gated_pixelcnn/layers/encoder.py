@@ -35,12 +35,16 @@ class Encoder(keras.layers.Layer):
         self.size, self.features, self.normalised = size, features, normalised
         own = {"dtype": self.dtype_policy}
         self.convolutions = [
-            keras.layers.Conv2D(maps, kernel, padding="same", name=f"conv_{i}", **own)
+            keras.layers.Conv2D(
+                maps, kernel, padding="same", name=f"conv_{i}", data_format="channels_last", **own
+            )
             for i, (maps, kernel) in enumerate(
                 [(features, 5), (features * 3 // 2, 5), (features * 2, 3)]
             )
         ]
-        self.pool = keras.layers.MaxPooling2D(2, padding="same", name="pool", **own)
+        self.pool = keras.layers.MaxPooling2D(
+            2, padding="same", name="pool", data_format="channels_last", **own
+        )
         self.hidden = keras.layers.Dense(features * 3, name="hidden", **own)
         self.code = keras.layers.Dense(size, name="code", **own)
 

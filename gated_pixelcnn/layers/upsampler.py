@@ -28,7 +28,7 @@ class Upsampler(keras.layers.Layer):
         if features < 1:
             raise ValueError(f"embedding_features must be at least 1, got {features}.")
         self.features = features
-        own = {"padding": "same", "dtype": self.dtype_policy}
+        own = {"padding": "same", "dtype": self.dtype_policy, "data_format": "channels_last"}
         self.small = keras.layers.Conv2D(features, 3, name="small", **own)
         self.deconvolution = keras.layers.Conv2DTranspose(
             features, 4, strides=2, name="deconvolution", **own

@@ -1,7 +1,7 @@
 """The contract of a likelihood."""
 
 import abc
-import numbers
+import operator
 
 import tensorflow as tf
 
@@ -13,13 +13,20 @@ def real(x):
 
 
 def check_integer(name, value, lowest, highest=None):
-    """The value as an int; otherwise a ValueError with the argument, the value, what is allowed."""
+    """The value as an int; otherwise a ValueError with the argument, the value, what is allowed.
+
+    A float is no integer, whatever its value; arrays and tensors of one integer are.
+    """
     allowed = f"at least {lowest}" if highest is None else f"from {lowest} to {highest}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except (TypeError, AttributeError):  # the latter of tensors
+        number = None
+    if number is None:
         raise ValueError(f"{name} must be an integer {allowed}, got {value!r}.")
-    if value < lowest or (highest is not None and value > highest):
-        raise ValueError(f"{name} must be {allowed}, got {value}.")
-    return int(value)
+    if number < lowest or (highest is not None and number > highest):
+        raise ValueError(f"{name} must be {allowed}, got {number}.")
+    return number
 
 
 class Likelihood(abc.ABC):

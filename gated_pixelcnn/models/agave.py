@@ -154,10 +154,10 @@ class AGAVE(TrainedApart, LatentVariableModel):
         parts = self.decoder.log_prob_parts_of(images, self.maps(f), training)
         return tf.reduce_sum(parts, axis=1)
 
-    def training_loss(self, images, condition, training):
+    def training_loss_of(self, images, condition, training):
         """Minus the objective, or that of a part, in bits/dim of the images [N]."""
         if self.train_only != "decoder":
-            return super().training_loss(images, condition, training)
+            return super().training_loss_of(images, condition, training)
         nats = -self._decoder_alone(images, training)
         return tf.cast(evaluation.bits_per_dim(nats, self.image_shape), tf.float32)
 

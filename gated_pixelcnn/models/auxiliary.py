@@ -22,7 +22,7 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import Condition, Upsampler, ViewEmbedding
-from gated_pixelcnn.models.inputs import checked_shape
+from gated_pixelcnn.models.inputs import as_array, checked_shape
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.parts import TrainedApart, make_part
 from gated_pixelcnn.models.transforms import TRANSFORMS
@@ -59,6 +59,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         embedding_scales=2,
         condition=None,
         condition_size=0,
+        class_names=(),
         spatial_features=0,
         train_only="",
         **kwargs,
@@ -78,6 +79,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
           embedding_scales: of "resnet", see `ViewEmbedding`.
           condition: None, "label" or "vector", of both parts.
           condition_size: number of classes or length of the vector.
+          class_names: names of the classes in the order of the labels, if they are known.
           spatial_features: maps of m(h) beside those of the view; 0: the conditional sees the label
             or the vector itself, the same at all positions. The prior has a setting of its own.
           train_only: "prior" or "conditional": only this part is trained, by its own term; "":
@@ -99,6 +101,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
             )
         self.image_shape, self.levels = checked_shape(image_shape), levels
         self.condition_kind, self.condition_size = condition, condition_size
+        self.class_names = class_names
         self.transform = TRANSFORMS[transform](self.image_shape, levels)
         self.terms = (self.transform.term, "image given it")
         own = {"dtype": self.dtype_policy}
@@ -202,10 +205,8 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         self.built = True
 
     def call(self, images, condition=None, training=False):
-        """The terms of the bound, see `log_prob_parts_of`."""
-        self.check_kind_of_images(images)
-        self.check_kind_of_condition(condition, images.shape[0])
-        return self.log_prob_parts_of(images, condition, training)
+        """The terms of the bound, see `log_prob_parts_of`; checked as by `DensityModel.call`."""
+        return self.log_prob_parts_of(*self.checked(images, condition), training)
 
     def log_prob_parts_of(self, images, condition=None, training=False):
         """See `LikelihoodModel`: log p(ψ(x)) and log p(x | ψ(x)), nats float64 [N, 2]."""
@@ -328,7 +329,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
           ValueError: see `sample`; a view that does not fit the model.
         """
         if view is not None:
-            view = self._checked_view(view)
+            view = self._checked_view(as_array("view", view))
             num = len(view) if num is None else num
             if num != len(view):
                 raise ValueError(f"there must be a view for each of {num} images, got {len(view)}.")
@@ -378,7 +379,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         config = {"name": self.name, "dtype": policy, **self._config}
         if isinstance(self.prior, AuxiliaryModel):  # `take_prior` may have changed it
             config["prior"] = {**config["prior"], "train_only": self.prior.train_only}
-        return config
+        return config | {"class_names": list(self.class_names)} if self.class_names else config
 
 
 def _architecture(model):

@@ -41,6 +41,7 @@ class DensityModel(LikelihoodModel):
         components=10,
         condition=None,
         condition_size=0,
+        class_names=(),
         spatial_features=0,
         code_size=0,
         encoder_features=100,
@@ -57,6 +58,7 @@ class DensityModel(LikelihoodModel):
           components: number of mixture components.
           condition: None, "label", "vector", "spatial" or "image".
           condition_size: number of classes, length of the vector or number of maps.
+          class_names: names of the classes in the order of the labels, if they are known.
           spatial_features: maps of the deconvolutional m(h) that makes a label, vector or code
             depend on the location; 0 for none.
           code_size: m, the numbers that an image condition becomes.
@@ -75,6 +77,7 @@ class DensityModel(LikelihoodModel):
         self.likelihood = likelihoods.get(likelihood, image_shape[-1], levels, components)
         self.condition_kind = condition
         self.condition_size = code_size if condition == "image" else condition_size
+        self.class_names = class_names
         self.encoder = self.condition_map = None
         own = {"dtype": self.dtype_policy}
         if condition == "image":
@@ -158,25 +161,30 @@ class DensityModel(LikelihoodModel):
         Returns:
           Parameters [N, H, W, C, …], or [N, H, W, …] where a pixel's colours share them. Those at a
           position depend on the values before it only.
+
+        Raises:
+          ValueError: images or a condition that do not fit the model: of another shape or type
+            (numbers that are not integers, whatever their values), or out of range.
+          tf.errors.InvalidArgumentError: the same of values inside a graph.
         """
-        self.check_kind_of_images(images)
-        condition = self.own_condition(images, condition)
-        self.check_kind_of_condition(condition, images.shape[0])
-        return self.likelihood.parameters(
-            self.parameter_map(self.scale(images), self.map_condition(condition), training=training)
-        )
+        return self.parameters_for(*self.checked(images, condition), training)
+
+    def parameters_for(self, images, condition=None, training=False):
+        """`call` without checks, for use inside a graph."""
+        x, condition = self.scale(images), self.map_condition(condition)
+        return self.likelihood.parameters(self.parameter_map(x, condition, training=training))
 
     def map_condition(self, condition):
         """A condition as the maps [N, 1 or H, 1 or W, D] that layers project; None stays None."""
         if condition is None:
             return None
         if self.encoder is not None and len(condition.shape) == 4:
-            condition = self.encode(condition)
+            condition = self.encoder(self.scale(condition))
         return self.condition_map(condition)
 
     def encode(self, images):
         """The codes of images [N, H, W, C], float [N, m]: what an image condition becomes."""
-        return self.encoder(self.scale(images))
+        return self.encoder(self.scale(self.check_images(images)))
 
     def rematerialised(self, block):
         """A block as a family's `parameter_map` should call it.
@@ -237,7 +245,7 @@ class DensityModel(LikelihoodModel):
 
     def value_log_prob_of(self, images, condition=None, training=False):
         """`value_log_prob` without checks, for use inside a graph."""
-        return self.likelihood.log_prob(self(images, condition, training=training), images)
+        return self.likelihood.log_prob(self.parameters_for(images, condition, training), images)
 
     def log_prob_parts_of(self, images, condition=None, training=False):
         """See `LikelihoodModel`."""
@@ -270,7 +278,8 @@ class DensityModel(LikelihoodModel):
     def get_config(self):
         """See `keras.Model.get_config`."""
         policy = keras.saving.serialize_keras_object(self.dtype_policy)
-        return {"name": self.name, "dtype": policy, **self._config}
+        config = {"name": self.name, "dtype": policy, **self._config}
+        return config | {"class_names": list(self.class_names)} if self.class_names else config
 
 
 def of_colours(values):

@@ -10,7 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.inputs import InputChecks
+from gated_pixelcnn.likelihoods.base import check_integer
+from gated_pixelcnn.models.class_names import ClassNames
+from gated_pixelcnn.models.inputs import InputChecks, as_array
 from gated_pixelcnn.sampling import Sharpness
 
 LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
@@ -23,7 +25,7 @@ class Request(NamedTuple):
     Attributes:
       num: number of images N, an integer.
       condition: tensor of N conditions, or None.
-      seed: integer.
+      seed: int64, a tensor.
       sharpness: a `sampling.Sharpness`.
       given: images [N, H, W, C], or None.
       known: booleans [N, H, W, C], or None.
@@ -59,7 +61,14 @@ def check_density_model(model):
     )
 
 
-class DensityContract(InputChecks):
+def check_seed(seed):
+    """A seed as int64, or the ValueError that says why it is none; a tensor in a graph stays."""
+    if tf.is_symbolic_tensor(seed) and seed.dtype.is_integer:
+        return seed
+    return tf.constant(check_integer("seed", seed, tf.int64.min, tf.int64.max), tf.int64)
+
+
+class DensityContract(ClassNames, InputChecks):
     """Log-probabilities and samples of images.
 
     Attributes:
@@ -106,7 +115,7 @@ class DensityContract(InputChecks):
           ValueError: images or a condition that do not fit the model, or a model whose `log_prob`
             is a lower bound.
         """
-        return self._value_log_prob(*self._checked(images, condition))
+        return self._value_log_prob(*self.checked(images, condition))
 
     def log_prob_parts(self, images, condition=None):
         """Log-probability of images in parts that add up to it.
@@ -122,10 +131,11 @@ class DensityContract(InputChecks):
         Raises:
           ValueError: images or a condition that do not fit the model.
         """
-        return self._log_prob_parts(*self._checked(images, condition))
+        return self._log_prob_parts(*self.checked(images, condition))
 
     @staticmethod
     def _checked_streams(streams, num):
+        streams = as_array("streams", streams)
         if streams.dtype.kind not in "iu" or streams.shape not in ((), (num,)):
             raise ValueError(
                 f"streams must be an integer or integers of shape [{num}], got "
@@ -138,15 +148,6 @@ class DensityContract(InputChecks):
         if least < limits.min or most > limits.max:
             raise ValueError(f"streams must be {limits.min}…{limits.max}, got {least}…{most}.")
         return streams.astype(np.int32) + (np.arange(num) if streams.ndim == 0 else 0)
-
-    def _checked(self, images, condition):
-        images = self.check_images(images)
-        condition = self.own_condition(images, condition)
-        return images, self.check_condition(condition, images.shape[0])
-
-    def own_condition(self, images, condition):
-        """What images are conditioned on: where it is an image and none is given, on themselves."""
-        return images if condition is None and self.condition_kind == "image" else condition
 
     def log_prob(self, images, condition=None):
         """Log-probability of images, exact unless `is_lower_bound`.
@@ -181,11 +182,18 @@ class DensityContract(InputChecks):
 
         Args:
           num: number of images; may be left out where `condition` or `given` tells it.
-          condition: what the model is conditioned on, one for every image, or None.
+          condition: what the model is conditioned on, one for every image, or None. Labels may be
+            given by name, see `class_names`: "bag" (for all images; one, if num is left out), or
+            ["bag", "coat"].
           seed: integer; the same seed gives the same images.
           temperature: at least 1e-6; below 1 draws likelier values, 1 is the model itself.
           given: integers [N, H, W, C] or [1, H, W, C] of which some values are kept.
-          known: booleans that broadcast to [N, H, W, C]; True keeps the value of `given`.
+          known: booleans that broadcast to [N, H, W, C]; True keeps `given`. Values are
+            drawn in the order (row, column, colour), each from its distribution given those before
+            it: what is known after a value, below it or at its right, has no influence on it. Where
+            that matters draw several completions and choose among them by their weights, the sums
+            of `value_log_prob` over the known values: the more are drawn, the nearer the choice is
+            to a draw from p(unknown | known).
           streams: integers [N]: image i draws from the random stream (seed, streams[i]), whatever
             the batch that it is drawn in, and images with the same stream from the same random
             numbers. An integer is the stream of the first image, after which they are counted.
@@ -222,22 +230,28 @@ class DensityContract(InputChecks):
                 "this model draws an image in several stages, so it cannot complete one: leave out "
                 "given and known."
             )
-        sizes = [np.shape(a)[0] for a in (condition, given) if np.ndim(a) > 0]
-        if num is None and not sizes:
-            raise ValueError("num, the number of images to sample, is missing.")
-        num = max(sizes) if num is None else num
-        if num != int(num) or num < 1:
-            raise ValueError(f"num must be an integer of at least 1, got {num}.")
-        num = int(num)
+        given = None if given is None else as_array("given", given)
+        several = condition is not None and not isinstance(condition, str)
+        condition = as_array("condition", condition, refused="") if several else condition
+        if num is None:
+            if condition is None and given is None:
+                raise ValueError("num, the number of images to sample, is missing.")
+            num = max([np.shape(a)[0] for a in (condition, given) if np.ndim(a)], default=1)
+        num = check_integer("num", num, 1)
+        condition = self.labels_of(condition, num)
+        seed = check_seed(seed)
         sharpness = self._checked_sharpness(**sharpness)
         condition = self.check_condition(condition, num)
         if given is not None:
             given, known = self.check_completion(given, known, num)
-        streams = self._checked_streams(np.asarray(streams), num)
+        streams = self._checked_streams(streams, num)
         streams = tf.constant(streams, tf.int32)
         return Request(num, condition, seed, sharpness, given, known, streams, jit)
 
     def _checked_sharpness(self, temperature=1.0, reduce_log_scale=0.0, most_probable=False):
+        for name, value in (("temperature", temperature), ("reduce_log_scale", reduce_log_scale)):
+            if np.ndim(value) or np.asarray(value).dtype.kind not in "biuf":
+                raise ValueError(f"{name} must be a number, got {value!r}.")
         if not temperature >= LEAST_TEMPERATURE:
             raise ValueError(
                 f"temperature must be at least {LEAST_TEMPERATURE}, got {temperature}."

@@ -11,18 +11,18 @@ import tensorflow as tf
 
 from gated_pixelcnn import verification
 from gated_pixelcnn.layers import Encoder
-from gated_pixelcnn.models.inputs import InputChecks
+from gated_pixelcnn.models.keras_training import unpacked
 from gated_pixelcnn.models.trainable import Trainable
 
 
 @keras.saving.register_keras_serializable("gated_pixelcnn")
-class Embedding(InputChecks, Trainable):
+class Embedding(Trainable):
     """Images [N, H, W, C] → unit vectors [N, code_size]."""
 
     loss_name, loss_unit = "triplet_loss", "triplet loss"
     validation_name, validation_unit = "verification_error", "verification error (1 - AUC)"
     takes_labels = True
-    condition_kind = None
+    condition_kind, condition_size = None, 0
 
     def __init__(
         self,
@@ -85,13 +85,30 @@ class Embedding(InputChecks, Trainable):
         Raises:
           ValueError: images that do not fit the model.
         """
-        images = self.check_images(images)
+        return self._embedded(self.check_images(images))
+
+    def _embedded(self, images):
         x = tf.cast(images, self.compute_dtype) * (2.0 / (self.levels - 1)) - 1.0
         return tf.cast(self.encoder(x), tf.float32)
 
-    def training_loss(self, images, labels, training):
-        """See `Trainable.training_loss`."""
-        return triplet_losses(self(images), labels, self.margin)
+    def checked(self, images, labels=None):
+        """See `Trainable`; labels may be any integers: whoever is new has a new one."""
+        images, _ = super().checked(images)
+        labels = tf.convert_to_tensor([] if labels is None else labels)
+        if labels.dtype.is_floating or not labels.shape.is_compatible_with(images.shape[:1]):
+            raise ValueError(
+                f"an embedding learns from identities: labels must be integers of shape "
+                f"[{images.shape[0]}], got {labels.dtype.name} of shape {labels.shape.as_list()}."
+            )
+        return images, labels
+
+    def predict_step(self, data):
+        """See `KerasTraining`; data may have labels, as those of `fit`."""
+        return self(unpacked(data)[0])
+
+    def training_loss_of(self, images, labels, training):
+        """See `Trainable.training_loss_of`."""
+        return triplet_losses(self._embedded(images), labels, self.margin)
 
     def validation_loss(self, split, batch_size, num_images, compute):
         """1 − the area under the ROC curve of verification, see `verification.auc`."""

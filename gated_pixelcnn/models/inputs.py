@@ -3,25 +3,35 @@
 import numpy as np
 import tensorflow as tf
 
+from gated_pixelcnn import graph_checks
+
 
 class InputChecks:
-    """The checks of a DensityModel, which has the attributes that they look at.
+    """The checks of a model, which has the attributes that they look at.
 
-    Every ValueError says what was wanted and what was found.
+    Every ValueError says what was wanted and what was found. In a graph the values are not known
+    when it is traced: there it is an InvalidArgumentError of the run that says so, but for a graph
+    that XLA compiles, which has no assertions.
     """
+
+    def checked(self, images, condition=None):
+        """Images as uint8 and their condition as a tensor, or the error that says why not."""
+        images = self.check_images(images)
+        condition = self.own_condition(images, condition)
+        if condition is images:
+            return images, images
+        return images, self.check_condition(condition, images.shape[0])
+
+    def own_condition(self, images, condition):
+        """What images are conditioned on: where it is an image and none is given, on themselves."""
+        return images if condition is None and self.condition_kind == "image" else condition
 
     def check_images(self, images):
         """Returns images as uint8, or raises the ValueError that says what does not fit."""
-        images = images if tf.is_tensor(images) else np.asarray(images)
+        images = as_array("images", images)
         self.check_kind_of_images(images)
-        if is_known(images) and images.shape[0]:
-            low, high = int(np.min(images)), int(np.max(images))
-            if low < 0 or high >= self.levels:
-                raise ValueError(
-                    f"images must have values 0…{self.levels - 1} for a model of {self.levels} "
-                    f"levels, got {low}…{high}."
-                )
-        return tf.cast(images, tf.uint8)
+        message = f"images must have values 0…{self.levels - 1} for a model of {self.levels} levels"
+        return tf.cast(graph_checks.below(self.levels, message, images), tf.uint8)
 
     def check_kind_of_images(self, images):
         """What can be told without looking at values: shape and type."""
@@ -39,8 +49,8 @@ class InputChecks:
 
     def check_condition(self, condition, num):
         """Returns the condition as a tensor, or raises the ValueError that says what is wrong."""
-        if condition is not None and not tf.is_tensor(condition):
-            condition = np.asarray(condition)
+        if condition is not None and self.condition_kind is not None:
+            condition = as_array("condition", condition)
         self.check_kind_of_condition(condition, num)
         if condition is None:
             return None
@@ -55,14 +65,9 @@ class InputChecks:
         return condition
 
     def _check_labels(self, labels):
-        if is_known(labels) and labels.shape[0]:
-            low, high = int(np.min(labels)), int(np.max(labels))
-            if low < 0 or high >= self.condition_size:
-                raise ValueError(
-                    f"labels must be 0…{self.condition_size - 1} for a model of "
-                    f"{self.condition_size} classes, got {low}…{high}."
-                )
-        return tf.cast(labels, tf.int32)
+        classes = self.condition_size
+        message = f"labels must be 0…{classes - 1} for a model of {classes} classes"
+        return tf.cast(graph_checks.below(classes, message, labels), tf.int32)
 
     def check_kind_of_condition(self, condition, num):
         """What can be told without looking at values: presence, shape and type."""
@@ -95,7 +100,8 @@ class InputChecks:
 
     def check_completion(self, given, known, num):
         """`given` and `known` of `sample` for every image, or the ValueError that says why not."""
-        given, known = self.check_images(given), tf.convert_to_tensor(known)
+        given = self.check_images(given)
+        known = tf.convert_to_tensor(as_array("known", known))
         if known.dtype != tf.bool:
             raise ValueError(f"known must be booleans, got {known.dtype.name}.")
         whole = [num, *self.image_shape]
@@ -113,6 +119,27 @@ def checked_shape(image_shape):
     if len(image_shape) != 3 or min(image_shape) < 1:
         raise ValueError(f"image_shape must be (height, width, channels), got {image_shape}.")
     return image_shape
+
+
+def as_array(name, values, refused="OSUcMm"):
+    """Values as an array of numbers (a tensor stays one), or the ValueError that says why not.
+
+    Args:
+      name: of the argument.
+      values: an array or what NumPy makes one of.
+      refused: kinds of NumPy's types that are no numbers here.
+    """
+    if tf.is_tensor(values):
+        return values
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of numbers ({error}).") from None
+    if array.dtype.kind in refused:
+        raise ValueError(
+            f"{name} must be an array of numbers, got {array.dtype} of shape {list(array.shape)}."
+        )
+    return array
 
 
 def is_known(array):

@@ -24,7 +24,8 @@ from gated_pixelcnn.likelihoods.logistic import (
     discretized_logistic_log_prob,
     to_level,
 )
-from gated_pixelcnn.models.inputs import checked_shape
+from gated_pixelcnn.models.contract import check_seed
+from gated_pixelcnn.models.inputs import as_array, checked_shape
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 
 POSTERIORS = ("flow", "gaussian")
@@ -188,10 +189,8 @@ class LatentVariableModel(LikelihoodModel):
     # Bounds.
 
     def call(self, images, condition=None, training=False):
-        """The terms of the bound, see `log_prob_parts_of`."""
-        self.check_kind_of_images(images)
-        self.check_kind_of_condition(condition, images.shape[0])
-        return self.log_prob_parts_of(images, condition, training)
+        """The terms of the bound, see `log_prob_parts_of`; checked as by `DensityModel.call`."""
+        return self.log_prob_parts_of(*self.checked(images, condition), training)
 
     def log_prob_parts_of(self, images, condition=None, training=False, draw=0):
         """See `LikelihoodModel`: log p(x | z) and log p(z) − log q(z | x), nats float64 [N, 2]."""
@@ -214,8 +213,7 @@ class LatentVariableModel(LikelihoodModel):
         Raises:
           ValueError: images that do not fit the model, or no draws.
         """
-        if draws < 1:
-            raise ValueError(f"draws must be at least 1, got {draws}.")
+        draws = check_integer("draws", draws, 1)
         images = self.check_images(images)
         whole = np.full(len(images), -np.inf)
         for draw in range(draws):
@@ -240,7 +238,7 @@ class LatentVariableModel(LikelihoodModel):
 
     # Training.
 
-    def training_loss(self, images, condition, training):
+    def training_loss_of(self, images, condition, training):
         """Minus the objective in bits/dim of every image [N]."""
         noise = self.training_noise(images) if training else self.posterior_noise(images)
         f, _, divergence = self.infer(images, noise)
@@ -325,7 +323,8 @@ class LatentVariableModel(LikelihoodModel):
         Raises:
           ValueError: images that do not fit the model.
         """
-        return self._latents_graph(self.check_images(images), tf.constant(draw, tf.int64))
+        draw = tf.constant(check_integer("draw", draw, 0), tf.int64)
+        return self._latents_graph(self.check_images(images), draw)
 
     def draw_latents(self, seed, streams):
         """Draws z from the prior: float32 [N, h, w, maps].
@@ -333,13 +332,29 @@ class LatentVariableModel(LikelihoodModel):
         Args:
           seed: integer.
           streams: integers [N], see `sample`.
+
+        Raises:
+          ValueError: a seed or streams that are no integers.
         """
+        streams = as_array("streams", streams)
+        if not tf.as_dtype(streams.dtype).is_integer:
+            raise ValueError(f"streams must be integers [N], got {streams.dtype}.")
         streams = tf.cast(streams, tf.int64) + FAR
-        return sampling.gaussian_noise(seed, streams, self.network.latent_shape)
+        return sampling.gaussian_noise(check_seed(seed), streams, self.network.latent_shape)
 
     def show_latents(self, latents):
         """f(z) of given z [N, h, w, maps] as an image, see `as_view`."""
-        return self.as_view(self._decode_graph(tf.cast(latents, tf.float32)))
+        return self.as_view(self._decode_graph(self._checked_latents(latents)))
+
+    def _checked_latents(self, latents, num=None):
+        """Latents as a tensor, or the ValueError that says why they are none."""
+        latents, wanted = as_array("latents", latents), self.network.latent_shape
+        if tuple(latents.shape[1:]) != wanted or num not in (None, len(latents)):
+            raise ValueError(
+                f"latents must have the shape {[num or 'N', *wanted]} of this model, got "
+                f"{list(latents.shape)}."
+            )
+        return tf.cast(latents, tf.float32)
 
     def sample_stages(self, num=None, condition=None, latents=None, **how):
         """Draws images, and shows f(z) that each was drawn from.
@@ -357,13 +372,7 @@ class LatentVariableModel(LikelihoodModel):
           ValueError: see `sample`; latents that do not fit the model.
         """
         if latents is not None:
-            latents = tf.cast(tf.convert_to_tensor(latents), tf.float32)
-            wanted = self.network.latent_shape
-            if tuple(latents.shape[1:]) != wanted or num not in (None, len(latents)):
-                raise ValueError(
-                    f"latents must have the shape {[num or 'N', *wanted]} of this model, got "
-                    f"{latents.shape.as_list()}."
-                )
+            latents = self._checked_latents(latents, num)
             num = len(latents)
         return self._stages(self._request(num, condition, **how), latents)
 

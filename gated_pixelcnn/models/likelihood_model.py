@@ -2,7 +2,6 @@
 
 import abc
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn import evaluation
@@ -11,12 +10,7 @@ from gated_pixelcnn.models.trainable import Trainable
 
 
 class LikelihoodModel(DensityContract, Trainable):
-    """A density model in training: bits/dim as the loss, Keras' own fit and evaluate."""
-
-    def __init__(self, **kwargs):
-        """Args: **kwargs: Keras' own (name, dtype)."""
-        super().__init__(**kwargs)
-        self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
+    """A density model in training: bits/dim as the loss."""
 
     # What a derived class gives.
 
@@ -71,43 +65,16 @@ class LikelihoodModel(DensityContract, Trainable):
         """See `Trainable`."""
         return self.condition_kind == "label"
 
-    def training_loss(self, images, condition, training):
-        """Bits/dim of every image [N]: what training minimises the mean of."""
+    def training_loss_of(self, images, condition, training):
+        """Bits/dim of every image [N], see `Trainable`."""
         nats = self.trained_log_prob_of(images, condition, training)
         return tf.cast(evaluation.bits_per_dim(-nats, self.image_shape), tf.float32)
+
+    def test_loss_of(self, images, condition):
+        """See `Trainable`: bits/dim, also where training minimises something else."""
+        return LikelihoodModel.training_loss_of(self, images, condition, False), "bits_per_dim"
 
     def validation_loss(self, split, batch_size, num_images, log_prob_parts):
         """Bits/dim of a data split: the lowest tells the best weights; see `evaluation.score`."""
         score = evaluation.score(self, split, batch_size, num_images, log_prob_parts=log_prob_parts)
         return score["bits_per_dim"]
-
-    # Keras.
-
-    def train_step(self, data):
-        """Keras' step: data is images, or (images, condition) as tf.data sets of pairs give."""
-        images, condition = self._unpack(data)
-        with tf.GradientTape() as tape:
-            bits = self.training_loss(images, condition, training=True)
-            loss = self.optimizer.scale_loss(tf.reduce_mean(bits))
-        weights = self.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, weights), weights)
-        self._bits_per_dim.update_state(bits)
-        return {"bits_per_dim": self._bits_per_dim.result()}
-
-    def test_step(self, data):
-        """Keras' evaluation step, see `train_step`."""
-        images, condition = self._unpack(data)
-        self._bits_per_dim.update_state(self.training_loss(images, condition, False))
-        return {"bits_per_dim": self._bits_per_dim.result()}
-
-    @staticmethod
-    def _unpack(data):
-        images, condition, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if weights is not None:
-            raise ValueError("sample weights are not supported: a likelihood has none.")
-        return images, condition
-
-    @property
-    def metrics(self):
-        """Keras resets these at every epoch."""
-        return [self._bits_per_dim]

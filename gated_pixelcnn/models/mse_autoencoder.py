@@ -16,12 +16,11 @@ from gated_pixelcnn.evaluation import filled_up, split_batches
 from gated_pixelcnn.layers import Encoder
 from gated_pixelcnn.layers.condition import Deconvolution
 from gated_pixelcnn.layers.gated_block import relu
-from gated_pixelcnn.models.inputs import InputChecks
 from gated_pixelcnn.models.trainable import Trainable
 
 
 @keras.saving.register_keras_serializable("gated_pixelcnn")
-class MSEAutoencoder(InputChecks, Trainable):
+class MSEAutoencoder(Trainable):
     """Images [N, H, W, C] → codes [N, code_size] → one reconstruction of each.
 
     Attributes:
@@ -33,7 +32,7 @@ class MSEAutoencoder(InputChecks, Trainable):
 
     loss_name = validation_name = "mse"
     loss_unit = validation_unit = "MSE"
-    condition_kind = None
+    condition_kind, condition_size = None, 0
 
     def __init__(
         self,
@@ -72,7 +71,9 @@ class MSEAutoencoder(InputChecks, Trainable):
         self.deconvolution = Deconvolution(
             decoder_features, height, width, name="deconvolution", **own
         )
-        self.colours = keras.layers.Conv2D(channels, 3, padding="same", name="colours", **own)
+        self.colours = keras.layers.Conv2D(
+            channels, 3, padding="same", name="colours", data_format="channels_last", **own
+        )
         self._config = {
             "image_shape": self.image_shape,
             "levels": levels,
@@ -93,7 +94,10 @@ class MSEAutoencoder(InputChecks, Trainable):
         return tf.clip_by_value(self.decode(self.encode(images)), 0.0, 1.0)
 
     def encode(self, images):
-        """The codes of images [N, H, W, C], float [N, code_size]."""
+        """The codes of images [N, H, W, C], float [N, code_size]; checked, see `InputChecks`."""
+        return self._codes(self.check_images(images))
+
+    def _codes(self, images):
         x = tf.cast(images, self.compute_dtype) * (2.0 / (self.levels - 1)) - 1.0
         return self.encoder(x)
 
@@ -126,10 +130,10 @@ class MSEAutoencoder(InputChecks, Trainable):
         """`call` as a graph, traced once for any number of images."""
         return tf.function(self.call, reduce_retracing=True, autograph=False)
 
-    def training_loss(self, images, labels, training):
+    def training_loss_of(self, images, labels, training):
         """The squared error of every image [N], the mean over its colours from 0 to 1."""
         wanted = tf.cast(images, tf.float32) / (self.levels - 1)
-        found = self.decode(self.encode(images))  # not clipped: that would have no gradient
+        found = self.decode(self._codes(images))  # not clipped: that would have no gradient
         return tf.reduce_mean(tf.square(found - wanted), axis=[1, 2, 3])
 
     def validation_loss(self, split, batch_size, num_images, compute):

@@ -2,12 +2,12 @@
 
 import abc
 
-import keras
-
 from gated_pixelcnn.layers.weight_norm import data_dependent_initialisation
+from gated_pixelcnn.models.inputs import InputChecks
+from gated_pixelcnn.models.keras_training import KerasTraining
 
 
-class Trainable(keras.Model):
+class Trainable(InputChecks, KerasTraining):
     """Base class of all that train.py trains.
 
     Attributes:
@@ -57,7 +57,12 @@ class Trainable(keras.Model):
         check_family(self, other)
         return take_layers([self], [other])
 
-    @abc.abstractmethod
+    def checked(self, images, condition=None):
+        """See `InputChecks`; a model that nobody has called yet is built, as by a call."""
+        if not self.built:
+            self.build()
+        return super().checked(images, condition)
+
     def training_loss(self, images, labels, training):
         """What training minimises the mean of.
 
@@ -68,7 +73,20 @@ class Trainable(keras.Model):
 
         Returns:
           The loss of every image [N].
+
+        Raises:
+          ValueError: images or labels that do not fit the model.
+          tf.errors.InvalidArgumentError: the same of values inside a graph.
         """
+        return self.training_loss_of(*self.checked(images, labels), training)
+
+    @abc.abstractmethod
+    def training_loss_of(self, images, labels, training):
+        """`training_loss` without checks, for use inside a graph."""
+
+    def test_loss_of(self, images, labels):
+        """What Keras' evaluate tells the mean of, without checks: losses [N] and their name."""
+        return self.training_loss_of(images, labels, training=False), self.loss_name
 
     @abc.abstractmethod
     def validation_loss(self, split, batch_size, num_images, compute):

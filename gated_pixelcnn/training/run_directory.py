@@ -1,11 +1,11 @@
 """The run directory (`--workdir`): what it holds, who may write to it, and its config.json."""
 
 import contextlib
-import fcntl
 import json
 import os
 from pathlib import Path
 
+from gated_pixelcnn import paths
 from gated_pixelcnn.configs import complete, flat
 from gated_pixelcnn.data.values import BYTES, LEVELS
 from gated_pixelcnn.errors import UserError
@@ -28,7 +28,7 @@ class RunDirectory:
 
     def __init__(self, workdir):
         """Only computes the paths; nothing is made."""
-        self.path = Path(workdir)
+        self.path = Path(paths.local(workdir))
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.samples = self.path / "samples"
@@ -40,8 +40,16 @@ class RunDirectory:
         """Makes the directory and locks it against a second run.
 
         Raises:
-          UserError: it cannot be written to, or another process trains in it.
+          UserError: it cannot be written to, or another process trains in it; or this is Windows,
+            whose Python has no locks of this kind.
         """
+        try:
+            import fcntl  # here, so that runs can be loaded everywhere
+        except ImportError:
+            raise UserError(
+                "a run is trained on Linux or macOS, where Python can lock its work directory "
+                "(fcntl); elsewhere it can be loaded, evaluated and sampled"
+            ) from None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path / "lock", "a")  # noqa: SIM115 (held until __exit__)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from gated_pixelcnn import graph_checks
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.training import checkpoints
 from gated_pixelcnn.training.optimizers import (
@@ -83,11 +84,14 @@ class TrainState:
 
         Raises:
           Diverged: the loss or the gradient is not finite; no variable was changed.
+          UserError: images or labels are out of the model's range; no variable was changed.
         """
         try:
             result = self._run(batch)
         except tf.errors.InvalidArgumentError as error:
             if _NOT_FINITE not in str(error):
+                if message := graph_checks.told(error):
+                    raise UserError(f"step {self.step + 1}: {message}") from error
                 raise
             raise Diverged(
                 f"the loss or the gradient of step {self.step + 1} is not finite"
@@ -116,6 +120,8 @@ class TrainState:
         step = iterations.read_value()  # now: the optimizer adds one
         context = tf.distribute.get_replica_context()
         scale = self._loss_scale()
+        # Here, as XLA would leave assertions out.
+        batch = [x for x in self.model.checked(*batch) if x is not None]
         gradients, loss = self._accumulated(batch, step, context, scale)
         *gradients, loss = context.all_reduce(tf.distribute.ReduceOp.SUM, [*gradients, loss])
         norm = tf.linalg.global_norm(gradients) / scale
@@ -168,7 +174,7 @@ class TrainState:
         """
         images, condition = batch if len(batch) == 2 else (*batch, None)
         with self._stateless_dropout(stream), tf.GradientTape() as tape:
-            losses = self.model.training_loss(images, condition, training=True)
+            losses = self.model.training_loss_of(images, condition, training=True)
             loss = tf.reduce_sum(losses) / self._batch_size
             scaled = loss * scale
         gradients = tape.gradient(
@@ -264,7 +270,7 @@ class TrainState:
     @functools.cached_property
     def _score(self):
         def log_prob_parts(batch):
-            return self.model.log_prob_parts_of(*batch)
+            return self.model.log_prob_parts_of(*self.model.checked(*batch))
 
         return tf.function(
             lambda parts: self.strategy.run(log_prob_parts, args=(parts,)), autograph=False

@@ -2,11 +2,12 @@
 
 import contextlib
 import warnings
+from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from gated_pixelcnn import data
+from gated_pixelcnn import data, paths
 from gated_pixelcnn.building import build_model, load
 from gated_pixelcnn.configs import flat
 from gated_pixelcnn.errors import UserError
@@ -46,6 +47,7 @@ def train(config, workdir, strategy=None, allow_changes=False):
         Checkpoints that were there before stay.
       KeyboardInterrupt: Ctrl-C; raised after saving.
     """
+    workdir = paths.local(workdir)
     settings = TrainConfig(**config.train)
     if not 0 <= config.seed < 2**32:
         raise UserError(f"seed must be between 0 and 2**32 - 1, but is {config.seed}")
@@ -83,6 +85,7 @@ def train(config, workdir, strategy=None, allow_changes=False):
                 dataset.levels,
                 dataset.num_classes,
                 dtype=settings.precision,
+                class_names=dataset.class_names,
             )
             _check_whole_batches(model, settings, strategy)
             taken = []
@@ -137,7 +140,7 @@ def _initialise(model, split, seed, but):
 def _take_weights(model, workdirs):
     """Gives a model the weights of other runs (train.start); returns the layers that took some."""
     taken = []
-    for workdir in filter(None, (name.strip() for name in workdirs.split(","))):
+    for workdir in paths.split_names(workdirs, lambda name: Path(paths.local(name)).exists()):
         try:
             found = model.take_weights(load(workdir))
         except ValueError as error:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from gated_pixelcnn import paths
 from gated_pixelcnn.data import dataset, fingerprint, values
 from gated_pixelcnn.data import images as image_ops
 from gated_pixelcnn.data.python_calls import numpy_function
@@ -81,7 +82,7 @@ def _builder(name, config):
             "as folder: or npz: instead"
         )
     try:
-        return tfds.builder(name, data_dir=config.data_dir or None)
+        return tfds.builder(name, data_dir=paths.local(config.data_dir) or None)
     except tfds.core.DatasetNotFoundError as error:
         known = tfds.list_builders(with_community_datasets=False)
         raise UserError(

@@ -1,0 +1,108 @@
+"""Arguments of the wrong kind are refused in one sentence, by every public method."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_models import build, images_of
+
+import gated_pixelcnn as gpc
+
+OBJECTS = np.array([[None]], object)
+LABELS = np.arange(6) % 3
+
+
+@pytest.fixture(scope="module")
+def models():
+    """A model with labels, one of several stages and one with latent variables."""
+    return {
+        "label": build(condition="label", condition_size=3),
+        "auxiliary": build("auxiliary"),
+        "vae": build("vae"),
+    }
+
+
+@pytest.mark.parametrize("name", ["label", "auxiliary", "vae"])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seed": None}, "seed must be an integer .*, got None"),
+        ({"seed": 1.5}, "seed must be an integer .*, got 1.5"),
+        ({"seed": 2.0}, "seed must be an integer .*, got 2.0"),
+        ({"seed": "1"}, "seed must be an integer .*, got '1'"),
+        ({"seed": True}, "seed must be an integer .*, got True"),
+        ({"seed": 2**63}, "seed must be from .*, got 9223372036854775808"),
+        ({"num": 2.0}, "num must be an integer at least 1, got 2.0"),
+        ({"num": 0}, "num must be at least 1, got 0"),
+        ({"num": "2"}, "num must be an integer at least 1, got '2'"),
+        ({"num": np.float32(2)}, "num must be an integer at least 1"),
+        ({"temperature": None}, "temperature must be a number, got None"),
+        ({"temperature": "1"}, "temperature must be a number, got '1'"),
+        ({"temperature": [1.0]}, r"temperature must be a number, got \[1.0\]"),
+        ({"streams": OBJECTS}, "streams must be an array of numbers, got object"),
+        ({"streams": 0.5}, "streams must be an integer or integers"),
+    ],
+    ids=str,
+)
+def test_every_method_that_samples_refuses_arguments_of_the_wrong_kind(
+    models, name, wrong, message
+):
+    model = models[name]
+    arguments = {"num": 6} | wrong
+    if name == "label":
+        arguments["condition"] = LABELS
+    for method in (model.sample, getattr(model, "sample_stages", model.sample)):
+        with pytest.raises(ValueError, match=message):
+            method(**arguments, jit=False)
+
+
+def test_integers_of_every_kind_are_integers(models):
+    model = models["label"]
+    wanted = model.sample(3, LABELS[:3], seed=2**40, jit=False)
+    for integer in (np.int64, lambda x: np.array(x, np.int64), lambda x: tf.constant(x, tf.int64)):
+        found = model.sample(integer(3), LABELS[:3], seed=integer(2**40), jit=False)
+        np.testing.assert_array_equal(found, wanted)
+    assert not np.array_equal(model.sample(3, LABELS[:3], seed=2**40 + 1, jit=False), wanted)
+
+
+@pytest.mark.parametrize(
+    "wrong", [OBJECTS, np.array(["a"]), [[1], [2, 3]], np.zeros((6, 4, 4, 1), complex)], ids=str
+)
+def test_arrays_that_hold_no_numbers_are_refused(models, wrong):
+    model, vae, auxiliary = (models[name] for name in ("label", "vae", "auxiliary"))
+    images, known = images_of(model), np.ones((4, 4, 1), bool)
+    calls = {
+        "images": [
+            lambda: model.log_prob(wrong, LABELS),
+            lambda: model.value_log_prob(wrong, LABELS),
+            lambda: model.log_prob_parts(wrong, LABELS),
+            lambda: vae.importance_log_prob(wrong, 1),
+            lambda: vae.encode_latents(wrong),
+            lambda: gpc.evaluate(models["auxiliary"], wrong),
+        ],
+        "given": [lambda: model.sample(condition=LABELS, given=wrong, known=known)],
+        "known": [lambda: model.sample(condition=LABELS, given=images, known=wrong)],
+        "view": [lambda: auxiliary.sample_stages(view=wrong)],
+        "latents": [lambda: vae.sample_stages(latents=wrong), lambda: vae.show_latents(wrong)],
+        "streams": [lambda: vae.draw_latents(0, wrong)],
+    }
+    for name, refused in calls.items():
+        for call in refused:
+            with pytest.raises(ValueError, match=f"{name} must be an array of numbers"):
+                call()
+    if not all(isinstance(x, str) for x in wrong):  # which are names of classes
+        with pytest.raises(ValueError, match="condition must be an array of numbers"):
+            model.log_prob(images, wrong)
+
+
+def test_numbers_of_draws_and_batches_are_integers(models):
+    model, vae = models["auxiliary"], models["vae"]
+    images = images_of(vae)
+    for name, call in {
+        "draws": lambda wrong: vae.importance_log_prob(images, wrong),
+        "draw": lambda wrong: vae.encode_latents(images, wrong),
+        "seed": lambda wrong: vae.draw_latents(wrong, [0]),
+        "batch_size": lambda wrong: gpc.evaluate(model, images, batch_size=wrong),
+    }.items():
+        for wrong in (None, 1.5, 2.0, "2", True):
+            with pytest.raises(ValueError, match=f"{name} must be an integer"):
+                call(wrong)
