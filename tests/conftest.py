@@ -34,7 +34,8 @@ def pytest_collection_modifyitems(items):
             group = parameters.get("family") or parameters["case"][0]
         item.add_marker(pytest.mark.xdist_group(group))
         group_of[item] = places.get(group, len(LONGEST))
-    items.sort(key=group_of.get)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=group_of.get)
 
 
 @pytest.fixture(scope="session")

@@ -32,45 +32,6 @@ every_condition = cases(
     lambda case: True,
 )
 
-# Training with less memory
-
-
-@cases(PLAIN, is_colour_of_a_main_family)
-def test_rematerialisation_changes_no_gradient_and_computes_blocks_again(case):
-    model = build(case)
-    images = images_of(model, 2)
-    gradients, convolutions = {}, {}
-    for model.remat in (False, True):
-
-        @tf.function(autograph=False)
-        def gradient():
-            with tf.GradientTape() as tape:
-                loss = tf.reduce_mean(model.training_loss(images, None, training=True))
-            weights = [weight.value for weight in model.trainable_variables]
-            return tape.gradient(loss, weights)
-
-        gradients[model.remat] = gradient()
-        operations = gradient.get_concrete_function().graph.get_operations()
-        convolutions[model.remat] = sum(op.type == "Conv2D" for op in operations)
-    for plain, again in zip(gradients[False], gradients[True], strict=True):
-        np.testing.assert_allclose(again, plain, rtol=1e-4, atol=1e-6)
-    assert convolutions[True] >= 1.5 * convolutions[False]
-
-
-@pytest.mark.parametrize(
-    "dtype", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
-)
-@cases(PLAIN, is_colour_of_a_main_family)
-def test_half_precision_keeps_weights_and_log_probabilities_in_float32(case, dtype):
-    exact, half = build(case), build(case, dtype)
-    images = images_of(exact, 3)
-    assert all(weight.dtype == "float32" for weight in half.trainable_variables)
-    nats = half.value_log_prob(images)
-    assert nats.dtype == tf.float32
-    np.testing.assert_allclose(nats, exact.value_log_prob(images), rtol=0.03, atol=0.15)
-    assert not np.array_equal(nats, exact.value_log_prob(images))
-
-
 # 1 and 2: causality, no blind spot
 
 
@@ -163,3 +124,42 @@ def test_labels_out_of_range_are_refused(family, label):
     ):
         with pytest.raises(ValueError, match=r"labels must be 0…2 .* got"):
             call()
+
+
+# Training with less memory
+
+
+@cases(PLAIN, is_colour_of_a_main_family)
+def test_rematerialisation_changes_no_gradient_and_computes_blocks_again(case):
+    model = build(case)
+    images = images_of(model, 2)
+    gradients, convolutions = {}, {}
+    for model.remat in (False, True):
+
+        @tf.function(autograph=False)
+        def gradient():
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(model.training_loss(images, None, training=True))
+            weights = [weight.value for weight in model.trainable_variables]
+            return tape.gradient(loss, weights)
+
+        gradients[model.remat] = gradient()
+        operations = gradient.get_concrete_function().graph.get_operations()
+        convolutions[model.remat] = sum(op.type == "Conv2D" for op in operations)
+    for plain, again in zip(gradients[False], gradients[True], strict=True):
+        np.testing.assert_allclose(again, plain, rtol=1e-4, atol=1e-6)
+    assert convolutions[True] >= 1.5 * convolutions[False]
+
+
+@pytest.mark.parametrize(
+    "dtype", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
+@cases(PLAIN, is_colour_of_a_main_family)
+def test_half_precision_keeps_weights_and_log_probabilities_in_float32(case, dtype):
+    exact, half = build(case), build(case, dtype)
+    images = images_of(exact, 3)
+    assert all(weight.dtype == "float32" for weight in half.trainable_variables)
+    nats = half.value_log_prob(images)
+    assert nats.dtype == tf.float32
+    np.testing.assert_allclose(nats, exact.value_log_prob(images), rtol=0.03, atol=0.15)
+    assert not np.array_equal(nats, exact.value_log_prob(images))

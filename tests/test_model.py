@@ -89,7 +89,7 @@ def test_images_that_do_not_fit_are_refused(images, message):
         ),
         (
             {"given": np.zeros((3, 5, 4, 3), np.uint8), "known": 0.5},
-            "known must be booleans, got float32",
+            "known must be booleans, got float64",
         ),
     ],
 )

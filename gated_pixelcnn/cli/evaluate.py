@@ -6,7 +6,6 @@ python evaluate.py --workdir=runs/ae10 --beside=runs/unconditional
 python evaluate.py --workdir=runs/agave --importance_samples=150
 """
 
-import dataclasses
 import json
 import math
 import sys
@@ -277,20 +276,21 @@ def _load_data(record, model):
     """Loads the run's images, or others prepared in the same way, that fit the model."""
     from gated_pixelcnn import data
 
-    if not FLAGS.source and not record["config"]["data"]["source"]:
+    options = dict(record["config"]["data"])
+    own, source = options["source"], FLAGS.source or options["source"]
+    if not source:
         raise UserError("this model is from no run of train.py, so give images by --source")
-    config = data.DataConfig(**record["config"]["data"])
     # What was decided for the run's images holds for others, too.
-    values = record["data"].get("values", config.values)
-    config = dataclasses.replace(config, values=values)
+    values = record["data"].get("values", options["values"])
+    options |= {"source": source, "values": values}
     if FLAGS.source:
-        chosen = {name: FLAGS[name].value for name in ("values", "alpha", "frames")}
-        chosen = {name: value for name, value in chosen.items() if value}
         if values == BYTES:
-            chosen = {"values": "auto"} | chosen
-        if FLAGS.source != config.source:  # its layout is its own, and nothing of it was trained on
-            chosen |= {"layout": "auto", "validation": 0}
-        config = dataclasses.replace(config, source=FLAGS.source, **chosen)
+            options["values"] = "auto"
+        if source != own:  # its layout is its own, and nothing of it was trained on
+            options |= {"layout": "auto", "validation": 0}
+        chosen = {name: FLAGS[name].value for name in ("values", "alpha", "frames")}
+        options |= {name: value for name, value in chosen.items() if value}
+    config = data.DataConfig(**options)
     names = tuple(record["class_names"])
     like = data.DataInfo(model.image_shape, model.levels, len(names), names)
     images = data.load(config, like)

@@ -23,7 +23,8 @@ def check_integer(name, value, lowest, highest=None):
     except (TypeError, AttributeError):  # the latter of tensors
         number = None
     if number is None:
-        raise ValueError(f"{name} must be an integer {allowed}, got {value!r}.")
+        of = "of " if highest is None else ""
+        raise ValueError(f"{name} must be an integer {of}{allowed}, got {value!r}.")
     if number < lowest or (highest is not None and number > highest):
         raise ValueError(f"{name} must be {allowed}, got {number}.")
     return number
