@@ -15,7 +15,8 @@ from runs import config
 
 import gated_pixelcnn as gpc
 
-# Groups that take longest, first: what begins last should be short.
+# Groups that take longest, in this order: what begins last should be short. All others come before
+# them, so that most mistakes show in the first minutes.
 LONGEST = (
     *("test_training", "test_workers", "pixelcnn_pp", "gated_pixelcnn", "test_agave"),
     *("diagonal_bilstm", "test_auxiliary", "test_exporting", "row_lstm", "pixelcnn"),
@@ -26,16 +27,16 @@ LONGEST = (
 def pytest_collection_modifyitems(items):
     """Keeps tests that share models and runs in one process: those of a file, or of a family."""
     places = {group: place for place, group in enumerate(LONGEST)}
-    group_of = {}
+    place_of = {}
     for item in items:
         group = item.path.stem
         if "conformance" in group:
             parameters = item.callspec.params
             group = parameters.get("family") or parameters["case"][0]
         item.add_marker(pytest.mark.xdist_group(group))
-        group_of[item] = places.get(group, len(LONGEST))
+        place_of[item] = places.get(group, -1)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=group_of.get)
+        items.sort(key=place_of.get)
 
 
 @pytest.fixture(scope="session")

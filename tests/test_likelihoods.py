@@ -386,7 +386,7 @@ def test_parameter_maps_keep_their_static_shape():
         (("categorical", 3, 257), "levels must be from 2 to 256, got 257"),
         (("categorical", 3, 16.0), "levels must be an integer from 2 to 256, got 16.0"),
         (("categorical", 0, 16), "channels must be at least 1, got 0"),
-        (("categorical", True, 16), "channels must be an integer at least 1, got True"),
+        (("categorical", True, 16), "channels must be an integer of at least 1, got True"),
         (("bernoulli", 1, 16), "'bernoulli' needs levels = 2, got 16"),
         (("logistic", 1, 2), "'logistic' needs levels >= 3, got 2.*use 'bernoulli'"),
         (("mixture", 1, 2), "'mixture' needs levels >= 3, got 2.*use 'bernoulli'"),

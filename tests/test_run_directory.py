@@ -107,7 +107,7 @@ def test_a_key_that_is_later_than_the_run_has_its_default(tmp_path, whole):
     record = json.loads((whole / "config.json").read_text())
     del record["config"]["model"]["skips"]
     (tmp_path / "config.json").write_text(json.dumps(record))
-    assert RunDirectory(tmp_path).read_config()["config"] == config()
+    assert RunDirectory(tmp_path).read_config()["config"] == config("train.samples=4")
 
 
 def test_the_best_model_of_another_run_is_never_that_of_a_new_one(tmp_path, whole):

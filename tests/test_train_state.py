@@ -308,7 +308,7 @@ def test_adam_is_that_of_the_paper():
     moments = [(np.zeros_like(w), np.zeros_like(w)) for w in weights]
     for step in range(1, 4):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(state.model.training_loss(IMAGES, None, training=True))
+            loss = tf.reduce_mean(state.model.training_loss_of(IMAGES, None, training=True))
         gradients = values(tape.gradient(loss, state.model.trainable_variables))
         rate = float(state._schedule(step - 1))
         state.make_step((IMAGES,))

@@ -83,7 +83,7 @@ def test_workers_that_are_stopped_or_killed_go_on_as_if_they_had_not(tmp_path):
 
     # SIGTERM to one of them: both save and leave.
     with start("stopped", 100_000) as cluster:
-        cluster.wait_for("validation")
+        cluster.wait_for(": validation")
         cluster.processes[1].send_signal(signal.SIGTERM)
         assert cluster.wait(SECONDS) == [0, 0], cluster.output(0)
     for i in (0, 1):
@@ -91,7 +91,7 @@ def test_workers_that_are_stopped_or_killed_go_on_as_if_they_had_not(tmp_path):
 
     # SIGKILL to one of them: the other one says so and leaves.
     with start("killed", 100_000) as cluster:
-        cluster.wait_for("validation")
+        cluster.wait_for(": validation")
         cluster.processes[1].kill()
         assert cluster.wait(SECONDS)[0] == 1
     assert "error: worker 0 has lost another one of the 2 workers" in cluster.output(0)
