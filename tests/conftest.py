@@ -1,5 +1,6 @@
 """What several test files share, and how tests are dealt to processes."""
 
+import gc
 import os
 
 # Before TensorFlow is imported: the processes of pytest-xdist share the processors, and several
@@ -9,27 +10,43 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
-from auxiliary_runs import GRAY, PYRAMID, train
 from PIL import Image
-from runs import config
 
-import gated_pixelcnn as gpc
+# What imports TensorFlow is imported where it is used: the process that deals out the tests to
+# others needs it not.
 
 # Groups that take longest, in this order: what begins last should be short. All others come before
 # them, so that most mistakes show in the first minutes.
 LONGEST = (
-    *("test_training", "test_workers", "pixelcnn_pp", "gated_pixelcnn", "test_agave"),
-    *("diagonal_bilstm", "test_auxiliary", "test_exporting", "row_lstm", "pixelcnn"),
-    *("test_parts_apart", "test_training_errors", "test_tf_serving", "test_views"),
+    *("auxiliary", "test_training", "test_workers", "test_agave", "pixelcnn_pp", "gated_pixelcnn"),
+    *("diagonal_bilstm", "test_exporting", "row_lstm", "pixelcnn"),
+    *("test_training_errors", "test_latent_variable", "test_tf_serving"),
 )
 
 
+# Files that share a run.
+FILES = dict.fromkeys(("test_auxiliary", "test_parts_apart", "test_views"), "auxiliary")
+
+
+def pytest_configure(config):
+    """Makes Python and TensorFlow spend less time on what no test of `make test` is about."""
+    if config.option.numprocesses and "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    import tensorflow as tf
+
+    tf.debugging.disable_traceback_filtering()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
+    if config.option.markexpr == "not slow":  # `make test-full` and all scripts have them
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
 def pytest_collection_modifyitems(items):
-    """Keeps tests that share models and runs in one process: those of a file, or of a family."""
+    """Keeps tests that share models and runs in one process: of some files, or of a family."""
     places = {group: place for place, group in enumerate(LONGEST)}
     place_of = {}
     for item in items:
-        group = item.path.stem
+        group = FILES.get(item.path.stem, item.path.stem)
         if "conformance" in group:
             parameters = item.callspec.params
             group = parameters.get("family") or parameters["case"][0]
@@ -42,6 +59,10 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory):
     """The work directory of a run of 6 steps that was not stopped; to be left as it is."""
+    from runs import config
+
+    import gated_pixelcnn as gpc
+
     workdir = tmp_path_factory.mktemp("runs") / "whole"
     result = gpc.train(config("train.samples=4"), workdir)
     assert (result.step, result.stopped_by) == (6, "steps")
@@ -51,12 +72,16 @@ def whole(tmp_path_factory):
 @pytest.fixture(scope="session")
 def gray(tmp_path_factory):
     """The work directory of a Grayscale PixelCNN of 4 steps; to be left as it is."""
+    from auxiliary_runs import GRAY, train
+
     return train(tmp_path_factory.mktemp("gray"), *GRAY)
 
 
 @pytest.fixture(scope="session")
 def pyramid(tmp_path_factory):
     """The same of a Pyramid PixelCNN."""
+    from auxiliary_runs import PYRAMID, train
+
     return train(tmp_path_factory.mktemp("pyramid"), *PYRAMID)
 
 

@@ -107,8 +107,12 @@ def test_signatures_have_the_documented_names_types_and_shapes(exported, kind):
     assert found == expected
 
 
-@every_kind
-@pytest.mark.parametrize("num", [1, pytest.param(2, marks=pytest.mark.slow), MAX_IMAGES])
+@pytest.mark.parametrize(
+    ("kind", "num"),
+    [*((kind, MAX_IMAGES) for kind in KINDS), ("label", 1)]
+    + [pytest.param(kind, 1, marks=pytest.mark.slow) for kind in KINDS if kind != "label"]
+    + [pytest.param("none", 2, marks=pytest.mark.slow)],
+)
 def test_samples_are_those_of_the_model(exported, kind, num):
     it = exported(kind)
     condition = of_kind(it.condition(num))

@@ -156,6 +156,7 @@ def test_requests_at_the_same_time_get_their_own_answers(label):
 # Requests of anyone
 
 
+@pytest.mark.slow
 def test_malformed_requests_end_in_clear_errors_and_the_server_lives_on(label):
     script = ROOT / "benchmarks" / "bad_requests.py"
     arguments = ("--num=60", f"--saved_model={label.path}")

@@ -38,8 +38,8 @@ DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS / "examples" / "serving"
 LEVELS = 4
 SIZES = {"label": 3, "vector": 2, "spatial": 2}
-CASES = [(None, 1), ("label", 3), ("image", 1)]  # the last is an autoencoder
-LEFT = [(None, 3), ("label", 1), ("vector", 3), ("spatial", 1)]
+CASES = [("label", 3), ("image", 1)]  # the last is an autoencoder
+LEFT = [(None, 1), (None, 3), ("label", 1), ("vector", 3), ("spatial", 1)]
 every_case = pytest.mark.parametrize(
     "case", [*CASES, *(pytest.param(case, marks=pytest.mark.slow) for case in LEFT)], ids=str
 )

@@ -74,7 +74,9 @@ def test_how_a_step_is_computed_may_change_on_the_way(tmp_path, whole):
         np.testing.assert_allclose(found[name], wanted[name], rtol=1e-3, atol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision", [pytest.param("mixed_bfloat16", marks=pytest.mark.slow), "mixed_float16"]
+)
 def test_a_run_in_half_precision_is_stopped_resumed_and_loaded(tmp_path, whole, precision):
     changes = [f"train.precision={precision}"]
     gpc.train(config(*changes), tmp_path / "whole")

@@ -107,7 +107,9 @@ def refused(path, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_saved_model_is_loaded_as_it_was(tmp_path, dtype, compiled):
     model = gpc.GatedPixelCNN(

@@ -170,6 +170,7 @@ def test_what_cannot_be_coloured_or_enlarged_is_refused_in_a_sentence(
         return str(path)
 
     single = build(**KINDS["row_lstm"]).prior
+    gray, pyramid = gpc.load(gray), gpc.load(pyramid)
     for model, values, message in (
         (pyramid, {"colourise": photo(8, 8, 1)}, "not a Grayscale PixelCNN"),
         (single, {"colourise": photo(8, 8, 1)}, "not a Grayscale PixelCNN"),
@@ -192,7 +193,6 @@ def test_what_cannot_be_coloured_or_enlarged_is_refused_in_a_sentence(
         (gray, {"colourise": "a.png", "saved_model": "a"}, "--colourise needs --workdir"),
         (gray, {"colourise": "a.png", "interpolate": ["1,2"]}, "leave out --colourise"),
     ):
-        model = gpc.load(model) if model in (gray, pyramid) else model
         if values.get("interpolate"):
             model.condition_kind = "label"
         with pytest.raises(UserError, match=message):

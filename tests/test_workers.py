@@ -118,6 +118,7 @@ def test_workers_with_different_configurations_all_say_so(tmp_path):
     assert not workdir.exists()
 
 
+@pytest.mark.slow
 def test_a_worker_whose_data_cannot_be_read_ends_all(tmp_path):
     # The same command, but the file is there for one of them only.
     images = np.random.default_rng(0).integers(0, 256, (32, 8, 8, 1)).astype(np.uint8)
