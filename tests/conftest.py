@@ -1,6 +1,5 @@
 """What several test files share, and how tests are dealt to processes."""
 
-import gc
 import os
 
 # Before TensorFlow is imported: the processes of pytest-xdist share the processors, and several
@@ -29,14 +28,12 @@ FILES = dict.fromkeys(("test_auxiliary", "test_parts_apart", "test_views"), "aux
 
 
 def pytest_configure(config):
-    """Makes Python and TensorFlow spend less time on what no test of `make test` is about."""
+    """Makes TensorFlow spend less time on what no test of `make test` is about."""
     if config.option.numprocesses and "PYTEST_XDIST_WORKER" not in os.environ:
         return
     import tensorflow as tf
 
     tf.debugging.disable_traceback_filtering()
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
     if config.option.markexpr == "not slow":  # `make test-full` and all scripts have them
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 

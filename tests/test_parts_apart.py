@@ -1,7 +1,6 @@
 """Parts of an auxiliary model that are trained apart and put together."""
 
 import json
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -140,13 +139,11 @@ def test_a_part_of_the_prior_is_trained_alone_only_with_the_prior():
 
 
 def test_a_prior_that_does_not_fit_is_refused(gray, pyramid, tmp_path, monkeypatch):
-    shutil.copytree(gray, tmp_path / "other")
-    record = json.loads((gray / "config.json").read_text())
-    record["config"]["model"]["prior"]["dropout"] = 0.25
-    (tmp_path / "other" / "config.json").write_text(json.dumps(record))
+    short = ("train.steps=1", "train.eval_every=0")
+    train(tmp_path / "other", *GRAY, "model.prior.features=5", *short)
     for path, prior, message in (
         (gray, pyramid, "the priors differ in family"),
-        (gray, tmp_path / "other", "the priors differ in dropout"),
+        (gray, tmp_path / "other", "the priors differ in features"),
         (gray, [gray, gray], "has no prior of a prior"),
         (gray, tmp_path / "nothing", "is not the work directory of a run"),
     ):
