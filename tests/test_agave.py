@@ -269,6 +269,7 @@ def test_the_control_starts_from_all_of_a_run(run, tmp_path):
     np.testing.assert_allclose(control.log_prob(images), model.log_prob(images), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_needs_not_what_it_started_from(run, tmp_path):
     for start, steps in ((run, 1), ("nowhere", 2)):
         changes = [f"train.start={start}", f"train.steps={steps}", "train.eval_every=0"]
@@ -371,6 +372,7 @@ def test_interpolation_goes_from_one_z_to_the_other(run, tmp_path, monkeypatch, 
     np.testing.assert_array_equal(f[[0, -1]], ends)
 
 
+@pytest.mark.slow
 def test_reconstructions_of_several_weights_stand_side_by_side(run, tmp_path, monkeypatch):
     gpc.train(config("model.kl_weight=5.0", *SHORT), tmp_path / "five")
     Image.fromarray(np.full((8, 8), 99, np.uint8)).save(tmp_path / "photo.png")

@@ -55,6 +55,7 @@ def test_checkpoint_flag_chooses_the_weights(run, tmp_path, monkeypatch):
         )
 
 
+@pytest.mark.slow
 def test_warm_up_requests_can_be_left_out(run, versions, tmp_path, monkeypatch):
     call(export, monkeypatch, f"--workdir={run}", f"--output={tmp_path}", "--warm_up=false")
     extra = [path.name for path in (tmp_path / "1" / "assets.extra").iterdir()]

@@ -26,7 +26,9 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from request_trials.making import jpeg_that_claims, png_that_claims  # noqa: E402
 from request_trials.server import InSession  # noqa: E402
 
-every_kind = pytest.mark.parametrize("kind", KINDS)
+QUICK = ("label", "vector", "spatial", "image")
+LEFT = [pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS if kind not in QUICK]
+every_kind = pytest.mark.parametrize("kind", [*QUICK, *LEFT])
 
 
 @pytest.fixture(scope="module", name="exported")
@@ -109,9 +111,8 @@ def test_signatures_have_the_documented_names_types_and_shapes(exported, kind):
 
 @pytest.mark.parametrize(
     ("kind", "num"),
-    [*((kind, MAX_IMAGES) for kind in KINDS), ("label", 1)]
-    + [pytest.param(kind, 1, marks=pytest.mark.slow) for kind in KINDS if kind != "label"]
-    + [pytest.param("none", 2, marks=pytest.mark.slow)],
+    [*((kind, MAX_IMAGES) for kind in QUICK), ("label", 1)]
+    + [pytest.param(kind, num, marks=pytest.mark.slow) for kind in KINDS for num in (1, 2)],
 )
 def test_samples_are_those_of_the_model(exported, kind, num):
     it = exported(kind)

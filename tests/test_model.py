@@ -271,7 +271,9 @@ def test_a_weight_that_is_not_a_number_is_never_hidden():
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (1, 3), (3, 1), (9, 5)])
-@pytest.mark.parametrize("shape", [(3, 4, 3), (1, 5, 2), (5, 1, 1)])
+@pytest.mark.parametrize(
+    "shape", [(3, 4, 3), *(pytest.param(s, marks=pytest.mark.slow) for s in [(1, 5, 2), (5, 1, 1)])]
+)
 def test_any_odd_kernel_and_any_size_of_image_can_be_sampled(sizes, shape):
     first, later = sizes
     model = GatedPixelCNN(

@@ -163,6 +163,7 @@ def test_training_learns_a_few_images_and_the_run_gives_them_back(tmp_path):
     assert (np.abs(difference) <= 1).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_replicas_train_it_like_one_device(source, tmp_path):
     few = ["train.steps=4", "train.log_every=2", "train.eval_every=2"]
     trained(tmp_path / "one", source, *few)

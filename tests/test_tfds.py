@@ -184,6 +184,7 @@ def test_images_that_need_no_preparation_do_not_pass_through_python(tmp_path, mo
         data.load(make_config("unknown_shapes", **(options | {"image_size": 5})))
 
 
+@pytest.mark.slow
 def test_loading_takes_no_second_copy_of_the_images(tmp_path, monkeypatch):
     def make_ready(builder, *_):
         info = tfds.core.SplitInfo(name="train", shard_lengths=[6000], num_bytes=0)

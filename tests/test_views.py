@@ -17,7 +17,13 @@ from gated_pixelcnn.errors import UserError
 # The model
 
 
-@pytest.mark.parametrize("kind", ["label", "three-scales", "gray", "pyramid"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("gray", "pyramid"),
+        *(pytest.param(k, marks=pytest.mark.slow) for k in ("label", "three-scales")),
+    ],
+)
 def test_an_image_drawn_from_the_view_that_was_drawn_is_the_same_image(kind):
     model = build(**KINDS[kind])
     condition = condition_of(model, 3)
@@ -79,7 +85,7 @@ def test_gray_images_of_an_npz_file_are_coloured(gray, tmp_path):
     assert wanted.num == 12 and wanted.rows == 3
 
 
-@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("size", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_small_photo_is_enlarged_from_the_stage_of_its_size(size, pyramid, photo):
     path = photo(size, size)
     wanted = prompts.prompts(flags(upscale=path), gpc.load(pyramid))

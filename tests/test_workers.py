@@ -64,7 +64,8 @@ def one_process(tmp_path_factory):
     return workdir
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
 def test_workers_train_as_one_process_and_only_the_first_needs_the_directory(
     tmp_path, one_process, count
 ):
