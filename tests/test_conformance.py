@@ -151,7 +151,7 @@ def test_rematerialisation_changes_no_gradient_and_computes_blocks_again(case):
         convolutions[model.remat] = sum(op.type == "Conv2D" for op in operations)
     for plain, again in zip(gradients[False], gradients[True], strict=True):
         np.testing.assert_allclose(again, plain, rtol=1e-4, atol=1e-6)
-    assert convolutions[True] >= 1.5 * convolutions[False]
+    assert convolutions[True] >= 1.4 * convolutions[False]
 
 
 @pytest.mark.parametrize(

@@ -88,16 +88,17 @@ def drawn_naively(case):
 def test_samples_depend_on_the_seed_and_not_on_the_batch(case):
     model = shared_model(case)
     condition, half = condition_of(model, NUM), NUM // 2
-    whole = model.sample(NUM, condition, seed=7, jit=False).numpy()
+    how = {"temperature": 5.0, "jit": False}  # all values are likely
+    whole = model.sample(NUM, condition, seed=7, **how).numpy()
     first, second = (None, None) if condition is None else np.split(condition, 2)
     cut = [
-        model.sample(half, first, seed=7, streams=list(range(half)), jit=False),
-        model.sample(half, second, seed=7, streams=half, jit=False),
+        model.sample(half, first, seed=7, streams=list(range(half)), **how),
+        model.sample(half, second, seed=7, streams=half, **how),
     ]
     np.testing.assert_array_equal(np.concatenate(cut), whole)
-    assert not np.array_equal(model.sample(NUM, condition, seed=8, jit=False), whole)
+    assert not np.array_equal(model.sample(NUM, condition, seed=8, **how), whole)
     alike = None if condition is None else np.repeat(condition[:1], NUM, axis=0)
-    drawn = model.sample(NUM, alike, seed=7, jit=False).numpy()
+    drawn = model.sample(NUM, alike, seed=7, **how).numpy()
     assert not np.array_equal(drawn[0], drawn[1])
 
 
