@@ -258,6 +258,7 @@ def test_fit_refuses_what_does_not_fit(images, labels, error, message):
         model.fit(images, labels, batch_size=8, verbose=0)
 
 
+@pytest.mark.slow  # needs the fused kernels of optimised graphs, see conftest.py
 def test_a_weight_that_is_not_a_number_is_never_hidden():
     model = labelled()
     images, labels = IMAGES[:2], np.zeros(2, np.int32)
