@@ -211,4 +211,5 @@ def test_classes_without_training_images_are_left_out_of_all(tmp_path):
     model = SimpleNamespace(condition_kind="label", condition_size=bunch.num_classes)
     empty = bunch.record()["empty_classes"]
     assert prompts.parse_labels("all", model, bunch.class_names, empty) == [1, 3]
-    assert prompts.parse_labels("0", model, bunch.class_names, empty) == [0]
+    with pytest.raises(UserError, match="--label: 0 is a class of which there was no image"):
+        prompts.parse_labels("0", model, bunch.class_names, empty)

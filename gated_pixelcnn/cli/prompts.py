@@ -94,7 +94,7 @@ def prompts(flags, model, class_names=(), reading=None, empty_classes=()):
     """
     reading = reading or photos.Reading(resize=resizing(flags))
     if flags.interpolate:
-        return _interpolation(flags, model, class_names, reading)
+        return _interpolation(flags, model, class_names, reading, empty_classes)
     if flags.per_latent or (flags.like and has_latents(model)):
         return _from_latents(flags, model, reading)
     view, view_levels = _read_view(flags, model, reading)
@@ -207,20 +207,18 @@ def parse_labels(text, model, class_names=(), empty_classes=()):
     if text == "all":
         return [label for label in range(classes) if label not in set(empty_classes)]
     words = paths.split_names(text, lambda word: word in class_names)
-    return [_parse_label("label", word, classes, class_names) for word in words]
+    return [_parse_label("label", word, classes, class_names, empty_classes) for word in words]
 
 
-def _parse_label(flag, word, classes, class_names):
+def _parse_label(flag, word, classes, class_names, empty_classes):
     from gated_pixelcnn.models.class_names import find  # which imports TensorFlow
 
     try:
         found = find(word, class_names)
     except ValueError as error:
         raise UserError(f"--{flag}: {error}") from None
-    if found is not None:
-        return found
     try:
-        label = int(word)
+        label = int(word) if found is None else found
     except ValueError:
         hint = nearest(word, class_names) if class_names else ""
         raise UserError(
@@ -228,6 +226,8 @@ def _parse_label(flag, word, classes, class_names):
         ) from None
     if not 0 <= label < classes:
         raise UserError(f"--{flag}: {label} is out of range: the classes are 0…{classes - 1}")
+    if label in empty_classes:
+        raise UserError(f"--{flag}: {word} is a class of which there was no image to train on")
     return label
 
 
@@ -345,7 +345,7 @@ def _prior_of_size(flags, priors, reading):
     )
 
 
-def _interpolation(flags, model, class_names, reading):
+def _interpolation(flags, model, class_names, reading, empty_classes):
     """A row for each pair: from one end to the other, all with the same random numbers."""
     for name in ("label", "like", "per_latent", "given", "colourise", "upscale"):
         if getattr(flags, name):
@@ -355,7 +355,7 @@ def _interpolation(flags, model, class_names, reading):
             "--interpolate needs --workdir: an exported model takes classes and images, nothing "
             "between them"
         )
-    how = reading, flags.seed
+    how = reading, flags.seed, empty_classes
     pairs = [_pair(text, model, class_names, *how) for text in flags.interpolate]
     rows = len(pairs)
     num = flags.num or rows * 8
@@ -372,7 +372,7 @@ def _interpolation(flags, model, class_names, reading):
     return result
 
 
-def _pair(text, model, class_names, reading, seed):
+def _pair(text, model, class_names, reading, seed, empty_classes):
     """The two ends of one --interpolate: weights of classes, codes, or z."""
     words = paths.split_names(
         text, lambda word: word in class_names or os.path.exists(paths.local(word))
@@ -384,7 +384,8 @@ def _pair(text, model, class_names, reading, seed):
         )
     if model.condition_kind == "label":
         classes = model.condition_size
-        labels = [_parse_label("interpolate", word, classes, class_names) for word in words]
+        known = class_names, empty_classes
+        labels = [_parse_label("interpolate", word, classes, *known) for word in words]
         return np.eye(model.condition_size)[labels]
     numbers = [has_latents(model) and word.isdecimal() for word in words]
     if any(numbers) and not (all(numbers) and max(map(int, words)) < 2**31):
