@@ -14,6 +14,9 @@ from gated_pixelcnn.layers import AutoregressiveFlow
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
 
 every_family = pytest.mark.parametrize("family", ["vae", "agave"])
+vae_first = pytest.mark.parametrize(
+    "family", ["vae", pytest.param("agave", marks=pytest.mark.slow)]
+)
 
 
 def nats_of(values):
@@ -147,7 +150,7 @@ def test_the_bound_of_several_draws_is_the_log_of_the_mean_weight(toy):
         model.importance_log_prob(everything, 0)
 
 
-@every_family
+@vae_first
 def test_weights_far_below_the_smallest_number_are_averaged(family):
     model = build(family, (12, 12, 3), 256)
     images = images_of(model, 2)
@@ -155,7 +158,7 @@ def test_weights_far_below_the_smallest_number_are_averaged(family):
     assert np.isfinite(model.importance_log_prob(images, 3)).all()
 
 
-@every_family
+@vae_first
 def test_the_bound_depends_on_the_image_and_not_on_its_batch(family):
     model = build(family, dtype="float32")
     images = images_of(model, 5)
@@ -357,7 +360,7 @@ class Split:
             yield (self.images[first : first + batch_size],)
 
 
-@every_family
+@vae_first
 def test_what_z_holds_is_told_in_numbers(family):
     model = build(family)
     images = images_of(model, 7)

@@ -116,6 +116,7 @@ def saved_model_cli(*arguments):
     return run(Path(sys.executable).parent / "saved_model_cli", *arguments)
 
 
+@pytest.mark.slow
 def test_saved_model_cli_shows_the_signatures(label):
     shown = saved_model_cli("show", "--dir", label.path, "--all")
     for name in label.saved.signatures:

@@ -113,7 +113,7 @@ def test_the_loss_goes_down(tmp_path):
 # Stopping and going on
 
 
-@pytest.mark.parametrize("stop", [1, 3, 4])
+@pytest.mark.parametrize("stop", [3, *(pytest.param(s, marks=pytest.mark.slow) for s in (1, 4))])
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path, whole, monkeypatch, stop):
     with monkeypatch.context() as patch:
         at_step(patch, stop, lambda: signal.raise_signal(signal.SIGTERM))
