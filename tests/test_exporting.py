@@ -109,11 +109,8 @@ def test_signatures_have_the_documented_names_types_and_shapes(exported, kind):
     assert found == expected
 
 
-@pytest.mark.parametrize(
-    ("kind", "num"),
-    [*((kind, MAX_IMAGES) for kind in QUICK), ("label", 1)]
-    + [pytest.param(kind, num, marks=pytest.mark.slow) for kind in KINDS for num in (1, 2)],
-)
+@every_kind
+@pytest.mark.parametrize("num", [MAX_IMAGES, pytest.param(1, marks=pytest.mark.slow)])
 def test_samples_are_those_of_the_model(exported, kind, num):
     it = exported(kind)
     condition = of_kind(it.condition(num))
