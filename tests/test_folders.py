@@ -1,6 +1,7 @@
 """What a folder is: which files count, and what its sub-folders stand for."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -62,6 +63,18 @@ AMBIGUOUS = {
     "the same in another case": (["train/1.png", "Train/2.png"], "two folders of train"),
     "names with a year": (["train2017/1.png", "val2017/1.png"], "named like splits, but"),
     "names of several words": (["TrainImages/1.png", "TestImages/1.png"], "named like splits, but"),
+    "names made of two words": (["trainset/1.png", "testset/1.png"], "named like splits, but"),
+    "short names": (["Trn/1.png", "xtest/1.png"], "named like splits, but"),
+    "no name of training images": (["valdata/1.png", "testimgs/1.png"], "named like splits, but"),
+    "names with a year in one more folder": (
+        ["all/train2017/1.png", "all/val2017/1.png"],
+        "train2017, val2017. inside of others",
+    ),
+    "such names inside of classes": (
+        ["a/TrainSet/1.png", "a/TestSet/1.png", "b/TrainSet/1.png", "b/TestSet/1.png"],
+        "inside of others",
+    ),
+    "such names inside of a split": (["train/train_x/1.png", "train/test_x/1.png"], "inside of"),
     "the splits in one more folder": (["all/train/1.png", "all/test/1.png"], "inside of others"),
     "splits inside of classes": (
         ["a/train/1.png", "b/train/1.png", "b/test/1.png"],
@@ -135,6 +148,10 @@ def test_labels_of_a_split_are_by_the_names_of_the_training_classes(tmp_path):
     assert bunch.test.labels.tolist() == [2, 1]  # C is in order before b, and c in another case
     make(tmp_path, "val/d/1.png")
     with pytest.raises(UserError, match="validation images .* have classes .*: d$"):
+        load(tmp_path)
+    shutil.rmtree(tmp_path / "val")
+    make(tmp_path, "val/e/1.png")
+    with pytest.raises(UserError, match="validation images .* have classes .*: e$"):
         load(tmp_path)
 
 

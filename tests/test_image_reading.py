@@ -264,3 +264,14 @@ def test_every_known_ending_is_one_for_training_and_for_users(path):
     given = photos.read_images(path.parent, trained.shape[1:], 256)
     np.testing.assert_array_equal(trained, given)
     assert len(trained) == len(image_reading.ENDINGS)
+
+
+def test_a_bitmap_of_16_bits_for_all_colours_is_read(tmp_path):
+    pixels = np.array([0xF800, 0x07E0, 0x001F, 0xFFFF], "<u2").tobytes()  # 5, 6 and 5 bits
+    header = struct.pack("<2sIHHI", b"BM", 66 + 8, 0, 0, 66)
+    header += struct.pack("<IiiHHIIiiII", 40, 4, -1, 1, 16, 3, 8, 0, 0, 0, 0)
+    header += struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    (tmp_path / "a.bmp").write_bytes(header + pixels)
+    images = data.load(data.DataConfig(source=f"folder:{tmp_path}", validation=0)).train.images
+    colours = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]
+    np.testing.assert_array_equal(images[0, 0], colours)

@@ -261,3 +261,14 @@ def test_layers_have_channels_last_whatever_keras_defaults_to(family, monkeypatc
     images = images_of(model)
     condition = [np.arange(6) % 3] if model.condition_kind else []
     np.testing.assert_allclose(first(images, *condition), model(images, *condition), atol=1e-5)
+
+
+def test_weights_of_samples_and_classes_are_refused_without_labels():
+    model = gpc.GatedPixelCNN((4, 4, 1), 2, features=4, layers=2, first_kernel_size=3)
+    model.compile("adam")
+    images = np.zeros((4, 4, 4, 1), np.uint8)
+    for method in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match="sample weights are not supported"):
+            method(images, sample_weight=np.zeros(4))
+    with pytest.raises(ValueError, match="class_weight is not supported"):
+        model.fit(images, class_weight={0: 1.0})

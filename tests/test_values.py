@@ -213,3 +213,51 @@ def test_classes_without_training_images_are_left_out_of_all(tmp_path):
     assert prompts.parse_labels("all", model, bunch.class_names, empty) == [1, 3]
     with pytest.raises(UserError, match="--label: 0 is a class of which there was no image"):
         prompts.parse_labels("0", model, bunch.class_names, empty)
+
+
+def arrays(**changes):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 8, (6, 4, 4, 1)).astype(np.uint8)
+    return {"x_train": images, "y_train": np.arange(6) % 2} | changes
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("x_validation", "array x_validation, which is not read: call it x_val"),
+        ("Y_train", "array Y_train, which is not read: call it y_train"),
+        ("x_testing", "array x_testing, which is not read: call it x_test"),
+    ],
+)
+def test_arrays_of_a_split_by_another_name_are_refused(tmp_path, name, message):
+    np.savez(tmp_path / "a.npz", **arrays(**{name: np.zeros((2, 4, 4, 1), np.uint8)}))
+    with pytest.raises(UserError, match=message):
+        data.load(data.DataConfig(source=f"npz:{tmp_path}/a.npz"))
+
+
+def test_arrays_that_are_not_read_are_told(tmp_path):
+    np.savez(tmp_path / "a.npz", **arrays(extra=np.zeros(3), y_test=np.zeros(2, int)))
+    bunch = data.load(data.DataConfig(source=f"npz:{tmp_path}/a.npz"))
+    assert bunch.report()[-1] == "left out: arrays that are not read: extra, y_test"
+
+
+def test_what_an_npz_file_says_of_its_levels_holds_everywhere(tmp_path):
+    np.savez(tmp_path / "a.npz", **arrays(levels=8))
+    source = f"npz:{tmp_path}/a.npz"
+    with pytest.raises(UserError, match="its values are of 8 levels, but data.levels is 16"):
+        data.load(data.DataConfig(source=source, levels=16))
+    bunch = data.load(data.DataConfig(source=source, levels=8))
+    assert bunch.values == values.LEVELS and bunch.declared
+    np.savez(tmp_path / "a.npz", **arrays(levels=7))
+    with pytest.raises(UserError, match="values up to 7, but they are taken for levels 0..6"):
+        data.load(data.DataConfig(source=source, levels=7))
+
+
+def test_names_of_classes_in_an_npz_file_are_text_and_differ(tmp_path):
+    source = data.DataConfig(source=f"npz:{tmp_path}/a.npz", levels=8)
+    np.savez(tmp_path / "a.npz", **arrays(class_names=np.array([b"cat", b"dog"])))
+    assert data.load(source).class_names == ("cat", "dog")
+    for names, message in ((["a", "a"], "'a' is there several times"), (["a", " "], "is empty")):
+        np.savez(tmp_path / "a.npz", **arrays(class_names=np.array(names)))
+        with pytest.raises(UserError, match=message):
+            data.load(source)

@@ -56,9 +56,15 @@ def define_run_flags(values):
     )
 
 
-def define_reading_flags(values):
-    """Defines those that tell how images are read, where that is not as the run read its own."""
+def define_reading_flags(values, layout=False):
+    """Defines those that tell how images are read, where that is not as the run read its own.
+
+    Args:
+      values: FlagValues that get the flags.
+      layout: whether also how folders are.
+    """
     for name, what in (
+        *([("layout", "what the sub-folders of a folder are")] if layout else ()),
         ("values", "what the values of given images are"),
         ("alpha", "what is done to transparent pixels"),
         ("frames", "which images of a file with several are taken"),

@@ -21,6 +21,7 @@ from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.pictures import check_writable, written_aside
 
 FLAGS = flags.FLAGS
+READING = ("layout", "values", "alpha", "frames")  # flags
 SPLITS = ("test", "validation", "train")
 BASELINE_IMAGES = 50_000  # Histogram and mean image are of at most so many images.
 
@@ -36,7 +37,7 @@ def define_flags():
         "npz:<file>.",
         flag_values=FLAGS,
     )
-    cli.define_reading_flags(FLAGS)
+    cli.define_reading_flags(FLAGS, layout=True)
     flags.DEFINE_integer("num_images", None, "Only the first images.", flag_values=FLAGS)
     flags.DEFINE_integer("batch_size", 64, "Images per forward pass.", flag_values=FLAGS)
     flags.DEFINE_bool("baselines", True, "Also print the baselines.", flag_values=FLAGS)
@@ -288,13 +289,21 @@ def _load_data(record, model):
             options["values"] = "auto"
         if source != own:  # its layout is its own, and nothing of it was trained on
             options |= {"layout": "auto", "validation": 0}
-        chosen = {name: FLAGS[name].value for name in ("values", "alpha", "frames")}
+        chosen = {name: FLAGS[name].value for name in READING}
         options |= {name: value for name, value in chosen.items() if value}
     config = data.DataConfig(**options)
     names = tuple(record["class_names"])
     like = data.DataInfo(model.image_shape, model.levels, len(names), names)
-    images = data.load(config, like)
-    if values == BYTES != images.values and not FLAGS.values:
+    try:
+        images = data.load(config, like)
+    except UserError as error:
+        if not FLAGS.source:
+            raise
+        text = str(error)  # here flags take the place of what a training's configuration says
+        for name in READING:
+            text = text.replace(f"data.{name}=", f"--{name}=")
+        raise UserError(text) from error
+    if values == BYTES != images.values and not (FLAGS.values or images.declared):
         raise UserError(
             f"{config.source} has no values of {config.levels} or more, so it may hold levels, but "
             "the run was trained on bytes 0…255: give --values=levels or --values=bytes"

@@ -52,7 +52,8 @@ class Data:
         as a look at a part of them tells, and the same on every machine; see data/fingerprint.py.
       values: Whether the images were stored as "levels" or "bytes", see data/values.py.
       layout: Of a folder, what its sub-folders are, see data/folders.py; else empty.
-      left_out: Of a folder, what in it is not among the images, and why: path → reason.
+      left_out: What in the source is not among the images, and why: path or array → reason.
+      declared: Whether the source says itself whether its values are levels.
       empty_classes: The labels that no training image has; those of the configured
         `held_out_classes` are among them. Where the labels of streamed images are not known,
         nothing.
@@ -67,6 +68,7 @@ class Data:
     values: str = value_ops.BYTES
     layout: str = ""
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
+    declared: bool = False
     empty_classes: tuple[int, ...] = ()
 
     @property
@@ -163,7 +165,7 @@ def make_data(
       splits: "train" and, if there are any, "validation" and "test".
       class_names: The names of the classes; empty if there are no labels.
       fingerprint: That of the source.
-      **facts: `values`, `layout` and `left_out` of the Data.
+      **facts: `values`, `layout`, `left_out` and `declared` of the Data.
     """
     validation = splits.get("validation") or splits.get("test")
     test = splits.get("test") or validation
@@ -241,7 +243,7 @@ def from_arrays(
         images are overwritten by their levels.
       class_names: The names of the classes; empty if there are no labels.
       fingerprint: That of the source.
-      **facts: `layout` and `left_out` of the Data.
+      **facts: `layout`, `left_out` and `declared` of the Data.
 
     Raises:
       UserError: If the images do not suit the number of levels.

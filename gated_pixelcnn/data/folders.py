@@ -23,6 +23,11 @@ NAMES_OF_SPLITS = {
 }
 SPLIT_OF = {name: split for split, names in NAMES_OF_SPLITS.items() for name in names}
 WORDS = re.compile("[A-Z]?[a-z]+|[A-Z]+")
+# What folders like those of splits are called, too: trainset, xtest, valimgs, trn.
+LIKE_SPLITS = SPLIT_OF | {"trn": "train", "tst": "test"}
+_NAMES = "|".join(sorted(LIKE_SPLITS, key=len, reverse=True))
+_OTHERS = "sets?|data|images?|imgs?|pics?|photos?|pictures?|files?|folder|dir|split|part"
+MADE_OF_A_SPLIT = re.compile(f"(?:x|{_OTHERS})?({_NAMES})(?:{_OTHERS})?")
 # What systems and programs put beside images, copies of them among it.
 NOT_DATA = {
     *("@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found"),
@@ -88,11 +93,12 @@ def matching(name: str, known: Iterable[str]) -> str | None:
     known = list(known)
     if name in known:
         return name
-    alike = [other for other in known if _folded(other) == _folded(name)]
+    alike = [other for other in known if folded(other) == folded(name)]
     return alike[0] if len(alike) == 1 else None
 
 
-def _folded(name):
+def folded(name: str) -> str:
+    """The name without what case and the forms of accents make of it."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
@@ -216,8 +222,8 @@ def _guessed(root, tops, loose, known):
     others = [name for name in tops if name not in splits]
     remedy = "set data.layout=splits, classes or flat, or rename them"
     if not splits:
-        alike = {name: kinds for name in others if (kinds := _splits_named_in(name))}
-        if set().union(*alike.values()) > {"train"}:
+        alike = _named_like_splits(others)
+        if alike:
             raise UserError(
                 f"the sub-folders {_list(alike)} of {root} are named like splits, but not by a "
                 f"known name ({', '.join(SPLIT_OF)}): rename them, or set data.layout=classes if "
@@ -237,9 +243,17 @@ def _guessed(root, tops, loose, known):
     return "splits"
 
 
+def _named_like_splits(names):
+    """Those of the folders of one folder that are named like splits, if like several."""
+    alike = {name: kinds for name in names if (kinds := _splits_named_in(name))}
+    return list(alike) if len(set().union(*alike.values())) > 1 else []
+
+
 def _splits_named_in(name):
-    """The splits that words of a name stand for: of train2017, mnist_test, TrainImages."""
-    return {SPLIT_OF[word] for word in map(str.lower, WORDS.findall(name)) if word in SPLIT_OF}
+    """The splits that words of a name stand for: of train2017, mnist_test, TestImages, trainset."""
+    words = map(str.lower, WORDS.findall(name))
+    made = map(MADE_OF_A_SPLIT.fullmatch, words)
+    return {LIKE_SPLITS[word[1]] for word in made if word}
 
 
 def _splits(tree, tops, loose, known, by_hand):
@@ -285,17 +299,26 @@ def _part(folder, files, above, known, by_hand, one_is_a_class=False):
         raise UserError(f"data.layout=classes needs sub-folders, but {folder} has images only")
     if not by_hand:
         _check_depths(folder, files, tops, depth)
-    if len(tops) > 1 or one_is_a_class or (tops and matching(tops[0], known)):
+    # Beside a split with classes, a single folder is a class, known or not.
+    one_is_a_class |= bool(tops and known) if depth else bool(tops and matching(tops[0], known))
+    if len(tops) > 1 or one_is_a_class:
         return Part(files, [file.parts[depth] for file in files])
     return Part(files, None)
 
 
 def _check_depths(folder, files, tops, depth):
     """Raises a UserError for folders named like splits where classes or parts of them should be."""
-    deep = {part for file in files for part in file.parts[depth + 1 : -1]}
-    wrong = [name for name in sorted(deep) if name.casefold() in SPLIT_OF]
-    if not wrong and depth and len(tops) > 1 and all(n.casefold() in SPLIT_OF for n in tops):
-        wrong = tops
+    siblings = {}  # the folders below the first ones, by the folder that they are in
+    for file in files:
+        for place in range(depth + 1, len(file.parts) - 1):
+            siblings.setdefault(file.parts[:place], {})[file.parts[place]] = None
+    deep = sorted(set().union(*siblings.values()))
+    wrong = [name for name in deep if name.casefold() in SPLIT_OF]
+    for names in () if wrong else siblings.values():
+        wrong += _named_like_splits(names)
+    if not wrong and depth:
+        known = len(tops) > 1 and all(name.casefold() in SPLIT_OF for name in tops)
+        wrong = tops if known else _named_like_splits(tops)
     if wrong:
         raise UserError(
             f"{folder} has sub-folders named like splits ({_list(wrong)}) inside of others, so "

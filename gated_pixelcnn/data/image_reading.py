@@ -195,7 +195,8 @@ def _checked_mode(image):
     elif image.tile:  # of PIL, how the pixels lie in the file: "RGB;16B"; of PPM, the highest value
         arguments = image.tile[0].args
         raw, *more = (arguments,) if isinstance(arguments, str) else arguments or ("",)
-        if ";16" in str(raw) or (image.format == "PPM" and more and more[0] > 255):
+        deep = ";16" in str(raw) and image.format != "BMP"  # of which it is all colours together
+        if deep or (image.format == "PPM" and more and more[0] > 255):
             bits = 16
     if bits > 8:
         raise UserError(f"{bits} bits per channel: convert it to 8 bits")

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from gated_pixelcnn.data.folders import folded
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.models.inputs import as_array
 
@@ -63,12 +64,12 @@ class ClassNames:
 
 
 def find(name, names):
-    """The index of a name, in which the case of letters counts only where it must; None if missing.
+    """The index of a name, in which case and accents' form count only where they must, or None.
 
     Raises:
       ValueError: several are called so.
     """
-    for same in (str, str.casefold):
+    for same in (str, folded):
         found = [index for index, known in enumerate(names) if same(known) == same(name)]
         if len(found) > 1:
             raise ValueError(f"{len(found)} classes are called {name!r}: give the label, a number")

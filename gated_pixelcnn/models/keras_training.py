@@ -1,9 +1,26 @@
 """Keras' own compile, fit, evaluate and predict, for all that train.py trains."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
 _NAMES = ("images", "condition")
+_NO_WEIGHTS = "sample weights are not supported: a likelihood has none."
+
+
+def _unweighted(method):
+    """The method of Keras, which drops weights where there are no labels, with an error instead."""
+
+    @functools.wraps(method)
+    def checked(*args, **kwargs):
+        if kwargs.get("class_weight") is not None:
+            raise ValueError("class_weight is not supported: a likelihood has none.")
+        if kwargs.get("sample_weight") is not None:
+            raise ValueError(_NO_WEIGHTS)
+        return method(*args, **kwargs)
+
+    return checked
 
 
 class KerasTraining(keras.Model):
@@ -17,6 +34,10 @@ class KerasTraining(keras.Model):
     """
 
     _by_xla = False
+    fit = _unweighted(keras.Model.fit)
+    evaluate = _unweighted(keras.Model.evaluate)
+    train_on_batch = _unweighted(keras.Model.train_on_batch)
+    test_on_batch = _unweighted(keras.Model.test_on_batch)
 
     def __init__(self, **kwargs):
         """Args: **kwargs: Keras' own (name, dtype)."""
@@ -131,7 +152,7 @@ def unpacked(data):
     """Images and condition (or None) of what Keras hands to a step; or a ValueError."""
     images, condition, weights = keras.utils.unpack_x_y_sample_weight(data)
     if weights is not None:
-        raise ValueError("sample weights are not supported: a likelihood has none.")
+        raise ValueError(_NO_WEIGHTS)
     if not isinstance(images, list | tuple | dict):
         return images, condition
     if not isinstance(images, dict):

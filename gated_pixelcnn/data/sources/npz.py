@@ -7,6 +7,7 @@ classes are those of the training images.
 """
 
 import contextlib
+import dataclasses
 import os
 import pickle
 import zipfile
@@ -16,6 +17,8 @@ import numpy as np
 
 from gated_pixelcnn.data import dataset, fingerprint
 from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data.folders import SPLIT_OF
+from gated_pixelcnn.data.values import BYTES, LEVELS
 from gated_pixelcnn.errors import UserError, nearest
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
@@ -27,6 +30,9 @@ def load(path, config, like=None):
     """Loads an npz file; see data.load. It tells its classes itself, so `like` is not needed."""
     arrays, prints = {}, []
     with _opened(path) as archive:
+        left_out = _left_out(archive, path, config)
+        declared = "levels" in archive
+        config = _with_values(archive, path, config)
         names = _class_names(archive, path, config)
         for split, suffix in SPLITS.items():
             if f"x_{suffix}" in archive:
@@ -43,7 +49,8 @@ def load(path, config, like=None):
             f"{', '.join(map(str, sorted(shapes)))}; set data.image_size and data.gray, or make "
             f"them equal"
         )
-    return dataset.from_arrays(config, arrays, names, " ".join(prints))
+    facts = {"left_out": left_out, "declared": declared}
+    return dataset.from_arrays(config, arrays, names, " ".join(prints), **facts)
 
 
 def describe(path, config):
@@ -105,6 +112,41 @@ def _readable(what):
         raise UserError(
             f"{what} cannot be read: it is truncated, damaged or not an npz file ({error})"
         ) from error
+
+
+def _left_out(archive, path, config):
+    """Name of an array → why it is not read; a UserError for those of a split called otherwise."""
+    read = {"levels", "class_names"} if config.labels else {"levels"}
+    for suffix in SPLITS.values():
+        if f"x_{suffix}" in archive:
+            read |= {f"x_{suffix}", f"y_{suffix}"} if config.labels else {f"x_{suffix}"}
+    if "y_train" not in archive:
+        read.discard("class_names")
+    left_out = [name for name in archive.files if name not in read]
+    for name in left_out:
+        kind, _, split = name.casefold().partition("_")
+        wanted = f"{kind}_{SPLITS.get(SPLIT_OF.get(split))}"
+        if kind in ("x", "y") and split in SPLIT_OF and name != wanted:
+            raise UserError(f"{path} has an array {name}, which is not read: call it {wanted}")
+    return dict.fromkeys(left_out, "arrays that are not read")
+
+
+def _with_values(archive, path, config):
+    """The configuration with what the file says of its values by an array `levels`."""
+    if "levels" not in archive:
+        return config
+    found = _read(archive, "levels", path)
+    if found.size != 1 or found.dtype.kind not in "ui":
+        raise UserError(f"levels of {path} must be one whole number, but has shape {found.shape}")
+    if config.values == BYTES:  # decided by hand, or by the run
+        return config
+    if int(found.flat[0]) != config.levels:
+        raise UserError(
+            f"{path} says that its values are of {found.flat[0]} levels, but data.levels is "
+            f"{config.levels}: set data.levels={found.flat[0]}, or data.values=bytes if they are "
+            "bytes"
+        )
+    return dataclasses.replace(config, values=LEVELS)
 
 
 def _read_split(archive, suffix, path, config):
@@ -215,4 +257,11 @@ def _class_names(archive, path, config):
             f"class_names of {path} must be a list of at least {count} names, one per label, but "
             f"has shape {names.shape}"
         )
-    return tuple(str(name) for name in names)
+    names = [n.decode(errors="replace") if isinstance(n, bytes) else str(n) for n in names.tolist()]
+    wrong = sorted({name for name in names if names.count(name) > 1 or not name.strip()})
+    if wrong:
+        raise UserError(
+            f"class_names of {path} must be names that differ, but {wrong[0]!r} is "
+            f"{'there several times' if wrong[0].strip() else 'empty'}"
+        )
+    return tuple(names)
