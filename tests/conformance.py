@@ -1,8 +1,8 @@
 """Families, values and conditions of the conformance suite; a new family is one line of FAMILIES.
 
-Every property is tested on images that are not square, with one and with three colours. `make test`
-has every family with gray and colour images, and the first one with all conditions;
-`make test-full` has the other kinds of values.
+Every property is tested on images that are not square. `make test` has every family with colour
+images, causality and the incremental parameters with gray ones too, and the latter of the first
+family with all conditions; `make test-full` has more kinds of values and the families' options.
 """
 
 import dataclasses
@@ -32,7 +32,6 @@ class Family:
     values: tuple = ("gray", "colour", "bernoulli", "logistic", "mixture")
     even: bool = False  # whether height and width must be
     conditions: tuple = ()  # of its cases in turn; if empty, of all
-    costly: bool = False  # `make test` has what its option changes: causality and the cache
 
     def fit(self, shape):
         """A shape of about this size that the family takes: an odd side is doubled."""
@@ -107,7 +106,6 @@ FAMILIES |= {
         values=("mixture",),
         weights=0.7,
         even=True,
-        costly=True,
     ),
 }
 
@@ -141,16 +139,15 @@ def in_turn():
                 yield name, family.values[number], own[number] if own else next(any_of_them)
 
 
-def cases(all_cases, quick, name="case"):
+def cases(all_cases, quick):
     """Parametrizes by case; those that are not `quick` are left to `make test-full`.
 
     Args:
       all_cases: (family, values, condition).
       quick: function of a case.
-      name: of the argument.
     """
     return pytest.mark.parametrize(
-        name,
+        "case",
         [pytest.param(case, marks=() if quick(case) else pytest.mark.slow) for case in all_cases],
         ids=["/".join(case) for case in all_cases],
     )
@@ -170,11 +167,6 @@ def is_colour(case):
 def is_colour_of_a_main_family(case):
     """Colour images of every family, but not of its options."""
     return is_colour(case) and case[0] in MAIN
-
-
-def is_one_of_a_family(case):
-    """One case of every family: colour images."""
-    return case in IN_TURN and is_colour(case) and not FAMILIES[case[0]].costly
 
 
 def is_one_of_a_main_family(case):

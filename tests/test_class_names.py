@@ -51,6 +51,12 @@ def test_a_single_name_is_that_of_all_images():
     assert model.sample(condition="bag", **given).shape[0] == 6
 
 
+def test_a_name_with_accents_is_found_in_whatever_form_they_are_written():
+    composed, taken_apart = "caf\u00e9", "cafe\u0301"  # the latter as macOS names files
+    model = build(condition="label", condition_size=2, class_names=(taken_apart, "tea"))
+    assert model.labels_of([composed, composed.upper(), "tea"]).tolist() == [0, 0, 1]
+
+
 def test_names_that_no_class_has_are_refused():
     model = named()
     for call_ in (

@@ -100,7 +100,9 @@ def test_the_condition_changes_the_distribution_of_every_value(case):
     assert (np.abs(parameters[0] - parameters[1]).max(axis=-1) > 0).all()
 
 
-@pytest.mark.parametrize("family", MAIN)
+@pytest.mark.parametrize(
+    "family", [*MAIN, *(pytest.param(f, marks=pytest.mark.slow) for f in FAMILIES if f not in MAIN)]
+)
 @pytest.mark.parametrize("condition", ["label", "label-map"])
 def test_each_class_has_weights_of_its_own(family, condition):
     """A label is never a number: images of class 4 tell nothing of other classes' weights."""

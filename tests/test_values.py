@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -109,6 +110,15 @@ def test_evaluation_goes_by_the_decision_of_the_run(tmp_path, limit, monkeypatch
     with pytest.raises(UserError, match="so it may hold levels, but the run was trained on bytes"):
         found(f"--source=folder:{levels}")
     assert found(f"--source=folder:{levels}", "--values=levels").max() == 9
+    np.savez(tmp_path / "says.npz", x_train=images_of(9), levels=10)  # the file decides
+    np.testing.assert_array_equal(found(f"--source=npz:{tmp_path}/says.npz"), images_of(9))
+
+    (tmp_path / "e").mkdir()
+    for split in ("train", "more"):
+        shutil.copytree(bytes_, tmp_path / "e" / split)
+    with pytest.raises(UserError, match="beside other .*: set --layout=splits"):
+        found(f"--source=folder:{tmp_path}/e")
+    assert len(found(f"--source=folder:{tmp_path}/e", "--layout=splits")) == 6
 
 
 @pytest.mark.parametrize("limit", LIMITS)
