@@ -1,6 +1,6 @@
 """Checks that run inside of a graph and end it in an InvalidArgument error.
 
-XLA leaves assertions out: what it compiles must have been checked before.
+XLA leaves assertions out: what it compiles must have been checked before, or becomes NaN.
 """
 
 import re
@@ -65,3 +65,18 @@ def below(size, message, values):
     wide = tf.cast(values, tf.int64)  # beyond 2^63: negative, and out of range as before
     low, high = tf.reduce_min(wide), tf.reduce_max(wide)
     return after([required([low >= 0, high < size], f"{message}, got", low, "to", high)], values)
+
+
+def nan_unless_below(x, *checked):
+    """A float tensor, NaN where integers are out of range and the assertions of `below` left out.
+
+    Args:
+      x: what was computed from the integers.
+      *checked: pairs of a size and integers, as they are given to `below`.
+    """
+    for size, values in checked:
+        if tf.is_symbolic_tensor(values) and values.dtype != tf.bool:
+            wide = tf.cast(values, tf.int64)
+            fits = tf.reduce_all((wide >= 0) & (wide < size))
+            x = tf.where(fits, x, tf.constant(np.nan, x.dtype))
+    return x

@@ -14,7 +14,7 @@ import numpy as np
 from gated_pixelcnn.data import folders
 from gated_pixelcnn.data.config import ImageRules
 from gated_pixelcnn.data.image_reading import READ_ERRORS, inspect, read, why_unreadable
-from gated_pixelcnn.data.images import to_middle
+from gated_pixelcnn.data.images import to_gray, to_middle
 from gated_pixelcnn.data.values import BYTES, LEVELS, to_levels
 from gated_pixelcnn.errors import UserError
 
@@ -251,7 +251,9 @@ def levels_of(path):
 def _read_npz(path, image_shape, levels, reading):
     """The images of an npz file, uint8 [N, H, W, C], and how their values are to be read."""
     key, images, own_levels = _npz_images(path)
-    if images.shape[1:] != tuple(image_shape):
+    becomes_gray = reading.gray and image_shape[-1] == 1 and images.shape[-1] == 3
+    shape = (*images.shape[1:3], 1) if becomes_gray else images.shape[1:]
+    if shape != tuple(image_shape):
         raise UserError(
             f"{key} of {path} has the shape {list(images.shape)}, but images of the shape "
             f"[N, {', '.join(map(str, image_shape))}] are needed"
@@ -269,4 +271,5 @@ def _read_npz(path, image_shape, levels, reading):
                 "are needed"
             )
         reading = dataclasses.replace(reading, values=LEVELS)
-    return images.astype(np.uint8), reading
+    images = images.astype(np.uint8)
+    return to_gray(images) if becomes_gray else images, reading

@@ -38,6 +38,10 @@ def models():
         ({"temperature": None}, "temperature must be a number, got None"),
         ({"temperature": "1"}, "temperature must be a number, got '1'"),
         ({"temperature": [1.0]}, r"temperature must be a number, got \[1.0\]"),
+        ({"temperature": True}, "temperature must be a number, got True"),
+        ({"temperature": np.inf}, r"temperature must be 1e-06…1e\+06, got inf"),
+        ({"jit": "no"}, "jit must be True or False, got 'no'"),
+        ({"most_probable": 1}, "most_probable must be True or False, got 1"),
         ({"streams": OBJECTS}, "streams must be an array of numbers, got object"),
         ({"streams": 0.5}, "streams must be an integer or integers"),
     ],
@@ -47,12 +51,12 @@ def test_every_method_that_samples_refuses_arguments_of_the_wrong_kind(
     models, name, wrong, message
 ):
     model = models[name]
-    arguments = {"num": 6} | wrong
+    arguments = {"num": 6, "jit": False} | wrong
     if name == "label":
         arguments["condition"] = LABELS
     for method in (model.sample, getattr(model, "sample_stages", model.sample)):
         with pytest.raises(ValueError, match=message):
-            method(**arguments, jit=False)
+            method(**arguments)
 
 
 def test_integers_of_every_kind_are_integers(models):

@@ -12,7 +12,8 @@ from PIL import Image
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import evaluation, pictures
-from gated_pixelcnn.cli import evaluate, prompts, sample, tables
+from gated_pixelcnn.cli import evaluate, sample, tables
+from gated_pixelcnn.cli.labels import parse_labels
 from gated_pixelcnn.data import DataConfig, load
 from gated_pixelcnn.errors import UserError
 
@@ -184,11 +185,13 @@ def test_classes_are_mapped_by_name_and_numbers_are_labels_where_the_model_has_w
     for names, known in [
         (["Bags"], words),
         (["Shirt"], numbers),
-        (["0", "1"], ["1", "3"]),
         (["Ab"], ["ab", "AB"]),
     ]:
         with pytest.raises(UserError, match=f"not trained on the class '{names[0]}' of a "):
             evaluate.map_labels(names, known, "a")
+    for known in (["1", "3"], ["1", "0"], ["1", "Bag"]):
+        with pytest.raises(UserError, match="labels of a are numbers without names, but"):
+            evaluate.map_labels(["0", "1"], known, "a")
 
 
 def test_missing_split_names_those_that_exist(run, monkeypatch, tmp_path):
@@ -340,12 +343,12 @@ def test_grid_goes_to_the_run_by_default(run, monkeypatch, capsys):
 def test_labels_are_numbers_or_names():
     model = SimpleNamespace(condition_kind="label", condition_size=3)
     names = ["Shirt", "Ankle boot", "Bag"]
-    assert prompts.parse_labels("2", model, names) == [2]
-    assert prompts.parse_labels("bag, 0,Ankle boot", model, names) == [2, 0, 1]
-    assert prompts.parse_labels("all", model) == [0, 1, 2]
-    assert prompts.parse_labels(None, UNCONDITIONAL) is None
+    assert parse_labels("2", model, names) == [2]
+    assert parse_labels("bag, 0,Ankle boot", model, names) == [2, 0, 1]
+    assert parse_labels("all", model) == [0, 1, 2]
+    assert parse_labels(None, UNCONDITIONAL) is None
     with pytest.raises(UserError, match="--label: Bax is .*did you mean 'Bag'"):
-        prompts.parse_labels("Bax", model, names)
+        parse_labels("Bax", model, names)
 
 
 @pytest.mark.parametrize(
@@ -357,7 +360,7 @@ def test_labels_are_numbers_or_names():
 )
 def test_label_for_a_model_that_takes_none_is_an_error(model, message):
     with pytest.raises(UserError, match=message):
-        prompts.parse_labels("1", model)
+        parse_labels("1", model)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,14 @@ def test_wrong_option_is_named_with_its_value(options, words):
     assert all(word in str(error.value) for word in words), error.value
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("layout", "flat"), ("alpha", "drop"), ("frames", "all")]
+)
+def test_options_of_image_files_are_refused_elsewhere(name, value):
+    with pytest.raises(UserError, match=f"data.{name}={value} is for folders of image files, but"):
+        load("embedded:digits8", **{name: value})
+
+
 # Levels.
 
 

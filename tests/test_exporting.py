@@ -20,6 +20,7 @@ from gated_pixelcnn.data import images as data_images
 from gated_pixelcnn.data.config import ImageRules
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.exporting import facts
+from gated_pixelcnn.exporting.decoding import decode
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -242,14 +243,20 @@ def png(shape, depth, colour_type, rows, interlace=0):
 def image_files(shape):
     """name → bytes of files of the size."""
     gray, colour = picture((*shape[:2], 1)), picture((*shape[:2], 3))
-    return {
+    grays = {
         "gray PNG": encoded(gray, "PNG"),
-        "colour PNG": encoded(colour, "PNG"),
-        "palette PNG": encoded(colour.quantize(16), "PNG"),
         "black and white PNG": encoded(gray.convert("1"), "PNG"),
-        "opaque PNG": encoded(colour.convert("RGBA"), "PNG"),
+        "opaque gray PNG": encoded(gray.convert("LA"), "PNG"),
+        "gray palette PNG": encoded(gray.convert("RGB").quantize(16), "PNG"),
         "interlaced PNG": interlaced(np.asarray(gray)),
         "gray JPEG": encoded(gray, "JPEG"),
+    }
+    if shape[-1] == 1:
+        return grays
+    return grays | {
+        "colour PNG": encoded(colour, "PNG"),
+        "palette PNG": encoded(colour.quantize(16), "PNG"),
+        "opaque PNG": encoded(colour.convert("RGBA"), "PNG"),
         "colour JPEG": encoded(colour, "JPEG"),
         "colour JPEG, no subsampling": encoded(colour, "JPEG", subsampling=0),
         "progressive JPEG": encoded(colour, "JPEG", progressive=True),
@@ -276,6 +283,31 @@ def test_image_files_are_decoded_like_those_of_training(exported, kind, tmp_path
     found = it.call("log_prob_bytes", image_bytes=some, **it.condition(len(some)))
     expected = it.call("log_prob", images=np.stack(images[: len(some)]), **it.condition(len(some)))
     np.testing.assert_allclose(found["log_prob"], expected["log_prob"], rtol=1e-5)
+
+
+def test_colours_become_gray_where_those_of_training_did(tmp_path):
+    for name, file in image_files((5, 7, 3)).items():
+        (tmp_path / "file").write_bytes(file)
+        expected = image_reading.read(tmp_path / "file", 0, 1, ImageRules())
+        found = decode(tf.constant([file]), (5, 7, 1), 256, gray=True)
+        np.testing.assert_array_equal(found[0], expected, err_msg=name)
+
+
+@pytest.mark.parametrize("form", ["colour PNG", "palette PNG", "opaque PNG", "colour JPEG"])
+def test_colours_are_refused_where_those_of_training_were(form):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="image_bytes must be gray"):
+        decode(tf.constant([image_files((5, 7, 3))[form]]), (5, 7, 1), 256)
+
+
+def test_bytes_that_may_be_levels_are_refused():
+    dark = np.full((5, 7, 3), 9, np.uint8)
+    for levels, highest in ((10, 9), (256, 9), (10, 0), (10, 10)):
+        file = tf.io.encode_png(np.minimum(dark + 1, highest).astype(np.uint8))
+        if (levels, highest) == (10, 9):
+            with pytest.raises(tf.errors.InvalidArgumentError, match="no value above 9, so it may"):
+                decode(file[None], dark.shape, levels)
+        else:
+            assert decode(file[None], dark.shape, levels).numpy().max() == highest * levels // 256
 
 
 def transparent(shape):

@@ -69,8 +69,8 @@ def test_images_that_do_not_fit_are_refused(images, message):
     [
         ({}, "num, the number of images to sample, is missing"),
         ({"num": 0}, "at least 1, got 0"),
-        ({"num": 1, "temperature": 0}, "at least 1e-06, got 0"),
-        ({"num": 1, "temperature": 1e-60}, "at least 1e-06, got 1e-60"),
+        ({"num": 1, "temperature": 0}, "temperature must be 1e-06…1e.06, got 0"),
+        ({"num": 1, "temperature": 1e-60}, "1e-06…1e.06, got 1e-60"),
         ({"num": 2.5}, "integer of at least 1, got 2.5"),
         ({"num": 1, "condition": [1]}, "takes no condition"),
         ({"num": 1, "streams": 2**40}, "streams must be -2147483648…2147483647, got 1099511627776"),

@@ -99,6 +99,16 @@ def test_npz_holds_levels_or_bytes_as_the_run_says_or_the_file(tmp_path, key, to
             photos.read_images(tmp_path / "b.npz", (4, 6, 1), levels)
 
 
+def test_colours_of_npz_become_gray_where_those_of_the_run_did(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), np.uint8)
+    np.savez(tmp_path / "a.npz", images=colours)
+    found = photos.read_images(tmp_path / "a.npz", (4, 6, 1), 16, photos.Reading(gray=True))
+    expected = [np.asarray(Image.fromarray(image).convert("L")) // 16 for image in colours]
+    np.testing.assert_array_equal(found[..., 0], expected)
+    with pytest.raises(UserError, match="shape .*, but images of the shape .* are needed"):
+        photos.read_images(tmp_path / "a.npz", (4, 6, 1), 16)
+
+
 def test_npz_of_black_images_is_read(tmp_path):
     np.savez(tmp_path / "a.npz", images=np.zeros((2, 4, 6), np.uint8))
     assert not photos.read_images(tmp_path / "a.npz", (4, 6, 1), 256).any()

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from gated_pixelcnn import pictures
-from gated_pixelcnn.cli import prompts
+from gated_pixelcnn.cli import interpolation, prompts
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
 from gated_pixelcnn.photos import read_images
@@ -86,13 +86,13 @@ def test_a_row_goes_from_the_code_of_one_image_to_that_of_the_other(autoencoder,
 def test_the_spherical_way_keeps_the_length_and_the_linear_one_is_straight():
     start, end = np.array([1.0, 0, 0]), np.array([0, 1.0, 0])
     for t in (0, 0.25, 0.5, 1):
-        assert np.linalg.norm(prompts.spherical(start, end, t)) == pytest.approx(1)
-        angle = np.arctan2(*prompts.spherical(start, end, t)[1::-1])
+        assert np.linalg.norm(interpolation.spherical(start, end, t)) == pytest.approx(1)
+        angle = np.arctan2(*interpolation.spherical(start, end, t)[1::-1])
         assert angle == pytest.approx(t * np.pi / 2)
-        np.testing.assert_allclose(prompts.linear(start, end, t), [1 - t, t, 0])
-    np.testing.assert_allclose(prompts.spherical(start, 3 * end, 1), 3 * end, atol=1e-12)
-    np.testing.assert_allclose(prompts.spherical(start, start, 0.3), start)
-    np.testing.assert_allclose(prompts.spherical(start, -start, 0.25), [0.5, 0, 0])
+        np.testing.assert_allclose(interpolation.linear(start, end, t), [1 - t, t, 0])
+    np.testing.assert_allclose(interpolation.spherical(start, 3 * end, 1), 3 * end, atol=1e-12)
+    np.testing.assert_allclose(interpolation.spherical(start, start, 0.3), start)
+    np.testing.assert_allclose(interpolation.spherical(start, -start, 0.25), [0.5, 0, 0])
 
 
 def test_images_like_others_stand_in_rows_beside_them(autoencoder, photos, tmp_path):

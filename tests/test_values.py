@@ -14,7 +14,8 @@ from PIL import Image
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import data, photos
-from gated_pixelcnn.cli import evaluate, prompts
+from gated_pixelcnn.cli import evaluate
+from gated_pixelcnn.cli.labels import parse_labels
 from gated_pixelcnn.data import values
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.exporting.decoding import decode
@@ -220,9 +221,9 @@ def test_classes_without_training_images_are_left_out_of_all(tmp_path):
     bunch = data.load(npz(tmp_path / "a.npz", train=[1, 3, 1]))
     model = SimpleNamespace(condition_kind="label", condition_size=bunch.num_classes)
     empty = bunch.record()["empty_classes"]
-    assert prompts.parse_labels("all", model, bunch.class_names, empty) == [1, 3]
+    assert parse_labels("all", model, bunch.class_names, empty) == [1, 3]
     with pytest.raises(UserError, match="--label: 0 is a class of which there was no image"):
-        prompts.parse_labels("0", model, bunch.class_names, empty)
+        parse_labels("0", model, bunch.class_names, empty)
 
 
 def arrays(**changes):

@@ -111,9 +111,36 @@ def test_keras_fit_compiled_by_xla_refuses_what_is_out_of_range():
         model.fit(images, labels + 1, verbose=0)
 
 
+@pytest.mark.parametrize("method", ["log_prob", "log_prob_parts", "value_log_prob"])
+def test_nats_of_what_is_out_of_range_are_nan_where_xla_drops_the_checks(method):
+    model = build(condition="label", condition_size=3)
+    images, labels = batch_of(model)
+    images = images.astype(np.int32)
+    nats = tf.function(getattr(model, method), jit_compile=True, autograph=False)
+    expected = getattr(model, method)(images, labels)
+    np.testing.assert_allclose(nats(tf.constant(images), tf.constant(labels)), expected, rtol=1e-4)
+    for value in (8, 300, -1):
+        wrong = tf.constant(with_one(images, value, np.int32))
+        assert np.isnan(nats(wrong, tf.constant(labels))).all()
+    assert np.isnan(nats(tf.constant(images), tf.constant(labels + 1))).all()
+
+
+def test_conditions_that_are_not_finite_are_refused_in_graphs():
+    model = build(condition="label", condition_size=3)
+    images = images_of(model)
+    weights = np.full((len(images), 3), 1 / 3, np.float32)
+    model.compile("adam")
+    model.fit(images, weights, verbose=0)
+    weights[-1, 0] = np.nan
+    with pytest.raises(REFUSED, match="the label condition has values not finite"):
+        model.fit(images, weights, verbose=0)
+
+
 def test_codes_are_of_images_in_range():
     model = build(condition="image", code_size=2, encoder_features=3)
     model.build()
     for encode in (model.encode, build("mse_autoencoder").encode, build("vae").encode_latents):
         with pytest.raises(ValueError, match="images must have values 0…7"):
             encode(with_one(images_of(model), 8, np.uint8))
+    with pytest.raises(ValueError, match="this model has no encoder"):
+        build().encode(images_of(model))

@@ -15,6 +15,7 @@ from absl import flags
 
 from gated_pixelcnn import cli, errors
 from gated_pixelcnn.cli import tables
+from gated_pixelcnn.data.config import OF_FILES
 from gated_pixelcnn.data.folders import matching
 from gated_pixelcnn.data.values import BYTES
 from gated_pixelcnn.errors import UserError, nearest
@@ -289,6 +290,8 @@ def _load_data(record, model):
             options["values"] = "auto"
         if source != own:  # its layout is its own, and nothing of it was trained on
             options |= {"layout": "auto", "validation": 0}
+        if not source.startswith("folder:"):
+            options |= OF_FILES
         chosen = {name: FLAGS[name].value for name in READING}
         options |= {name: value for name, value in chosen.items() if value}
     config = data.DataConfig(**options)
@@ -334,8 +337,13 @@ def map_labels(names, known, source):
     """
     names, known = list(names), list(known)
     unnamed = names == [str(label) for label in range(len(names))]
-    if names == known or (unnamed and not any(name.isdecimal() for name in known)):
+    if known[: len(names)] == names or (unnamed and not any(map(str.isdecimal, known))):
         return list(range(len(names)))
+    if unnamed:
+        raise UserError(
+            f"the labels of {source} are numbers without names, but some classes of the model are "
+            "named by other numbers: give the names of the classes (class_names of an npz file)"
+        )
     found = [matching(name, known) for name in names]
     unknown = [name for name, other in zip(names, found, strict=True) if other is None]
     if unknown:

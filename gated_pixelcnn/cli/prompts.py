@@ -6,13 +6,14 @@ a row of the grid.
 
 import dataclasses
 import math
-import os
 
 import numpy as np
 
-from gated_pixelcnn import paths, photos, pictures
+from gated_pixelcnn import photos, pictures
+from gated_pixelcnn.cli import interpolation
+from gated_pixelcnn.cli.labels import class_name, parse_labels
 from gated_pixelcnn.data.values import BYTES
-from gated_pixelcnn.errors import UserError, nearest
+from gated_pixelcnn.errors import UserError
 
 
 @dataclasses.dataclass
@@ -169,68 +170,6 @@ def _from_latents(flags, model, reading):
     return result
 
 
-def class_name(label, class_names):
-    """What a class is called in a picture."""
-    return class_names[label] if label < len(class_names) else str(label)
-
-
-def parse_labels(text, model, class_names=(), empty_classes=()):
-    """Reads --label.
-
-    Args:
-      text: "all", or numbers or names of classes, with commas between them; None if not given.
-      model: the model that is to be conditioned on them.
-      class_names: names of the classes in the order of their numbers, or none.
-      empty_classes: numbers of those that were not trained on, which "all" leaves out.
-
-    Returns:
-      List of labels, or None for a model that is not conditioned on them.
-
-    Raises:
-      UserError: a label that is not known, missing, or not wanted.
-    """
-    if model.condition_kind not in (None, "label", "image"):
-        raise UserError(
-            f"this model is conditioned on a {model.condition_kind}, which sample.py cannot give; "
-            "use model.sample(condition=...) in Python"
-        )
-    if model.condition_kind != "label":
-        if text is not None:
-            raise UserError("--label is not possible: this model was trained without labels")
-        return None
-    classes = model.condition_size
-    if text is None:
-        raise UserError(
-            f"this model is conditioned on the class: give --label=0…{classes - 1}, several as in "
-            "--label=0,1, or --label=all"
-        )
-    if text == "all":
-        return [label for label in range(classes) if label not in set(empty_classes)]
-    words = paths.split_names(text, lambda word: word in class_names)
-    return [_parse_label("label", word, classes, class_names, empty_classes) for word in words]
-
-
-def _parse_label(flag, word, classes, class_names, empty_classes):
-    from gated_pixelcnn.models.class_names import find  # which imports TensorFlow
-
-    try:
-        found = find(word, class_names)
-    except ValueError as error:
-        raise UserError(f"--{flag}: {error}") from None
-    try:
-        label = int(word) if found is None else found
-    except ValueError:
-        hint = nearest(word, class_names) if class_names else ""
-        raise UserError(
-            f"--{flag}: {word} is neither a number 0…{classes - 1} nor the name of a class{hint}"
-        ) from None
-    if not 0 <= label < classes:
-        raise UserError(f"--{flag}: {label} is out of range: the classes are 0…{classes - 1}")
-    if label in empty_classes:
-        raise UserError(f"--{flag}: {word} is a class of which there was no image to train on")
-    return label
-
-
 def resizing(flags):
     """What `photos.Reading` takes for the flag --resize: it says what it does to an image."""
     return print if flags.resize else None
@@ -355,14 +294,14 @@ def _interpolation(flags, model, class_names, reading, empty_classes):
             "--interpolate needs --workdir: an exported model takes classes and images, nothing "
             "between them"
         )
-    how = reading, flags.seed, empty_classes
-    pairs = [_pair(text, model, class_names, *how) for text in flags.interpolate]
+    how = flags.seed, reading, class_names, empty_classes
+    pairs = [interpolation.ends(text, model, *how) for text in flags.interpolate]
     rows = len(pairs)
     num = flags.num or rows * 8
     columns = -(-num // rows)
     turn = np.arange(num)
     along = np.linspace(0, 1, columns)[turn // rows] if columns > 1 else np.zeros(num)
-    between = spherical if flags.path == "spherical" else linear
+    between = interpolation.WAYS[flags.path]
     points = np.array([between(*pairs[i % rows], t) for i, t in enumerate(along)], np.float32)
     result = Prompts(num, streams=turn % rows, rows=min(rows, num))
     if has_latents(model):
@@ -370,58 +309,3 @@ def _interpolation(flags, model, class_names, reading, empty_classes):
     else:
         result.condition = points
     return result
-
-
-def _pair(text, model, class_names, reading, seed, empty_classes):
-    """The two ends of one --interpolate: weights of classes, codes, or z."""
-    words = paths.split_names(
-        text, lambda word: word in class_names or os.path.exists(paths.local(word))
-    )
-    if len(words) != 2:
-        raise UserError(
-            f"--interpolate needs two ends with a comma between them, as in --interpolate=3,8 or "
-            f"--interpolate=a.png,b.png, got {text!r}"
-        )
-    if model.condition_kind == "label":
-        classes = model.condition_size
-        known = class_names, empty_classes
-        labels = [_parse_label("interpolate", word, classes, *known) for word in words]
-        return np.eye(model.condition_size)[labels]
-    numbers = [has_latents(model) and word.isdecimal() for word in words]
-    if any(numbers) and not (all(numbers) and max(map(int, words)) < 2**31):
-        raise UserError(
-            f"--interpolate={text}: both ends must be numbers of a z, 0…{2**31 - 1}, or both files"
-        )
-    if all(numbers):
-        return np.asarray(model.draw_latents(seed, np.array(words, np.int64)))
-    if model.condition_kind != "image" and not has_latents(model):
-        raise UserError(
-            "--interpolate is not possible: this model is conditioned neither on a class nor on an "
-            "image, and has no latent numbers"
-        )
-    words = [paths.local(word) for word in words]
-    for word in words:
-        if os.path.isdir(word) or word.lower().endswith(".npz"):
-            raise UserError(f"--interpolate goes from one image file to another; {word} is not one")
-    ends = [photos.read_images(word, model.image_shape, model.levels, reading) for word in words]
-    encode = model.encode_latents if has_latents(model) else model.encode
-    return np.asarray(encode(np.concatenate(ends)))
-
-
-def linear(start, end, t):
-    """The point on the line between two vectors; t from 0 to 1."""
-    return (1 - t) * start + t * end
-
-
-def spherical(start, end, t):
-    """The point on the great circle between two vectors, its length between theirs."""
-    lengths = np.linalg.norm(start), np.linalg.norm(end)
-    shape, start, end = start.shape, start.ravel(), end.ravel()
-    if min(lengths) == 0:
-        return linear(start, end, t).reshape(shape)
-    a, b = start / lengths[0], end / lengths[1]
-    angle = np.arccos(np.clip(a @ b, -1, 1))
-    if np.sin(angle) < 1e-6:  # one direction, or two that no single circle goes through
-        return linear(start, end, t).reshape(shape)
-    direction = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
-    return (linear(*lengths, t) * direction).reshape(shape)

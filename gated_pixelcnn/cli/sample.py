@@ -19,6 +19,7 @@ from absl import flags
 
 from gated_pixelcnn import cli, errors, photos, pictures
 from gated_pixelcnn.cli import reconstructions
+from gated_pixelcnn.cli.interpolation import WAYS
 from gated_pixelcnn.cli.prompts import prompts, resizing
 from gated_pixelcnn.errors import UserError
 
@@ -66,7 +67,7 @@ def define_flags():
     flags.DEFINE_enum(
         "path",
         "linear",
-        ["linear", "spherical"],
+        list(WAYS),
         "How --interpolate goes from one to the other.",
         flag_values=FLAGS,
     )

@@ -9,14 +9,21 @@ Importing this package does not import TensorFlow; loading data does.
 
 import importlib
 
-from gated_pixelcnn.data.config import DataConfig
+from gated_pixelcnn.data.config import OF_FILES, DataConfig
 from gated_pixelcnn.data.dataset import Data, DataInfo
+from gated_pixelcnn.errors import UserError
 
 __all__ = ["Data", "DataConfig", "DataInfo", "describe", "load"]
 
 
 def _source(config):
     kind, address = config.parsed_source()
+    for name, default in OF_FILES.items():
+        if kind != "folder" and getattr(config, name) != default:
+            raise UserError(
+                f"data.{name}={getattr(config, name)} is for folders of image files, but "
+                f"data.source is {config.source}"
+            )
     return importlib.import_module(f"gated_pixelcnn.data.sources.{kind}"), address
 
 

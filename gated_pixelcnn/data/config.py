@@ -13,6 +13,8 @@ CHOICES = {
     "alpha": ("refuse", "drop", "white", "black"),
     "frames": ("refuse", "first", "all"),
 }
+# Of folders of image files only, and what they are unless set.
+OF_FILES = {name: CHOICES[name][0] for name in ("layout", "alpha", "frames")}
 DEFAULT_EMBEDDED = "fashion_mnist"
 
 

@@ -8,23 +8,26 @@ from gated_pixelcnn.graph_checks import after, required
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
-_HEADER = 25  # bytes of a PNG file up to the end of its width, height and depth
+_HEADER = 26  # bytes of a PNG file up to the end of its width, height, depth and kind of colour
+_PNG_GRAY, _PNG_PALETTE, _PNG_GRAY_ALPHA = 0, 3, 4  # kinds of colour
 
 
-def decode(files, image_shape, levels, values=BYTES):
+def decode(files, image_shape, levels, values=BYTES, gray=False):
     """Decodes image files of the right size.
 
     Args:
       files: string tensor [N], the bytes of PNG or JPEG files.
-      image_shape: (H, W, C) that they must have; colour pictures become gray where C is 1.
+      image_shape: (H, W, C) that they must have.
       levels: number of values: bytes become floor(x * levels / 256).
       values: whether files hold levels or bytes, as those of the run did, see data/values.py.
+      gray: whether colours become gray where C is 1; else they are refused.
 
     Returns:
       uint8 [N, H, W, C], values 0…levels-1. The graph ends in InvalidArgument where a file is
       neither PNG nor JPEG, is damaged, has transparent pixels, 16 bits per channel or CMYK colours,
-      is of another size, or holds no levels though it should; a size is looked at before anything
-      is decoded, so a small file cannot ask for a lot of memory.
+      is of another size, has colours that are not wanted, holds no levels though it should, or may
+      hold levels though it should not; a size is looked at before anything is decoded, so a small
+      file cannot ask for a lot of memory.
     """
     height, width, channels = image_shape
 
@@ -36,6 +39,8 @@ def decode(files, image_shape, levels, values=BYTES):
         message = f"image_bytes must hold images of {height}x{width} (height x width) but has"
         file = after([required(tf.equal(size, [height, width]), message, size)], file)
         image = tf.cond(png, lambda: decode_png(file), lambda: decode_jpeg(file))
+        if channels == 1 and not gray:
+            image = after([required(is_gray(file, png, image), "image_bytes must be gray")], image)
         return tf.ensure_shape(image, (height, width, 3))
 
     spec = tf.TensorSpec((height, width, 3), tf.uint8)
@@ -47,6 +52,13 @@ def decode(files, image_shape, levels, values=BYTES):
     if values == LEVELS:
         message = f"image_bytes must hold images of values 0…{levels - 1}, as those of training had"
         return tf.cast(after([required(images < levels, message)], images), tf.uint8)
+    if levels < 256:
+        highest = tf.reduce_max(images, axis=(1, 2, 3))
+        message = (
+            f"image_bytes must hold bytes 0…255, but an image has no value above {levels - 1}, so "
+            "it may hold levels: send those to log_prob"
+        )
+        images = after([required((highest == 0) | (highest >= levels), message)], images)
     return tf.cast(images * levels // 256, tf.uint8)
 
 
@@ -70,6 +82,14 @@ def decode_jpeg(file):
         [required(colours <= 3, "image_bytes must hold RGB or gray images, not CMYK")], file
     )
     return tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def is_gray(file, png, pixels):
+    """Whether an image file has no colours: of palettes what they show counts, else the header."""
+    kind = tf.io.decode_raw(tf.strings.substr(file, 25, 1), tf.uint8)[0]
+    shows_gray = tf.reduce_all(pixels == pixels[..., :1])
+    of_png = (kind == _PNG_GRAY) | (kind == _PNG_GRAY_ALPHA) | (kind == _PNG_PALETTE) & shows_gray
+    return tf.cond(png, lambda: of_png, lambda: tf.image.extract_jpeg_shape(file)[2] == 1)
 
 
 def luma(images):

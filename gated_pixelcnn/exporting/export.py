@@ -92,7 +92,8 @@ def write(model, record, path, max_images=MAX_IMAGES, warm_up=True):
       max_images: See `export`.
       warm_up: See `export`.
     """
-    signatures = Signatures(model, max_images, record["data"].get("values", BYTES))
+    reading = record["data"].get("values", BYTES), record["config"]["data"]["gray"]
+    signatures = Signatures(model, max_images, *reading)
     signatures.save(path)
     extra = Path(path) / "assets.extra"  # servers leave it alone, but for the warm-up requests
     extra.mkdir()

@@ -28,7 +28,7 @@ class Signatures:
         of every value, and draw_rest: the rest of given images.
     """
 
-    def __init__(self, model, max_images, values=BYTES):
+    def __init__(self, model, max_images, values=BYTES, gray=False):
         """Traces the graphs.
 
         Args:
@@ -36,8 +36,10 @@ class Signatures:
           max_images: number of images in one request, at most: a request for more is refused
             before it takes the server's memory.
           values: whether image files hold levels or bytes, as those of the run did.
+          gray: whether colours of image files become gray, as those of the run did.
         """
-        self._model, self._max_images, self._values_of_files = model, max_images, values
+        self._model, self._max_images = model, max_images
+        self._reading = {"values": values, "gray": gray}
         images = tf.TensorSpec([None, *model.image_shape], tf.uint8)
         known = tf.TensorSpec([None, *model.image_shape], tf.bool)
         seed, temperature = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.float32)
@@ -124,7 +126,7 @@ class Signatures:
     def _log_prob_bytes(self, image_bytes, **condition):
         checked = self._checked_batch({"image_bytes": image_bytes, **condition})
         files = checked.pop("image_bytes")
-        images = decode(files, self._model.image_shape, self._model.levels, self._values_of_files)
+        images = decode(files, self._model.image_shape, self._model.levels, **self._reading)
         return self._log_prob(images, **checked)
 
     # What they share.

@@ -183,7 +183,13 @@ class DensityModel(LikelihoodModel):
         return self.condition_map(condition)
 
     def encode(self, images):
-        """The codes of images [N, H, W, C], float [N, m]: what an image condition becomes."""
+        """The codes of images [N, H, W, C], float [N, m]: what an image condition becomes.
+
+        Raises:
+          ValueError: images that do not fit the model, or a model that has no encoder.
+        """
+        if self.encoder is None:
+            raise ValueError("this model has no encoder: it is not conditioned on an image.")
         return self.encoder(self.scale(self.check_images(images)))
 
     def rematerialised(self, block):

@@ -115,7 +115,8 @@ class DensityContract(ClassNames, InputChecks):
           ValueError: images or a condition that do not fit the model, or a model whose `log_prob`
             is a lower bound.
         """
-        return self._value_log_prob(*self.checked(images, condition))
+        nats = self._value_log_prob(*self.checked(images, condition))
+        return self.nan_if_unchecked(nats, images, condition)
 
     def log_prob_parts(self, images, condition=None):
         """Log-probability of images in parts that add up to it.
@@ -131,7 +132,8 @@ class DensityContract(ClassNames, InputChecks):
         Raises:
           ValueError: images or a condition that do not fit the model.
         """
-        return self._log_prob_parts(*self.checked(images, condition))
+        nats = self._log_prob_parts(*self.checked(images, condition))
+        return self.nan_if_unchecked(nats, images, condition)
 
     @staticmethod
     def _checked_streams(streams, num):
@@ -186,7 +188,7 @@ class DensityContract(ClassNames, InputChecks):
             given by name, see `class_names`: "bag" (for all images; one, if num is left out), or
             ["bag", "coat"].
           seed: integer; the same seed gives the same images.
-          temperature: at least 1e-6; below 1 draws likelier values, 1 is the model itself.
+          temperature: 1e-6…1e6; below 1 draws likelier values, 1 is the model itself.
           given: integers [N, H, W, C] or [1, H, W, C] of which some values are kept.
           known: booleans that broadcast to [N, H, W, C]; True keeps `given`. Values are
             drawn in the order (row, column, colour), each from its distribution given those before
@@ -240,6 +242,8 @@ class DensityContract(ClassNames, InputChecks):
         num = check_integer("num", num, 1)
         condition = self.labels_of(condition, num)
         seed = check_seed(seed)
+        if not isinstance(jit, bool | np.bool_):
+            raise ValueError(f"jit must be True or False, got {jit!r}.")
         sharpness = self._checked_sharpness(**sharpness)
         condition = self.check_condition(condition, num)
         if given is not None:
@@ -250,14 +254,15 @@ class DensityContract(ClassNames, InputChecks):
 
     def _checked_sharpness(self, temperature=1.0, reduce_log_scale=0.0, most_probable=False):
         for name, value in (("temperature", temperature), ("reduce_log_scale", reduce_log_scale)):
-            if np.ndim(value) or np.asarray(value).dtype.kind not in "biuf":
+            if np.ndim(value) or np.asarray(value).dtype.kind not in "iuf":
                 raise ValueError(f"{name} must be a number, got {value!r}.")
-        if not temperature >= LEAST_TEMPERATURE:
-            raise ValueError(
-                f"temperature must be at least {LEAST_TEMPERATURE}, got {temperature}."
-            )
-        if not reduce_log_scale >= 0:
+        if not LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE:
+            allowed = f"{LEAST_TEMPERATURE:g}…{MOST_TEMPERATURE:g}"
+            raise ValueError(f"temperature must be {allowed}, got {temperature}.")
+        if not 0 <= reduce_log_scale < np.inf:
             raise ValueError(f"reduce_log_scale must be at least 0, got {reduce_log_scale}.")
+        if not isinstance(most_probable, bool | np.bool_):
+            raise ValueError(f"most_probable must be True or False, got {most_probable!r}.")
         if (reduce_log_scale or most_probable) and not self.draws_logistics:
             raise ValueError(
                 "reduce_log_scale and most_probable are for models that draw from logistics "

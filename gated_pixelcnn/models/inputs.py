@@ -10,8 +10,8 @@ class InputChecks:
     """The checks of a model, which has the attributes that they look at.
 
     Every ValueError says what was wanted and what was found. In a graph the values are not known
-    when it is traced: there it is an InvalidArgumentError of the run that says so, but for a graph
-    that XLA compiles, which has no assertions.
+    when it is traced: there it is an InvalidArgumentError of the run that says so. A graph that XLA
+    compiles has no assertions: its nats are NaN.
     """
 
     def checked(self, images, condition=None):
@@ -21,6 +21,14 @@ class InputChecks:
         if condition is images:
             return images, images
         return images, self.check_condition(condition, images.shape[0])
+
+    def nan_if_unchecked(self, nats, images, condition):
+        """Nats of these images, NaN where a check of values was left out of the graph."""
+        checked = [(self.levels, images)]
+        if tf.is_symbolic_tensor(condition) and condition.dtype.is_integer:
+            size = self.condition_size if self.condition_kind == "label" else self.levels
+            checked.append((size, condition))
+        return graph_checks.nan_unless_below(nats, *checked)
 
     def own_condition(self, images, condition):
         """What images are conditioned on: where it is an image and none is given, on themselves."""
@@ -60,9 +68,13 @@ class InputChecks:
         if self.condition_kind == "label" and rank == 1:
             return self._check_labels(condition)
         condition = tf.cast(condition, tf.float32)
-        if is_known(condition) and not np.isfinite(condition).all():
-            raise ValueError(f"the {self.condition_kind} condition has values not finite.")
-        return condition
+        message = f"the {self.condition_kind} condition has values not finite"
+        if is_known(condition):
+            if not np.isfinite(condition).all():
+                raise ValueError(f"{message}.")
+            return condition
+        finite = graph_checks.required(tf.math.is_finite(condition), message)
+        return graph_checks.after([finite], condition)
 
     def _check_labels(self, labels):
         classes = self.condition_size

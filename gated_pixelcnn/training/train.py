@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
+from ml_collections import ConfigDict
 
 from gated_pixelcnn import data, paths
 from gated_pixelcnn.building import build_model, load
@@ -47,6 +48,8 @@ def train(config, workdir, strategy=None, allow_changes=False):
         Checkpoints that were there before stay.
       KeyboardInterrupt: Ctrl-C; raised after saving.
     """
+    if not isinstance(config, ConfigDict):
+        raise UserError(f"config must be a ConfigDict, as get_config gives it, got {config!r}")
     workdir = paths.local(workdir)
     settings = TrainConfig(**config.train)
     if not 0 <= config.seed < 2**32:

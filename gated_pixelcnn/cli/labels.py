@@ -1,0 +1,67 @@
+"""Classes as a user writes them: by number or by name."""
+
+from gated_pixelcnn import paths
+from gated_pixelcnn.errors import UserError, nearest
+
+
+def class_name(label, class_names):
+    """What a class is called in a picture."""
+    return class_names[label] if label < len(class_names) else str(label)
+
+
+def parse_labels(text, model, class_names=(), empty_classes=()):
+    """Reads --label.
+
+    Args:
+      text: "all", or numbers or names of classes, with commas between them; None if not given.
+      model: the model that is to be conditioned on them.
+      class_names: names of the classes in the order of their numbers, or none.
+      empty_classes: numbers of those that were not trained on, which "all" leaves out.
+
+    Returns:
+      List of labels, or None for a model that is not conditioned on them.
+
+    Raises:
+      UserError: a label that is not known, missing, or not wanted.
+    """
+    if model.condition_kind not in (None, "label", "image"):
+        raise UserError(
+            f"this model is conditioned on a {model.condition_kind}, which sample.py cannot give; "
+            "use model.sample(condition=...) in Python"
+        )
+    if model.condition_kind != "label":
+        if text is not None:
+            raise UserError("--label is not possible: this model was trained without labels")
+        return None
+    classes = model.condition_size
+    if text is None:
+        raise UserError(
+            f"this model is conditioned on the class: give --label=0…{classes - 1}, several as in "
+            "--label=0,1, or --label=all"
+        )
+    if text == "all":
+        return [label for label in range(classes) if label not in set(empty_classes)]
+    words = paths.split_names(text, lambda word: word in class_names)
+    return [parse_label("label", word, classes, class_names, empty_classes) for word in words]
+
+
+def parse_label(flag, word, classes, class_names=(), empty_classes=()):
+    """Reads one class of the flag of this name; see `parse_labels`."""
+    from gated_pixelcnn.models.class_names import find  # which imports TensorFlow
+
+    try:
+        found = find(word, class_names)
+    except ValueError as error:
+        raise UserError(f"--{flag}: {error}") from None
+    try:
+        label = int(word) if found is None else found
+    except ValueError:
+        hint = nearest(word, class_names) if class_names else ""
+        raise UserError(
+            f"--{flag}: {word} is neither a number 0…{classes - 1} nor the name of a class{hint}"
+        ) from None
+    if not 0 <= label < classes:
+        raise UserError(f"--{flag}: {label} is out of range: the classes are 0…{classes - 1}")
+    if label in empty_classes:
+        raise UserError(f"--{flag}: {word} is a class of which there was no image to train on")
+    return label
