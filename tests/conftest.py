@@ -38,6 +38,7 @@ def pytest_configure(config):
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items):
     """Keeps tests that share models and runs in one process: of some files, or of a family."""
     places = {group: place for place, group in enumerate(LONGEST)}
