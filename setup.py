@@ -9,8 +9,11 @@ ROOT = Path(__file__).parent
 # Messages of TensorFlow Serving, for its gRPC clients (docs/serving.md); exporting does without.
 serving_requirements = ["tensorflow-serving-api>=2.19,<3"]
 # pytest-xdist deals the tests to as many processes as there are cores; hypothesis makes random
-# folders of images for one of them.
-test_requirements = ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.6", *serving_requirements]
+# folders of images for one of them. With pytest 9.2, pytest-xdist 3.8 deals out groups one by one.
+test_requirements = [
+    *("hypothesis>=6.100", "pytest>=8,<9.2", "pytest-xdist>=3.6"),
+    *serving_requirements,
+]
 
 setup(
     name="gated-pixelcnn",
