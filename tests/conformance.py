@@ -164,6 +164,11 @@ def is_colour(case):
     return case[1] == FAMILIES[case[0]].colour
 
 
+def is_of_the_first_family(case):
+    """Gated PixelCNN as it is."""
+    return case[0] == next(iter(FAMILIES))
+
+
 def is_colour_of_a_main_family(case):
     """Colour images of every family, but not of its options."""
     return is_colour(case) and case[0] in MAIN

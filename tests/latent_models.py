@@ -13,7 +13,7 @@ DECODERS = {
 SMALL = {"features": 6, "blocks": 2, "latents": 2, "halvings": 1, "free_bits": 0.0}
 
 
-def build(family="agave", image_shape=(4, 6, 3), levels=8, decoder="pixelcnn_pp", **arguments):
+def build(family="agave", image_shape=(4, 6, 3), levels=8, decoder="gated_pixelcnn", **arguments):
     """A model with random weights, of a size at which images differ by their z."""
     arguments = SMALL | {"dtype": "float64"} | arguments
     keras.utils.set_random_seed(1)

@@ -104,7 +104,7 @@ def test_a_decoder_trained_alone_is_that_of_maps_of_zeros():
 
 @pytest.mark.parametrize("auxiliary", ["image", "half", "quarter", "gray"])
 def test_the_image_is_predicted_from_all_of_f(auxiliary):
-    model = build("agave", (4, 8, 3), auxiliary=auxiliary)
+    model = build("agave", (4, 8, 3), decoder="pixelcnn_pp", auxiliary=auxiliary)
     images = images_of(model, 1)
     f = tf.constant(np.random.default_rng(0).normal(size=(1, *model.view.image_shape)))
     with tf.GradientTape() as tape:
@@ -260,6 +260,7 @@ def test_parts_trained_apart_are_where_a_training_of_all_starts(tmp_path):
     assert 0.3 < np.std(model.maps(f)) < 3
 
 
+@pytest.mark.slow
 def test_the_control_starts_from_all_of_a_run(run, tmp_path):
     changes = [f"train.start={run}", "train.learning_rate=1e-30", *SHORT]
     gpc.train(config(*changes, preset="agave_no_auxiliary"), tmp_path / "control")

@@ -23,6 +23,7 @@ from conformance import (
     images_of,
     is_colour,
     is_colour_of_a_main_family,
+    is_of_the_first_family,
     is_one_of_a_main_family,
     is_quick,
     of_families,
@@ -134,7 +135,7 @@ def test_labels_out_of_range_are_refused(family, label):
 # Training with less memory
 
 
-@cases(PLAIN, lambda case: is_colour(case) and case[0] in ("gated_pixelcnn", "pixelcnn_pp"))
+@cases(PLAIN, lambda case: is_colour(case) and is_of_the_first_family(case))
 def test_rematerialisation_changes_no_gradient_and_computes_blocks_again(case):
     model = build(case)
     images = images_of(model, 2)
