@@ -18,8 +18,9 @@ set -u
 time_is_up=no
 stop() {
     time_is_up=yes
-    kill -TERM "$step"
+    kill -TERM "$!"
 }
+trap stop USR1
 
 # One task that ends with an error ends all of them.
 srun --kill-on-bad-exit=1 gated-pixelcnn-train \
@@ -30,7 +31,6 @@ srun --kill-on-bad-exit=1 gated-pixelcnn-train \
     --config.data.download=false \
     --config.train.precision=mixed_bfloat16 &
 step=$!
-trap stop USR1
 
 wait "$step"
 status=$?
