@@ -114,7 +114,14 @@ def main():
     if unknown:
         sys.exit(f"no mutation is called {', '.join(sorted(unknown))}")
 
-    import tensorflow_probability  # noqa: F401 (forked processes need not import it again)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    # Forked processes need not import these again.
+    import hypothesis  # noqa: F401
+    import keras  # noqa: F401
+    import pytest  # noqa: F401
+    import tensorflow  # noqa: F401
+    import tensorflow_probability.python.distributions  # noqa: F401
 
     waiting, running, survivors, began = list(arguments.names or entries), {}, [], time.monotonic()
     total = len(waiting)
