@@ -136,6 +136,17 @@ def test_conditions_that_are_not_finite_are_refused_in_graphs():
         model.fit(images, weights, verbose=0)
 
 
+def test_data_of_another_kind_need_a_model_that_is_compiled_again():
+    model = build(condition="label", condition_size=3)
+    images, labels = batch_of(model)
+    weights = np.eye(3, dtype=np.float32)[labels]
+    for condition in (labels, weights):
+        model.compile("adam")
+        model.fit(images, condition, verbose=0)
+    with pytest.raises(ValueError, match="another number of axes .*: compile the model again"):
+        model.fit(images, labels, verbose=0)
+
+
 def test_codes_are_of_images_in_range():
     model = build(condition="image", code_size=2, encoder_features=3)
     model.build()

@@ -153,6 +153,12 @@ def unpacked(data):
     images, condition, weights = keras.utils.unpack_x_y_sample_weight(data)
     if weights is not None:
         raise ValueError(_NO_WEIGHTS)
+    # Keras traces one graph for all that it is given until the model is compiled again.
+    if any(x.shape.rank is None for x in tf.nest.flatten(data) if tf.is_tensor(x)):
+        raise ValueError(
+            "images or condition have another number of axes than those of the call before: "
+            "compile the model again."
+        )
     if not isinstance(images, list | tuple | dict):
         return images, condition
     if not isinstance(images, dict):
