@@ -136,15 +136,17 @@ def test_conditions_that_are_not_finite_are_refused_in_graphs():
         model.fit(images, weights, verbose=0)
 
 
-def test_data_of_another_kind_need_a_model_that_is_compiled_again():
+def test_labels_of_another_rank_than_in_the_fit_before_are_one_sentence():
     model = build(condition="label", condition_size=3)
     images, labels = batch_of(model)
-    weights = np.eye(3, dtype=np.float32)[labels]
-    for condition in (labels, weights):
-        model.compile("adam")
-        model.fit(images, condition, verbose=0)
+    model.compile("adam")
+    model.fit(images, labels, verbose=0)
+    model.fit(images, np.eye(3, dtype=np.float32)[labels], verbose=0)  # weights of classes
     with pytest.raises(ValueError, match="another number of axes .*: compile the model again"):
-        model.fit(images, labels, verbose=0)
+        model.fit(images, labels[:, None], verbose=0)
+    model.compile("adam")
+    with pytest.raises(ValueError, match="the label condition must be integers of shape"):
+        model.fit(images, labels[:, None], verbose=0)
 
 
 def test_codes_are_of_images_in_range():
