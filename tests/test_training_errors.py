@@ -91,6 +91,12 @@ def test_a_run_in_half_precision_is_stopped_resumed_and_loaded(tmp_path, whole, 
     assert bool(reported) == (precision == "mixed_float16")
 
 
+@pytest.mark.parametrize("wrong", [None, "digits", {"seed": 0}])
+def test_a_configuration_of_another_kind_is_one_sentence(tmp_path, wrong):
+    with pytest.raises(UserError, match="config must be a ConfigDict, as get_config gives it, got"):
+        gpc.train(wrong, tmp_path)
+
+
 def test_a_batch_that_cannot_be_cut_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match="16.*by 1 replicas of 3 parts.*choose a multiple of 3"):
         gpc.train(config("train.accumulation=3"), tmp_path)
