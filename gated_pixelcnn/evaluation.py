@@ -37,8 +37,8 @@ def evaluate(model, images, condition=None, batch_size=64):
 
     Args:
       model: a density model.
-      images: integers 0…levels-1 [N, H, W, C]; or a tf.data.Dataset of batches of them, or of pairs
-        or dicts of images and condition, as Keras' fit takes it.
+      images: integers 0…levels-1 [N, H, W, C], or a pair (tuple) or dict of images and condition;
+        or a tf.data.Dataset of batches of them, as Keras' fit takes it.
       condition: labels [N] (or names of classes), vectors [N, D] or maps [N, H, W, D], or None.
       batch_size: number of images in one forward pass, at least 1.
 
@@ -67,6 +67,10 @@ def evaluate(model, images, condition=None, batch_size=64):
         if condition is not None:
             raise ValueError("a tf.data.Dataset holds the condition itself: leave out condition.")
         return _evaluate_batches(model, _batches_of(images, batch_size), batch_size)
+    if isinstance(images, tuple | dict):
+        if condition is not None:
+            raise ValueError("images hold the condition already: leave out condition.")
+        images, condition = unpacked((images,))
     images = np.asarray(as_array("images", images))
     if isinstance(model, ClassNames):
         condition = model.labels_of(condition, len(images))

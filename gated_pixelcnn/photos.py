@@ -224,6 +224,10 @@ def _npz_images(path):
                 raise UserError(f"{path} has no array images or x_test, only {found}")
             images = np.asarray(archive[key])  # of a stray file in the archive: its bytes
             levels = np.asarray(archive["levels"]) if "levels" in archive else None
+            if levels is not None and (levels.size != 1 or levels.dtype.kind not in "ui"):
+                raise UserError(
+                    f"levels of {path} must be one whole number, but has shape {levels.shape}"
+                )
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except (
@@ -239,13 +243,12 @@ def _npz_images(path):
         raise UserError(
             f"{key} of {path} has the shape {list(images.shape)}; images are [N, H, W, C]"
         )
-    return key, images, levels
+    return key, images, None if levels is None else int(levels.flat[0])
 
 
 def levels_of(path):
     """The `levels` of an npz file: how many its values are of; None if it does not say."""
-    levels = _npz_images(path)[2]
-    return None if levels is None else levels.tolist()
+    return _npz_images(path)[2]
 
 
 def _read_npz(path, image_shape, levels, reading):
@@ -264,11 +267,11 @@ def _read_npz(path, image_shape, levels, reading):
         raise UserError(
             f"{key} of {path} must be integers 0…255, but is from {images.min()} to {images.max()}"
         )
-    if own_levels is not None:
-        if own_levels.tolist() != levels:
+    if own_levels is not None and not (reading.by_hand and reading.values == BYTES):
+        if own_levels != levels:
             raise UserError(
-                f"{path} says that its values are of {own_levels.tolist()} levels, but {levels} "
-                "are needed"
+                f"{path} says that its values are of {own_levels} levels, but {levels} are needed: "
+                "give --values=bytes if they are bytes"
             )
         reading = dataclasses.replace(reading, values=LEVELS)
     images = images.astype(np.uint8)

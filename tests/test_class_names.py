@@ -11,7 +11,7 @@ from small_models import ARGUMENTS, build, images_of
 from test_cli import call
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn.cli import sample
+from gated_pixelcnn.cli import evaluate, sample
 from gated_pixelcnn.errors import UserError
 
 NAMES = ("10", "salt, pepper", "Bag")
@@ -111,7 +111,7 @@ def test_names_in_a_keras_file_are_not_trusted(names, tmp_path):
         gpc.load(tmp_path / "wrong.keras")
 
 
-def test_names_come_from_the_data_and_go_with_the_run_and_its_export(tmp_path, monkeypatch):
+def test_names_come_from_the_data_and_go_with_the_run_and_its_export(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 16, (12, 8, 8, 1)).astype(np.uint8)
     arrays = {"x_train": images, "y_train": np.arange(12) % 3, "class_names": np.array(NAMES)}
@@ -133,7 +133,24 @@ def test_names_come_from_the_data_and_go_with_the_run_and_its_export(tmp_path, m
 
     assert labels("salt, pepper") == [1, 1, 1]
     assert labels("bag,salt, pepper,10") == [2, 1, 0]  # a name before a number
-    assert labels("2,1") == [2, 1, 2]
+    with pytest.raises(UserError, match="named by numbers that are not their labels"):
+        labels("2,1")
+
+    # The classes of the run's own images are found by their names, too.
+    def evaluated():
+        call(evaluate, monkeypatch, f"--workdir={run}", "--split=train", "--json", "--nobaselines")
+        return json.loads(capsys.readouterr().out)["bits_per_dim"]
+
+    capsys.readouterr()
+    wanted = evaluated()
+    other_order = {"y_train": 2 - np.arange(12) % 3, "class_names": np.array(NAMES[::-1])}
+    np.savez(tmp_path / "data.npz", **arrays | other_order)
+    with pytest.warns(UserWarning, match="are not those that the run was trained on"):
+        assert evaluated() == wanted
+    renamed = {"class_names": np.array(["10", "salt, pepper", "purse"])}
+    np.savez(tmp_path / "data.npz", **arrays | renamed)
+    with pytest.raises(UserError, match="was not trained on the class 'purse'"):
+        evaluated()
 
 
 def test_only_models_with_labels_have_names():

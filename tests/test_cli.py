@@ -178,20 +178,23 @@ def test_labels_of_other_images_are_found_by_name(run, monkeypatch, capsys, tmp_
 def test_classes_are_mapped_by_name_and_numbers_are_labels_where_the_model_has_words():
     words, numbers = ["Shirt", "Bag", "Coat"], ["0", "1", "2"]
     assert evaluate.map_labels(["coat", "Shirt"], words, "a") == [2, 0]
-    assert evaluate.map_labels(["0", "1"], words, "a") == [0, 1]
+    assert evaluate.map_labels(["0", "1"], words, "a", named=False) == [0, 1]
     assert evaluate.map_labels(["0", "1"], numbers, "a") == [0, 1]
+    assert evaluate.map_labels(["0", "1"], numbers, "a", named=False) == [0, 1]
     assert evaluate.map_labels(["2", "1"], numbers, "a") == [2, 1]
     assert evaluate.map_labels(["a", "a"], ["a", "a"], "a") == [0, 1]
     for names, known in [
         (["Bags"], words),
         (["Shirt"], numbers),
+        (["0", "1"], words),
+        (["0", "1"], ["1", "3"]),
         (["Ab"], ["ab", "AB"]),
     ]:
         with pytest.raises(UserError, match=f"not trained on the class '{names[0]}' of a "):
             evaluate.map_labels(names, known, "a")
     for known in (["1", "3"], ["1", "0"], ["1", "Bag"]):
         with pytest.raises(UserError, match="labels of a are numbers without names, but"):
-            evaluate.map_labels(["0", "1"], known, "a")
+            evaluate.map_labels(["0", "1"], known, "a", named=False)
 
 
 def test_missing_split_names_those_that_exist(run, monkeypatch, tmp_path):
@@ -349,6 +352,25 @@ def test_labels_are_numbers_or_names():
     assert parse_labels(None, UNCONDITIONAL) is None
     with pytest.raises(UserError, match="--label: Bax is .*did you mean 'Bag'"):
         parse_labels("Bax", model, names)
+
+
+def test_numbers_that_name_other_classes_are_no_labels():
+    model = SimpleNamespace(condition_kind="label", condition_size=3)
+    assert parse_labels("1,10", model, ["1", "2", "10"]) == [0, 2]
+    for text in ("0", "01"):
+        with pytest.raises(UserError, match="named by numbers that are not their labels: give nam"):
+            parse_labels(text, model, ["1", "2", "10"])
+    assert parse_labels("2,01", model, ["0", "1", "2"]) == [2, 1]
+    for text in ("+1", "1_0", "\u0663"):
+        with pytest.raises(UserError, match="is neither a number 0…2 nor the name of a class"):
+            parse_labels(text, model, ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("text", [None, "", ",", " , "])
+def test_a_label_that_is_missing_is_one_clear_sentence(text):
+    model = SimpleNamespace(condition_kind="label", condition_size=3)
+    with pytest.raises(UserError, match="conditioned on the class: give --label=0…2"):
+        parse_labels(text, model)
 
 
 @pytest.mark.parametrize(

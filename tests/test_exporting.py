@@ -229,14 +229,17 @@ def png_of_16_bits(pixels):
     return png(pixels.shape, 16, 2 if pixels.shape[-1] == 3 else 0, rows)
 
 
-def png(shape, depth, colour_type, rows, interlace=0):
+def png(shape, depth, colour_type, rows, interlace=0, transparent=None):
+    """A PNG file of packed rows; of gray the number that is transparent."""
+
     def chunk(kind, data):
         checksum = zlib.crc32(kind + data)
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
 
     sizes = (shape[1], shape[0], depth, colour_type, 0, 0, interlace)
     header, data = struct.pack(">IIBBBBB", *sizes), zlib.compress(rows)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    extra = b"" if transparent is None else chunk(b"tRNS", struct.pack(">H", transparent))
+    chunks = chunk(b"IHDR", header) + extra + chunk(b"IDAT", data) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 

@@ -36,6 +36,16 @@ def load(root, **options):
 # Splits and classes
 
 
+def test_classes_that_look_the_same_are_refused(tmp_path):
+    composed, taken_apart = "caf\u00e9", "cafe\u0301"
+    make(tmp_path, f"{composed}/1.png", f"{taken_apart}/1.png", "tea/1.png")
+    with pytest.raises(UserError, match="two classes called caf.* rename one"):
+        load(tmp_path)
+    shutil.rmtree(tmp_path / composed)
+    make(tmp_path, "TEA/1.png")  # other words, to those who tell cases apart
+    assert load(tmp_path).num_classes == 3
+
+
 @pytest.mark.parametrize(
     "train, validation, test",
     [

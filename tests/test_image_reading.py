@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
-from test_exporting import png_of_16_bits
+from test_exporting import png, png_of_16_bits
 from test_pictures import random_images
 
 from gated_pixelcnn import data, photos
@@ -97,6 +97,40 @@ def test_transparent_pixels_are_refused_unless_allowed(path, name):
     for alpha, behind in (("white", 255), ("black", 0)):
         laid = np.floor(colours * share + behind * (1 - share) + 0.5).astype(np.uint8)
         assert_read(path, laid[None], alpha=alpha)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_gray_of_few_bits_is_seen(path, bits):
+    path = path.with_suffix(".png")
+    stored = np.arange(24).reshape(4, 6) * 5 % 2**bits
+    digits = (stored[..., None] >> np.arange(bits)[::-1]) & 1
+    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in digits.reshape(4, -1))
+    pixels = (stored * (255 // (2**bits - 1))).astype(np.uint8)
+    for gray in {*stored.flat[:2], stored.max()}:
+        path.write_bytes(png(stored.shape, bits, 0, rows, transparent=gray))
+        assert_refused(path, 1, "transparent pixels")
+        assert_read(path, pixels[None, ..., None], alpha="drop")
+        white = np.where(stored == gray, 255, pixels).astype(np.uint8)
+        if len(np.unique(white)) > 1:  # else blank, which is refused
+            assert_read(path, white[None, ..., None], alpha="white")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+def test_netpbm_images_one_after_the_other_are_several(path, mode):
+    path = path.with_suffix(".pnm")
+    image = Image.fromarray(COLOURS).convert(mode)
+    image.save(path, "PPM")
+    one = path.read_bytes()
+    channels = 3 if mode == "RGB" else 1
+    pixels = np.asarray(image.convert("RGB" if mode == "RGB" else "L")).reshape(1, 4, 6, channels)
+    assert_read(path, pixels)
+    path.write_bytes(one + b"\n")
+    assert_read(path, pixels)
+    for between in (b"", b"\n"):
+        path.write_bytes(one + between + one)
+        assert_refused(path, channels, r"2 images in one file: set (--|data\.)frames=first")
+        assert_refused(path, channels, "more than one Netpbm image", frames="all")
+        assert_read(path, pixels, frames="first")
 
 
 @pytest.mark.parametrize("pixels, channels", [(COLOURS, 3), (GRAYS, 1)])

@@ -91,6 +91,8 @@ def test_data_may_come_in_every_form_that_keras_takes():
         ([images, labels],),
         ((images, labels),),
         ({"images": images, "condition": labels},),
+        (images, labels.tolist()),
+        ([images, labels.tolist()],),
         (pairs,),
         (dicts,),
     ]
@@ -116,6 +118,11 @@ def test_a_dataset_is_evaluated_as_its_images_in_memory():
     plain = build()
     found = gpc.evaluate(plain, tf.data.Dataset.from_tensor_slices(images).batch(2))
     np.testing.assert_allclose(found["log_probs"], gpc.evaluate(plain, images)["log_probs"])
+    for pair in ((images, labels), {"images": images, "condition": labels}):
+        found = gpc.evaluate(model, pair)
+        np.testing.assert_array_equal(found["log_probs"], wanted["log_probs"])
+        with pytest.raises(ValueError, match="leave out condition"):
+            gpc.evaluate(model, pair, labels)
     with pytest.raises(ValueError, match="must give batches"):
         gpc.evaluate(model, pairs)
     with pytest.raises(ValueError, match="leave out condition"):
@@ -270,5 +277,7 @@ def test_weights_of_samples_and_classes_are_refused_without_labels():
     for method in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
         with pytest.raises(ValueError, match="sample weights are not supported"):
             method(images, sample_weight=np.zeros(4))
+    with pytest.raises(ValueError, match="sample weights are not supported"):
+        model.evaluate(images, None, 4, 0, np.zeros(4))
     with pytest.raises(ValueError, match="class_weight is not supported"):
         model.fit(images, class_weight={0: 1.0})

@@ -109,6 +109,20 @@ def test_colours_of_npz_become_gray_where_those_of_the_run_did(tmp_path):
         photos.read_images(tmp_path / "a.npz", (4, 6, 1), 16)
 
 
+def test_values_by_hand_go_before_the_levels_of_npz(tmp_path):
+    pictures = random_images(2, (4, 6, 1))
+    np.savez(tmp_path / "a.npz", images=pictures, levels=np.array([10]))
+    by_hand = photos.Reading(values="bytes", by_hand=True)
+    found = photos.read_images(tmp_path / "a.npz", (4, 6, 1), 10, by_hand)
+    np.testing.assert_array_equal(found, pictures.astype(int) * 10 // 256)
+    np.savez(tmp_path / "a.npz", images=pictures // 26, levels=np.array([10]))
+    found = photos.read_images(tmp_path / "a.npz", (4, 6, 1), 10)
+    np.testing.assert_array_equal(found, pictures // 26)
+    np.savez(tmp_path / "a.npz", images=pictures, levels=np.array([10, 10]))
+    with pytest.raises(UserError, match="levels of .* must be one whole number"):
+        photos.read_images(tmp_path / "a.npz", (4, 6, 1), 10)
+
+
 def test_npz_of_black_images_is_read(tmp_path):
     np.savez(tmp_path / "a.npz", images=np.zeros((2, 4, 6), np.uint8))
     assert not photos.read_images(tmp_path / "a.npz", (4, 6, 1), 256).any()

@@ -9,12 +9,14 @@ python evaluate.py --workdir=runs/agave --importance_samples=150
 import json
 import math
 import sys
+import warnings
 
 import numpy as np
 from absl import flags
 
 from gated_pixelcnn import cli, errors
 from gated_pixelcnn.cli import tables
+from gated_pixelcnn.cli.labels import named_by_other_numbers
 from gated_pixelcnn.data.config import OF_FILES
 from gated_pixelcnn.data.folders import matching
 from gated_pixelcnn.data.values import BYTES
@@ -103,7 +105,7 @@ def main(argv):
     if not isinstance(model, DensityContract):
         tell = _reconstruct if hasattr(model, "reconstruct") else _verify
         return tell(model, images, split)
-    label_map = _label_map(model, record, images, split, mapped=bool(FLAGS.source))
+    label_map = _label_map(model, record, images, split)
     if FLAGS.classify and model.condition_kind != "label":
         raise UserError("--classify needs a model that is conditioned on the class (the label)")
     if FLAGS.likeness:
@@ -203,7 +205,7 @@ def _load_beside(workdir, model):
     return other, record
 
 
-def _label_map(model, record, images, split, mapped=True):
+def _label_map(model, record, images, split):
     """The model's label for each of the images', or None: the same, or a model without labels.
 
     Args:
@@ -211,7 +213,6 @@ def _label_map(model, record, images, split, mapped=True):
       record: config.json of its run.
       images: what was loaded.
       split: the split of them that is evaluated.
-      mapped: whether the images may have other classes than the run, or in another order.
     """
     if model.condition_kind != "label":
         return None
@@ -222,10 +223,8 @@ def _label_map(model, record, images, split, mapped=True):
             f"{images.name} has {images.num_classes} classes, but the model was trained on "
             f"{model.condition_size}"
         )
-    if not mapped:
-        return None
     known = record["class_names"] or [str(label) for label in range(model.condition_size)]
-    return map_labels(images.class_names, known, images.name)
+    return map_labels(images.class_names, known, images.name, images.named)
 
 
 def _reconstruct(model, images, split):
@@ -311,6 +310,12 @@ def _load_data(record, model):
             f"{config.source} has no values of {config.levels} or more, so it may hold levels, but "
             "the run was trained on bytes 0…255: give --values=levels or --values=bytes"
         )
+    if source == own and record["fingerprint"] not in (None, images.fingerprint):
+        warnings.warn(
+            f"the images of {config.source} are not those that the run was trained on: images "
+            "came, went, changed or moved",
+            stacklevel=2,
+        )
     found, wanted = (images.image_shape, images.levels), (model.image_shape, model.levels)
     if found != wanted:
         raise UserError(
@@ -320,14 +325,14 @@ def _load_data(record, model):
     return images
 
 
-def map_labels(names, known, source):
+def map_labels(names, known, source, named=True):
     """Finds the classes of other images among those that the model was trained on.
 
     Args:
-      names: names of the classes of the images, in the order of their labels. Where they are only
-        "0", "1", … and those of the model are words, they are the model's labels.
+      names: names of the classes of the images, in the order of their labels.
       known: names of the model's classes, in the order of its labels.
       source: where the images are from, for the message.
+      named: whether the images' classes have names; else their labels are the model's.
 
     Returns:
       List of the model's label for each of the images' labels.
@@ -336,10 +341,9 @@ def map_labels(names, known, source):
       UserError: the model has no such class, or several.
     """
     names, known = list(names), list(known)
-    unnamed = names == [str(label) for label in range(len(names))]
-    if known[: len(names)] == names or (unnamed and not any(map(str.isdecimal, known))):
+    if names == known or not (named or named_by_other_numbers(known)):
         return list(range(len(names)))
-    if unnamed:
+    if not named:
         raise UserError(
             f"the labels of {source} are numbers without names, but some classes of the model are "
             "named by other numbers: give the names of the classes (class_names of an npz file)"

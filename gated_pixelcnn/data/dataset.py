@@ -54,6 +54,7 @@ class Data:
       layout: Of a folder, what its sub-folders are, see data/folders.py; else empty.
       left_out: What in the source is not among the images, and why: path or array → reason.
       declared: Whether the source says itself whether its values are levels.
+      named: Whether the classes have names; else those in `class_names` are their numbers.
       empty_classes: The labels that no training image has; those of the configured
         `held_out_classes` are among them. Where the labels of streamed images are not known,
         nothing.
@@ -69,6 +70,7 @@ class Data:
     layout: str = ""
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
     declared: bool = False
+    named: bool = True
     empty_classes: tuple[int, ...] = ()
 
     @property
@@ -165,7 +167,7 @@ def make_data(
       splits: "train" and, if there are any, "validation" and "test".
       class_names: The names of the classes; empty if there are no labels.
       fingerprint: That of the source.
-      **facts: `values`, `layout`, `left_out` and `declared` of the Data.
+      **facts: `values`, `layout`, `left_out`, `declared` and `named` of the Data.
     """
     validation = splits.get("validation") or splits.get("test")
     test = splits.get("test") or validation
@@ -243,7 +245,7 @@ def from_arrays(
         images are overwritten by their levels.
       class_names: The names of the classes; empty if there are no labels.
       fingerprint: That of the source.
-      **facts: `layout`, `left_out` and `declared` of the Data.
+      **facts: `layout`, `left_out`, `declared` and `named` of the Data.
 
     Raises:
       UserError: If the images do not suit the number of levels.

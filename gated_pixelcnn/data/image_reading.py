@@ -6,6 +6,7 @@ What it gives is what the file shows, the way up that it is shown; what would be
 
 import contextlib
 import os
+import re
 import struct
 import warnings
 from typing import NamedTuple
@@ -38,6 +39,7 @@ GRAY_MODES = ("1", "L", "LA")
 PALETTE_MODES = ("P", "PA")
 COLOUR_MODES = ("RGB", "RGBA")
 BACKGROUNDS = {"white": 255, "black": 0}
+_FEW_BITS = {"L;2": 85, "L;4": 17}  # of gray PNG files: what makes bytes of their values
 ORIENTATION = 0x0112  # EXIF tag; from 5 on, height and width are exchanged
 BITS_PER_SAMPLE = 258  # TIFF tag
 # PIL's own exif_transpose writes the EXIF data anew, which fails where they are damaged.
@@ -88,6 +90,8 @@ def inspect(path, rules: ImageRules) -> list[Header]:
         count = _frames(image)
         if count > 1 and rules.frames == "refuse":
             raise UserError(f"{count} images in one file: set {rules.option}frames=first or all")
+        if count > 1 and rules.frames == "all" and image.format == "PPM":
+            raise UserError("more than one Netpbm image in one file: divide it")
         found = []
         for frame in range(count if rules.frames == "all" else 1):
             image.seek(frame)
@@ -182,7 +186,21 @@ def _frames(image):
     if image.format == "MPO":  # a JPEG file: beside the photo a small copy, a map of depth or gain
         kinds = [entry["Attribute"]["MPType"] for entry in image.mpinfo[0xB002]]
         return 1 + sum(kind.startswith("Multi-Frame") for kind in kinds[1:])
+    if image.format == "PPM":  # of which PIL sees the first image only
+        return 1 + _begins_another_image(image)
     return getattr(image, "n_frames", 1)
+
+
+def _begins_another_image(image):
+    """Whether an open file of raw Netpbm has one more image behind the first."""
+    _, (left, top, right, bottom), offset, arguments = image.tile[0]
+    raw, highest = arguments if isinstance(arguments, tuple) else (arguments, 255)
+    bits = (right - left) * {"1": 1, "L": 8, "RGB": 24}.get(image.mode, 0)
+    if image.tile[0][0] == "ppm_plain" or not bits:
+        return False
+    rows = (bits + 7) // 8 * (bottom - top) * (1 + (image.mode != "1" and highest > 255))
+    image.fp.seek(offset + rows)
+    return bool(re.match(rb"\s*P[1-7]\s", image.fp.read(16)))
 
 
 def _checked_mode(image):
@@ -205,7 +223,11 @@ def _checked_mode(image):
 
 def _pixels(image, rules):
     """Decodes an image: uint8 [H, W, 1] for a gray mode, else [H, W, 3]."""
+    factor = _FEW_BITS.get(image.tile[0].args) if image.format == "PNG" and image.tile else None
     image.load()
+    transparent = image.info.get("transparency")
+    if factor and isinstance(transparent, int):  # PIL makes bytes of the pixels only
+        image.info["transparency"] = transparent * factor % 256
     gray = image.mode in GRAY_MODES
     if not image.has_transparency_data:
         pixels = np.asarray(image.convert("L" if gray else "RGB"))

@@ -1,26 +1,47 @@
 """Keras' own compile, fit, evaluate and predict, for all that train.py trains."""
 
 import functools
+import inspect
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 _NAMES = ("images", "condition")
 _NO_WEIGHTS = "sample weights are not supported: a likelihood has none."
 
 
-def _unweighted(method):
-    """The method of Keras, which drops weights where there are no labels, with an error instead."""
+def _checked(method):
+    """The method of Keras, which takes arrays only and drops weights where there are no labels.
+
+    Here lists of numbers are arrays, and weights are an error.
+    """
+    signature = inspect.signature(method)
 
     @functools.wraps(method)
     def checked(*args, **kwargs):
-        if kwargs.get("class_weight") is not None:
+        given = signature.bind(*args, **kwargs)
+        if given.arguments.get("class_weight") is not None:
             raise ValueError("class_weight is not supported: a likelihood has none.")
-        if kwargs.get("sample_weight") is not None:
+        if given.arguments.get("sample_weight") is not None:
             raise ValueError(_NO_WEIGHTS)
-        return method(*args, **kwargs)
+        for name in ("x", "y"):
+            if name in given.arguments:
+                given.arguments[name] = _arrays(given.arguments[name])
+        return method(*given.args, **given.kwargs)
 
     return checked
+
+
+def _arrays(data):
+    """Data for Keras with arrays in the place of lists of numbers, also in a pair or dict."""
+    if isinstance(data, dict):
+        return {name: _arrays(x) for name, x in data.items()}
+    if not isinstance(data, list | tuple):
+        return data
+    if any(hasattr(x, "shape") for x in data):  # images and their condition
+        return type(data)(np.asarray(x) if isinstance(x, list) else x for x in data)
+    return np.asarray(data)
 
 
 class KerasTraining(keras.Model):
@@ -34,10 +55,11 @@ class KerasTraining(keras.Model):
     """
 
     _by_xla = False
-    fit = _unweighted(keras.Model.fit)
-    evaluate = _unweighted(keras.Model.evaluate)
-    train_on_batch = _unweighted(keras.Model.train_on_batch)
-    test_on_batch = _unweighted(keras.Model.test_on_batch)
+    fit = _checked(keras.Model.fit)
+    evaluate = _checked(keras.Model.evaluate)
+    predict = _checked(keras.Model.predict)
+    train_on_batch = _checked(keras.Model.train_on_batch)
+    test_on_batch = _checked(keras.Model.test_on_batch)
 
     def __init__(self, **kwargs):
         """Args: **kwargs: Keras' own (name, dtype)."""

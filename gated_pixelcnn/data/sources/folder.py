@@ -7,6 +7,7 @@ classes of the training images, in natural order, are those of all splits.
 import collections
 import concurrent.futures
 import os
+import unicodedata
 
 import numpy as np
 
@@ -97,6 +98,14 @@ def _class_names(found, directory, config, like):
     if not config.labels or train is None:
         return ()
     names = sorted(set(train), key=folders.natural)
+    forms = {}
+    for name in names:
+        other = forms.setdefault(unicodedata.normalize("NFC", name), name)
+        if other != name:
+            raise UserError(
+                f"{directory} has two classes called {name}, their accents written in two forms of "
+                "Unicode: rename one of them, or put their images together"
+            )
     # A run that was trained before keeps its order.
     return tuple(like.class_names if like and set(names) == set(like.class_names) else names)
 

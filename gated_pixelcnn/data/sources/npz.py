@@ -34,6 +34,7 @@ def load(path, config, like=None):
         declared = "levels" in archive
         config = _with_values(archive, path, config)
         names = _class_names(archive, path, config)
+        named = "class_names" in archive
         for split, suffix in SPLITS.items():
             if f"x_{suffix}" in archive:
                 images, labels = _read_split(archive, suffix, path, config)
@@ -49,7 +50,7 @@ def load(path, config, like=None):
             f"{', '.join(map(str, sorted(shapes)))}; set data.image_size and data.gray, or make "
             f"them equal"
         )
-    facts = {"left_out": left_out, "declared": declared}
+    facts = {"left_out": left_out, "declared": declared, "named": named}
     return dataset.from_arrays(config, arrays, names, " ".join(prints), **facts)
 
 
