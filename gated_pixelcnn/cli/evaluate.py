@@ -310,7 +310,7 @@ def _load_data(record, model):
             f"{config.source} has no values of {config.levels} or more, so it may hold levels, but "
             "the run was trained on bytes 0…255: give --values=levels or --values=bytes"
         )
-    if source == own and record["fingerprint"] not in (None, images.fingerprint):
+    if source == own and record.get("fingerprint") not in (None, images.fingerprint):
         warnings.warn(
             f"the images of {config.source} are not those that the run was trained on: images "
             "came, went, changed or moved",
