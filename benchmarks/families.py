@@ -1,275 +1,353 @@
-"""Every family with the same budget on the same images, beside the figures of the papers.
+"""Every family at the same budget on the same images, each at the best shape of a small grid.
 
-    python benchmarks/families.py --data=binarized_mnist --workdir=runs/families --minutes=40
-    python benchmarks/families.py --data=colour32 --workdir=runs/families --minutes=20
+    python benchmarks/families.py --source=npz:binarized_mnist.npz --picture=families.png
+    python benchmarks/families.py --data=colour32 --source=npz:tiny_imagenet32.npz --minutes=20
 
-(`--source=npz:file.npz` for other images of the same shape.) Gated PixelCNN and the families of
-2016a have seven layers and, for each data set, about as many parameters; for binarized MNIST those
-of the Diagonal BiLSTM with h = 16, the size of 2016a. Gated PixelCNN has its skips, the others have
-none, as by default. PixelCNN++, Grayscale and Pyramid PixelCNN (of colour images) are those of the
-presets of that name with fewer features, but more parameters, many of them at lower resolutions.
+1. The speed of every shape: in one process, on one core, a step of each in turn with one of a
+   reference. A minute below is one of that core alone, whatever it has to do besides later on.
+2. Search, `--search_minutes` each: of every family all shapes at the middle rate, and the best one
+   at the other rates. `--test` held-out images tell which is the best.
+3. The table: the best of each family for `--minutes`, with `--seeds` seeds, and PixelCNN once more
+   with as many parameters as Gated PixelCNN; all held-out images (an npz file's x_test).
 
-A few steps tell the speed and with it how many steps the minutes allow, so that the learning rate
-of each falls to the end of its own run; compilation and validation come on top, and the table has
-the minutes that it took. Then: nats and bits/dim of all held-out images (an npz file's x_test), the
-terms of a bound, and the time of 16 samples against that of a forward pass of 16 images.
-
-A family whose row is in the work directory is not trained again; an interrupted training goes on.
-`--families` makes some of the rows, and the table has all that there are.
+All families have the same batches, optimizer (Adam), warm-up, decay (cosine to the end of a run)
+and rates. What is in docs/results is not made again, and an interrupted training goes on.
 """
 
-import json
-import math
 import os
 import statistics
-import time
-from pathlib import Path
 
+import trials
 from absl import flags
 
-from gated_pixelcnn.errors import run
+from gated_pixelcnn.errors import UserError, nearest, run
 
-# By data set: what differs from the defaults, h of each family, and test results of the papers.
+COMMON = {
+    "batch_size": 16,
+    "warmup_steps": 100,
+    "schedule": "cosine",
+    "final_fraction": 0.01,
+    "eval_batch_size": 100,
+}
+
+
+def shapes(features, layers, **others):
+    """The sizes that every family has."""
+    return {"features": features, "layers": layers, **others}
+
+
+# By data set: what differs from the defaults, shapes and rates, and test results of the papers.
 DATA = {
     "binarized_mnist": {
         # An npz file's x_test is held out.
         "data": {"source": "tfds:binarized_mnist", "levels": 2, "validation": 0},
-        "model": {"likelihood": "bernoulli", "head_features": 32},
-        "features": {
-            "gated_pixelcnn": 21,
-            "pixelcnn": 32,
-            "row_lstm": 17,
-            "diagonal_bilstm": 16,
+        "model": {"likelihood": "bernoulli"},
+        "shapes": {
+            "gated_pixelcnn": [
+                shapes(21, 7, kernel_size=3),
+                shapes(32, 12, kernel_size=3),
+                shapes(16, 12, kernel_size=5),
+                shapes(24, 10, kernel_size=5),
+                shapes(32, 8, kernel_size=5),
+                shapes(24, 8, kernel_size=7),
+                shapes(32, 8, kernel_size=5, first_kernel_size=15),
+            ],
+            "pixelcnn": [
+                shapes(32, 7, kernel_size=3),
+                shapes(32, 14, kernel_size=3),
+                shapes(24, 10, kernel_size=5),
+                shapes(32, 8, kernel_size=5),
+                shapes(48, 8, kernel_size=5),
+                shapes(32, 8, kernel_size=7),
+                shapes(32, 8, kernel_size=5, first_kernel_size=15),
+            ],
+            "row_lstm": [
+                shapes(17, 7, kernel_size=3),
+                shapes(24, 4, kernel_size=3),
+                shapes(24, 7, kernel_size=3),
+                shapes(32, 4, kernel_size=3),
+                shapes(16, 10, kernel_size=3),
+                shapes(24, 4, kernel_size=5),
+                shapes(24, 5, kernel_size=3, first_kernel_size=15),
+            ],
+            "diagonal_bilstm": [
+                shapes(16, 7),
+                shapes(32, 1),
+                shapes(24, 2),
+                shapes(16, 4),
+                shapes(24, 4),
+                shapes(32, 3),
+                shapes(24, 3, first_kernel_size=15),
+            ],
         },
-        "papers": {
-            "pixelcnn": "81.30 nats",
-            "row_lstm": "80.54 nats",
-            "diagonal_bilstm": "79.20 nats",
-        },
+        "rates": [0.004, 0.002, 0.008],
+        "papers": {"pixelcnn": 81.30, "row_lstm": 80.54, "diagonal_bilstm": 79.20},
     },
     "colour32": {
         "data": {"source": "embedded:tiles32", "validation": 0},
-        "model": {"head_features": 96},
-        "features": {
-            "gated_pixelcnn": 21,
-            "pixelcnn": 33,
-            "row_lstm": 18,
-            "diagonal_bilstm": 18,
-            "pixelcnn_pp": 16,
-            "grayscale": 12,
-            "pyramid": 12,
+        "model": {},
+        "shapes": {
+            "gated_pixelcnn": [shapes(21, 7, kernel_size=3, head_features=96)],
+            "pixelcnn": [shapes(33, 7, kernel_size=3, head_features=96)],
+            "row_lstm": [shapes(18, 7, kernel_size=3, head_features=96)],
+            "diagonal_bilstm": [shapes(18, 7, head_features=96)],
+            "pixelcnn_pp": [{"features": 16}],
+            "grayscale": [{"features": 12}],
+            "pyramid": [{"features": 12}],
         },
-        "papers": {
-            "gated_pixelcnn": "CIFAR-10 3.03",
-            "pixelcnn": "CIFAR-10 3.14",
-            "row_lstm": "CIFAR-10 3.07",
-            "diagonal_bilstm": "CIFAR-10 3.00",
-            "pixelcnn_pp": "CIFAR-10 2.92",
-            "grayscale": "CIFAR-10 2.98",
-            "pyramid": "CIFAR-10 3.32",
-        },
+        "rates": [0.004],
+        "papers": {},
     },
 }
-# Trials of 600 steps at two or three rates each: the best one, or a little less for longer runs.
-# The Diagonal BiLSTM was not tried and has that of the Row LSTM; nor were the last three.
-LEARNING_RATES = {
-    "gated_pixelcnn": 0.006,
-    "pixelcnn": 0.005,
-    "row_lstm": 0.006,
-    "diagonal_bilstm": 0.006,
-    "pixelcnn_pp": 0.003,
-    "grayscale": 0.003,
-    "pyramid": 0.003,
-}
 PRESETS = ("pixelcnn_pp", "grayscale", "pyramid")  # what these families are made of
-TRAINING = {
-    "batch_size": 16,
-    "warmup_steps": 200,
-    "schedule": "cosine",
-    "final_fraction": 0.01,
-    "eval_images": 1000,
-    "eval_batch_size": 100,
-    "save_every": 200,
-    "samples": 0,
-}
-COLUMNS = {
-    "family": "family",
-    "parameters": "parameters",
-    "minutes": "minutes",
-    "steps": "steps",
-    "rate": "images/s",
-    "nats": "nats",
-    "bits": "bits/dim",
-    "paper": "paper",
-    "sample": "16 samples",
-    "ratio": "forward passes",
-}
+REFERENCE = "reference"
 
 _DATA = flags.DEFINE_enum("data", "binarized_mnist", list(DATA), "The images.")
 _SOURCE = flags.DEFINE_string("source", "", "data.source, where it is not that of --data.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "For runs and rows.", required=True)
-_MINUTES = flags.DEFINE_float("minutes", 40, "Of each training.", lower_bound=0.1)
-_FAMILIES = flags.DEFINE_list("families", [], "Which rows to make; by default all of --data.")
-_REPEATS = flags.DEFINE_integer("repeats", 5, "Counted samplings.", lower_bound=1)
+_MINUTES = flags.DEFINE_float("minutes", 60, "Of each training of the table.", lower_bound=0.01)
+_SEARCH = flags.DEFINE_float("search_minutes", 10, "Of each of the search.", lower_bound=0.01)
+_SEEDS = flags.DEFINE_integer("seeds", 2, "Trainings of each row of the table.", lower_bound=1)
+_TEST = flags.DEFINE_integer("test", 2000, "Images of the search.", lower_bound=1)
+_FAMILIES = flags.DEFINE_list("families", [], "Which families; by default all of --data.")
+_PICTURE = flags.DEFINE_string("picture", "", "PNG file for nats against minutes.")
+_REPEATS = flags.DEFINE_integer("repeats", 7, "Counted steps of each shape.", lower_bound=1)
 
 
-def configuration(family, data, source):
-    """The configuration of one training, but for its number of steps."""
-    import gated_pixelcnn as gpc
-    from gated_pixelcnn.configs import base
-
-    chosen = DATA[data]
-    features = chosen["features"][family]
+def settings_of(family, shape, rate, steps, seed, test):
+    """A trial, see `trials`."""
+    chosen = DATA[_DATA.value]
+    source = {"source": os.path.expanduser(_SOURCE.value)} if _SOURCE.value else {}
     if family in PRESETS:
-        config = gpc.get_config(family)
-        config.data.update(base.get_config().data)
-        config.train.update(base.get_config().train)
-        set_features(config.model, features)
+        model = of_preset(family, shape["features"])
     else:
-        config = base.get_config(family)
-        # 3×3 is the only size that 2016a has; a Diagonal BiLSTM has none.
-        small = {"kernel_size": 3} if "kernel_size" in config.model else {}
-        config.model.update(chosen["model"], layers=7, features=features, **small)
-    config.data.update(chosen["data"])
-    config.data.source = source
-    config.train.update(TRAINING, learning_rate=LEARNING_RATES[family])
-    return config
-
-
-def set_features(model, features):
-    """Gives all parts of a model so many features."""
-    for key in model:
-        if key in ("features", "embedding_features"):
-            model[key] = features
-        elif key in ("prior", "conditional"):
-            set_features(model[key], features)
-
-
-def steps_of(config, dataset, minutes):
-    """How many steps the minutes allow, by the speed of the first ones."""
-    import tensorflow as tf
-
-    from gated_pixelcnn import building
-    from gated_pixelcnn.training.config import TrainConfig
-    from gated_pixelcnn.training.state import TrainState
-
-    model = building.build_model(config, dataset.image_shape, dataset.levels)
-    state = TrainState(model, TrainConfig(**config.train), 0, tf.distribute.get_strategy())
-    batches = dataset.train.train_batches(config.train.batch_size, 0)
-    times = []
-    for images, *_ in batches.take(23):
-        start = time.perf_counter()
-        float(state.make_step((images,))[0])
-        times.append(time.perf_counter() - start)
-    return max(1, round(60 * minutes / (sum(times[3:]) / len(times[3:]))))
-
-
-def images_per_second(directory):
-    """The median over the reports of a run, without compilation, validation and checkpoints.
-
-    NaN for a trial that was too short for a report.
-    """
-    lines = (directory / "metrics.jsonl").read_text().splitlines()
-    reports = [json.loads(line).get("train_images_per_second") for line in lines]
-    rates = [rate for rate in reports if rate]
-    return statistics.median(rates) if rates else math.nan
-
-
-def make_row(family, data, source, directory, minutes, repeats):
-    """Trains, evaluates and samples; returns the row of the table."""
-    import machine
-    import numpy as np
-    import tensorflow as tf
-
-    import gated_pixelcnn as gpc
-    from gated_pixelcnn.data import DataConfig, load
-    from gated_pixelcnn.training.run_directory import RunDirectory
-
-    config = configuration(family, data, source)
-    dataset = load(DataConfig(**config.data))
-    if (directory / "config.json").exists():
-        steps = RunDirectory(directory).read_config()["config"]["train"]["steps"]
-    else:
-        steps = steps_of(config, dataset, minutes)
-    config.train.update(steps=steps, eval_every=max(1, steps // 8))
-    trained = gpc.train(config, directory)
-    if trained.stopped_by != "steps":
-        raise gpc.UserError(f"stopped by {trained.stopped_by}; the same command goes on")
-
-    model = gpc.load(directory, checkpoint="latest")
-    held_out = np.concatenate([np.asarray(b[0]) for b in dataset.validation.eval_batches(100)])
-    found = gpc.evaluate(model, held_out, batch_size=100)
-    images = tf.constant(held_out[:16])
-    forward = tf.function(lambda x: model(x), autograph=False)
-    took = machine.alternate(
-        {"forward": lambda: forward(images), "sample": lambda: model.sample(16)}, repeats
-    )
-    error = found["log_probs"].std() / np.sqrt(len(held_out))
+        model = {"family": family, **chosen["model"], **shape}
     return {
-        "family": family,
-        "parameters": f"{model.count_params():,}",
-        "minutes": f"{trained.seconds / 60:.1f}",
-        "steps": f"{trained.step:,}",
-        "rate": f"{images_per_second(directory):.0f}",
-        "nats": f"{found['nats']:.2f} ± {error:.2f}",
-        "bits": f"{found['bits_per_dim']:.4f}",
-        "terms": ", ".join(f"{name} {bits:.4f}" for name, bits in (found["terms"] or {}).items()),
-        "paper": DATA[data]["papers"].get(family, ""),
-        "sample": f"{took['sample']:.2f} s",
-        "ratio": f"{took['sample'] / took['forward']:.2f}",
+        "model": model,
+        "data": chosen["data"] | source,
+        "train": COMMON | {"learning_rate": rate, "steps": steps, "eval_images": test},
+        "seed": seed,
+        "test": test,
     }
 
 
-def read_row(path, wanted):
-    """A row that was made before; raises UserError if it was made of something else."""
-    from gated_pixelcnn.errors import UserError
+def of_preset(name, features):
+    """The model of a preset, with other features in all of its parts."""
+    from gated_pixelcnn import configs
 
-    row = json.loads(path.read_text())
-    if (made := row.pop("made_of")) != wanted:
-        raise UserError(
-            f"{path} was made of {made} and not of {wanted}; choose another --workdir or the same "
-            "--source and --minutes"
-        )
-    return row
+    def resized(section):
+        return {
+            key: resized(value)
+            if isinstance(value, dict)
+            else features
+            if key in ("features", "embedding_features")
+            else value
+            for key, value in section.items()
+        }
+
+    return resized(configs.get_config(name).model.to_dict())
+
+
+def name_of(family, shape):
+    """Such as "gated_pixelcnn 24 x 10, 5x5, first 7x7"."""
+    name = f"{family} {shape['features']}"
+    if "layers" in shape:
+        name += f" x {shape['layers']}"
+    if "kernel_size" in shape:
+        name += f", {shape['kernel_size']}x{shape['kernel_size']}"
+    if "first_kernel_size" in shape:
+        name += f", first {shape['first_kernel_size']}x{shape['first_kernel_size']}"
+    return name
+
+
+def model_of(family, shape):
+    """The model of a shape, built."""
+    from gated_pixelcnn import building, configs
+    from gated_pixelcnn.data import DataConfig, load
+
+    settings = settings_of(family, shape, 0.001, 1, 0, 1)
+    del settings["test"]
+    config = configs.complete(settings)
+    dataset = load(DataConfig(**config.data))
+    model = building.build_model(config, dataset.image_shape, dataset.levels)
+    model.build()
+    return config, dataset, model
+
+
+def measured(wanted, file):
+    """Seconds of a step of each shape on one core, {name: {"seconds", "parameters"}}.
+
+    Args:
+      wanted: {name: (family, shape)}.
+      file: of results, which holds what was measured before.
+    """
+    speeds = trials.read(file)
+    missing = {name: pair for name, pair in wanted.items() if name not in speeds}
+    if not missing:
+        return speeds
+    os.sched_setaffinity(0, {trials.cores()[0]})
+    import machine
+    import tensorflow as tf
+
+    from gated_pixelcnn.training.config import TrainConfig
+    from gated_pixelcnn.training.state import TrainState
+
+    steps, parameters = {}, {}
+    first = next(iter(DATA[_DATA.value]["shapes"].items()))
+    for name, pair in {REFERENCE: (first[0], first[1][0]), **missing}.items():
+        config, dataset, model = model_of(*pair)
+        state = TrainState(model, TrainConfig(**config.train), 0, tf.distribute.get_strategy())
+        batch = next(iter(dataset.train.train_batches(config.train.batch_size, 0)))
+        steps[name] = lambda state=state, batch=batch[:1]: state.make_step(batch)
+        parameters[name] = model.count_params()
+    took = machine.alternate(steps, _REPEATS.value)
+    known = speeds.get(REFERENCE, {"seconds": took[REFERENCE]})["seconds"]
+    for name, seconds in took.items():
+        # As of the time when the first ones were measured.
+        seconds *= known / took[REFERENCE]
+        speeds.setdefault(name, {"seconds": seconds, "parameters": parameters[name]})
+        print(f"{name}: {speeds[name]['seconds']:.4f} s, {parameters[name]:,} parameters")
+    trials.write(file, speeds)
+    return speeds
+
+
+def search(families, speeds):
+    """The best (shape, rate) of every family."""
+    chosen, minutes = DATA[_DATA.value], _SEARCH.value
+    middle, *others = chosen["rates"]
+    if not others and all(len(chosen["shapes"][family]) == 1 for family in families):
+        return {family: (chosen["shapes"][family][0], middle) for family in families}
+
+    def trial(family, shape, rate):
+        steps = steps_in(minutes, speeds[name_of(family, shape)])
+        settings = settings_of(family, shape, rate, steps, 0, _TEST.value)
+        return f"{name_of(family, shape)}, rate {rate:g}, {minutes:g} minutes", settings
+
+    def best(pairs_of):
+        """Makes all (shape, rate) of all families; returns the best of each."""
+        wanted = {f: {trial(f, *pair)[0]: pair for pair in pairs} for f, pairs in pairs_of.items()}
+        all_trials = dict(trial(f, *pair) for f, pairs in pairs_of.items() for pair in pairs)
+        found = trials.make(all_trials, f"{_DATA.value}_search.json")
+        return {f: pairs[min(pairs, key=lambda n: found[n]["nats"])] for f, pairs in wanted.items()}
+
+    at_middle = best({f: [(shape, middle) for shape in chosen["shapes"][f]] for f in families})
+    return best({f: [(at_middle[f][0], rate) for rate in chosen["rates"]] for f in families})
+
+
+def steps_in(minutes, speed):
+    """How many steps of a shape so many minutes of one core have."""
+    return max(1, round(60 * minutes / speed["seconds"]))
+
+
+def as_large(shape, parameters):
+    """A shape of PixelCNN, its features such that there are about so many parameters."""
+    tried = {}
+    for features in range(8, 129):
+        _, _, model = model_of("pixelcnn", shape | {"features": features})
+        tried[features] = abs(model.count_params() - parameters)
+        if model.count_params() > parameters:
+            break
+    return shape | {"features": min(tried, key=tried.get)}
+
+
+def table(rows, speeds):
+    """Makes the trainings of the table.
+
+    Args:
+      rows: {name of the row: (family, shape, rate)}.
+      speeds: of the shapes, see `measured`.
+
+    Returns:
+      {name of the row: results, one for each seed}.
+    """
+    wanted, of_row = {}, {}
+    for seed in range(_SEEDS.value):
+        for row, (family, shape, rate) in rows.items():
+            steps = steps_in(_MINUTES.value, speeds[name_of(family, shape)])
+            settings = settings_of(family, shape, rate, steps, seed, 10_000)
+            settings["train"]["eval_images"] = _TEST.value  # of the curve
+            name = f"{row}, {_MINUTES.value:g} minutes, seed {seed}"
+            wanted[name] = settings
+            of_row.setdefault(row, []).append(name)
+    found = trials.make(wanted, f"{_DATA.value}.json")
+    return {row: [found[name] for name in names] for row, names in of_row.items()}
+
+
+def tell(rows, results, speeds):
+    """Prints the table, in Markdown."""
+    papers = DATA[_DATA.value]["papers"]
+    print("| family | shape | rate | parameters | steps | images/s | nats | bits/dim | paper |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    order = sorted(rows, key=lambda row: statistics.mean(r["nats"] for r in results[row]))
+    for row in order:
+        family, shape, rate = rows[row]
+        name, of_seeds = name_of(family, shape), results[row]
+        nats = [result["nats"] for result in of_seeds]
+        bits = statistics.mean(result["bits_per_dim"] for result in of_seeds)
+        cells = [
+            row,
+            name.removeprefix(family).strip(),
+            f"{rate:g}",
+            f"{of_seeds[0]['parameters']:,}",
+            f"{of_seeds[0]['steps']:,}",
+            f"{COMMON['batch_size'] / speeds[name]['seconds']:.0f}",
+            f"{statistics.mean(nats):.2f} ({', '.join(f'{n:.2f}' for n in nats)})",
+            f"{bits:.4f}",
+            f"{papers[family]:.2f}" if family in papers else "",
+        ]
+        print("| " + " | ".join(cells) + " |")
+    for row in order:
+        if terms := results[row][0]["terms"]:  # of a bound
+            print(row + ": " + ", ".join(f"{name} {bits:.4f}" for name, bits in terms.items()))
+
+
+def draw(results, path):
+    """Draws nats of the first held-out images against minutes."""
+    import math
+
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5), dpi=100)
+    for number, (row, of_seeds) in enumerate(results.items()):
+        for seed, result in enumerate(of_seeds):
+            steps, bits = zip(*result["curve"], strict=True)
+            nats = [b * result["nats"] / result["bits_per_dim"] for b in bits]
+            minutes = [_MINUTES.value * step / result["steps"] for step in steps]
+            style = {"color": f"C{number}", "linestyle": "-" if seed == 0 else "--"}
+            axes.plot(minutes, nats, label=None if seed else row, marker=".", **style)
+    lowest = min(axes.get_ylim()[0], 79.0)
+    axes.set(xlabel="minutes of one core", ylabel="nats", ylim=(math.floor(lowest), None))
+    axes.set_title(f"{_DATA.value}: the first {_TEST.value:,} held-out images, two seeds")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, bbox_inches="tight")
 
 
 def main(arguments):
-    """Prints the table."""
-    import machine
-
-    from gated_pixelcnn.errors import UserError, nearest
-
+    """Makes the table, and the picture if it is wanted."""
     if len(arguments) > 1:
         raise UserError(f"unknown argument {arguments[1]!r}")
-    of_data = DATA[_DATA.value]["features"]
-    families = _FAMILIES.value or list(of_data)
+    of_family = DATA[_DATA.value]["shapes"]
+    families = _FAMILIES.value or list(of_family)
     for family in families:
-        if family not in of_data:
-            raise UserError(f"{_DATA.value} has no family {family!r}{nearest(family, of_data)}")
-    print(machine.describe(), f"on {len(os.sched_getaffinity(0))} of them", flush=True)
-    directory = Path(_WORKDIR.value) / _DATA.value
-    source = _SOURCE.value or DATA[_DATA.value]["data"]["source"]
-    wanted = {"source": source, "minutes": _MINUTES.value}
-    for family in families:
-        kept = directory / f"{family}.json"
-        if not kept.exists():
-            row = make_row(
-                family,
-                _DATA.value,
-                source,
-                directory / family,
-                _MINUTES.value,
-                _REPEATS.value,
-            )
-            kept.write_text(json.dumps({"made_of": wanted, **row}, indent=1))
-    kept = [directory / f"{family}.json" for family in of_data]
-    rows = [read_row(path, wanted) for path in kept if path.exists()]
-    widths = {name: max(len(row[name]) for row in (COLUMNS, *rows)) for name in COLUMNS}
-    for row in (COLUMNS, *rows):
-        print("  ".join(row[name].rjust(width) for name, width in widths.items()))
-    for row in rows:
-        if terms := row.get("terms"):  # of a bound
-            print(f"{row['family']}: {terms}")
+        if family not in of_family:
+            raise UserError(f"{_DATA.value} has no family {family!r}{nearest(family, of_family)}")
+    pairs = [(family, shape) for family in families for shape in of_family[family]]
+    file = f"{_DATA.value}_speeds.json"
+    speeds = measured({name_of(*pair): pair for pair in pairs}, file)
+    rows = {f: (f, *pair) for f, pair in search(families, speeds).items()}
+    if _DATA.value == "binarized_mnist" and {"gated_pixelcnn", "pixelcnn"} <= rows.keys():
+        of_gated = speeds[name_of(*rows["gated_pixelcnn"][:2])]["parameters"]
+        _, shape, rate = rows["pixelcnn"]
+        shape = as_large(shape, of_gated)
+        speeds = measured({name_of("pixelcnn", shape): ("pixelcnn", shape)}, file)
+        rows["pixelcnn, as many parameters"] = ("pixelcnn", shape, rate)
+    results = table(rows, speeds)
+    tell(rows, results, speeds)
+    if _PICTURE.value:
+        draw(results, _PICTURE.value)
 
 
 if __name__ == "__main__":

@@ -97,6 +97,15 @@ FAMILIES |= {
         **SINGLE_STACK,
     ),
     "gated_pixelcnn-no-skips": Family(GatedPixelCNN, SMALL | {"skips": False}, values=VARIANT),
+    "gated_pixelcnn-relu": Family(
+        GatedPixelCNN,
+        SMALL | {"gate": "relu", "vertical_residual": True},
+        values=VARIANT,
+        weights=0.7,
+    ),
+    "gated_pixelcnn-one-stack": Family(
+        GatedPixelCNN, SMALL | {"stacks": 1}, values=VARIANT, has_blind_spot=True
+    ),
     "pixelcnn_pp-1-scale": Family(
         PixelCNNPP, PLUS_PLUS | {"scales": 1, "blocks": 2}, values=("mixture",), weights=0.7
     ),

@@ -74,7 +74,7 @@ def test_json_is_the_evaluation_of_the_test_images(run, monkeypatch, capsys, tmp
     for key in ("bits_per_dim", "standard_error", "nats", "num_images", "bits_per_channel"):
         np.testing.assert_allclose(found[key], expected[key], rtol=1e-5)
     assert found["baselines"]["uniform"] == 4
-    assert set(found["baselines"]) == {"uniform", "histogram", "png", "webp"}
+    assert set(found["baselines"]) == {"uniform", "histogram", "gaussian", "png", "webp"}
 
     table = np.loadtxt(csv, delimiter=",", skiprows=1)
     assert csv.read_text().startswith("image,nats,bits_per_dim\n0,")
@@ -104,6 +104,7 @@ def test_table_shows_the_model_beside_the_baselines(run, monkeypatch, capsys):
         "uniform",
         "4.0000",
         "histograms",
+        "Gaussian",
         "PNG",
         "WebP",
         "nats",

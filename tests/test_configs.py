@@ -18,18 +18,33 @@ from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.training import train as training
 from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
-EXPECTED = "demo agave agave32 agave_cifar10 agave_no_auxiliary"
-EXPECTED += " autoencoder10 autoencoder100 binarized_mnist binarized_mnist_cpu cifar10"
-EXPECTED += " diagonal_bilstm diagonal_bilstm_cifar10 diagonal_bilstm_mnist digits"
-EXPECTED += " face_embedding fashion_mnist grayscale grayscale_cifar10 imagenet32 imagenet64 mnist"
-EXPECTED += (
-    " mse_autoencoder10 mse_autoencoder100 multiscale28 multiscale28_pixelrnn multiscale64 pixelcnn"
+EXPECTED = """
+    demo agave agave32 agave_cifar10 agave_no_auxiliary autoencoder10 autoencoder100
+    binarized_mnist binarized_mnist_cpu cifar10 diagonal_bilstm diagonal_bilstm_cifar10
+    diagonal_bilstm_mnist digits face_embedding fashion_mnist grayscale grayscale_cifar10
+    imagenet32 imagenet32_by_class imagenet64 mnist mse_autoencoder10 mse_autoencoder100
+    multiscale28 multiscale28_pixelrnn multiscale64 pixelcnn pixelcnn_cifar10 pixelcnn_mnist
+    pixelcnn_pp pixelcnn_pp_cifar10 pixelcnn_pp_cifar10_192 portraits pyramid pyramid_celeba
+    pyramid_cifar10 row_lstm row_lstm_cifar10 row_lstm_imagenet32 row_lstm_imagenet64
+    row_lstm_mnist tiles32 vae vae_cifar10
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("pixelcnn_pp_cifar10", "pixelcnn_pp_cifar10_192", "grayscale_cifar10"),
+        *("pyramid_cifar10", "vae_cifar10", "agave_cifar10"),
+    ],
 )
-EXPECTED += " pixelcnn_cifar10 pixelcnn_pp pixelcnn_pp_cifar10 pixelcnn_pp_cifar10_192 portraits"
-EXPECTED += " pyramid pyramid_celeba pyramid_cifar10"
-EXPECTED += (
-    " row_lstm row_lstm_cifar10 row_lstm_imagenet32 row_lstm_imagenet64 tiles32 vae vae_cifar10"
-)
+def test_cifar10_as_in_papers_of_2017_and_2018_is_50000_images_without_clipping(name):
+    config = gpc.get_config(name)
+    assert (config.data.validation, config.train.clip_norm) == (0, 0.0)
+
+
+@pytest.mark.parametrize("name", [n for n in EXPECTED.split() if n.startswith("agave")])
+def test_agave_has_no_free_bits(name):
+    assert gpc.get_config(name).model.free_bits == 0.0
 
 
 def test_the_presets_are_listed_with_the_default_first():

@@ -141,7 +141,28 @@ def test_histogram_is_the_smoothed_frequency_at_each_position():
             bits -= math.log2((seen + 0.5) / (20 + 0.5 * 4))
     found = baselines.baselines([train[:13], train[13:]], [test[:2], test[2:]], (2, 3, 2), 4)
     np.testing.assert_allclose(found["histogram"], bits / (5 * 12), rtol=1e-12)
-    assert set(found) == {"uniform", "histogram"}, "PNG and WebP have no images of 2 channels"
+    wanted = {"uniform", "histogram", "gaussian"}
+    assert set(found) == wanted, "PNG and WebP have no images of 2 channels"
+
+
+def test_gaussian_is_the_code_length_of_images_with_noise_by_their_mean_and_covariance():
+    random = np.random.default_rng(0)
+    train = np.cumsum(random.integers(0, 4, (40, 1, 3, 1)), axis=2).astype(np.uint8)
+    test = np.cumsum(random.integers(0, 4, (5, 1, 3, 1)), axis=2).astype(np.uint8)
+    x = train.reshape(-1, 3)
+    mean, covariance = x.mean(axis=0), np.cov(x.T, bias=True) + np.eye(3) / 12
+    noisy = test.reshape(-1, 1, 3) + random.uniform(-0.5, 0.5, (5, 200_000, 3)) - mean
+    squares = np.einsum("nki,ij,nkj->nk", noisy, np.linalg.inv(covariance), noisy)
+    nats = squares / 2 + np.linalg.slogdet(2 * np.pi * covariance)[1] / 2
+    found = baselines.baselines([train[:25], train[25:]], [test[:2], test[2:]], (1, 3, 1), 16)
+    assert found["gaussian"] == pytest.approx(nats.mean() / np.log(2) / 3, rel=1e-3)
+
+
+def test_images_too_large_for_a_matrix_of_their_values_have_no_gaussian(monkeypatch):
+    images = np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1)
+    assert "gaussian" in baselines.baselines([images], [images], (2, 2, 1), 8)
+    monkeypatch.setattr(baselines, "MOST_GAUSSIAN", 3)
+    assert "gaussian" not in baselines.baselines([images], [images], (2, 2, 1), 8)
 
 
 def test_histogram_is_a_distribution_and_finite_for_values_never_seen():

@@ -1,11 +1,14 @@
 """PixelCNN: its equations as loops, and the blind spot that it is known for."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 from conformance import dependencies, randomise
 
 from gated_pixelcnn.layers import MaskedBlock, MaskedConv2D
+from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
 from gated_pixelcnn.models.pixelcnn import PixelCNN
 
 
@@ -89,14 +92,21 @@ def reachable(layers, kernel_size, first_kernel_size):
 
 
 @pytest.mark.parametrize("first_kernel_size", [3, 7])
-def test_the_blind_spot_is_what_the_masks_leave_out(first_kernel_size):
+@pytest.mark.parametrize(
+    "make",
+    [
+        functools.partial(PixelCNN, layers=12),
+        functools.partial(GatedPixelCNN, layers=1 + 12, stacks=1),
+    ],
+    ids=["PixelCNN", "GatedPixelCNN of one stack"],
+)
+def test_the_blind_spot_is_what_the_masks_leave_out(make, first_kernel_size):
     height, width, layers = 7, 9, 12
     keras.utils.set_random_seed(0)
-    model = PixelCNN(
+    model = make(
         (height, width, 1),
         3,
         features=8,
-        layers=layers,
         first_kernel_size=first_kernel_size,
         dtype="float64",
     )

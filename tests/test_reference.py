@@ -25,7 +25,7 @@ def at(x, row, column):
 
 
 def vertical_by_loops(x, kernel, strict):
-    """Equation by equation: ⌈n/2⌉ rows that end above (strict) or at the output's own row."""
+    """Equation by equation: rows of a kernel that end above (strict) or at the output's own row."""
     rows, columns = kernel.shape[:2]
     y = np.zeros((*x.shape[:2], kernel.shape[-1]))
     for r, c in np.ndindex(x.shape[:2]):
@@ -47,8 +47,10 @@ def horizontal_by_loops(x, kernel, allowed, shift):
     return y
 
 
-def gated_unit(x):
+def gated_unit(x, kind="tanh_sigmoid"):
     """Equation 2: tanh of the first p maps times the logistic function of the last p."""
+    if kind == "relu":
+        return np.maximum(x, 0)
     p = x.shape[-1] // 2
     return np.tanh(x[..., :p]) / (1 + np.exp(-x[..., p:]))
 
@@ -61,31 +63,34 @@ def masked_by_hand(inputs, outputs, colours, own, parts):
     return np.array([[i < o or (own and i == o) for o in of_output] for i in of_input])
 
 
-def model_by_loops(model, image, h=None):
+def model_by_loops(model, image, h=None, gate="tanh_sigmoid", stacks=2, vertical_residual=False):
     """Figure 2, equations 2 and 4, and the head, for one image [H, W, C]."""
     c, p = model.colours, model.features
+    parts = 1 if gate == "relu" else 2
     v = hor = image * 2.0 / (model.levels - 1) - 1.0
     skips = 0.0
     for i, block in enumerate(model.blocks):
         first, last = i == 0, i == len(model.blocks) - 1
-        pre = vertical_by_loops(v, values(block.column_conv.kernel), first)
-        pre += values(block.column_conv.bias)
-        link = pre @ values(block.link.kernel)[0, 0] + values(block.link.bias)
+        above, strict = (v, first) if stacks == 2 else (hor, True)
+        pre = vertical_by_loops(above, values(block.column_conv.kernel), strict)
+        link = pre = pre + values(block.column_conv.bias)
+        if stacks == 2:
+            link = pre @ values(block.link.kernel)[0, 0] + values(block.link.bias)
         shift = int(first and c == 1)
         allowed = np.ones((1, 1)) if c == 1 else 0
         if c > 1:
-            allowed = masked_by_hand(hor.shape[-1], 2 * p, c, not first, 2)
+            allowed = masked_by_hand(hor.shape[-1], parts * p, c, not first, parts)
         row = horizontal_by_loops(hor, values(block.row_conv.kernel), allowed, shift) + link
         if h is not None:
             row += h @ values(block.horizontal_condition.kernel)[0, 0]
-        gated = gated_unit(row)
+        gated = gated_unit(row, gate)
         skips = skips + gated @ (
             values(model.skips.kernel)[i] * masked_by_hand(p, model.skips.filters, c, True, 1)
         )
         if not last:
-            if h is not None:
+            if h is not None and stacks == 2:
                 pre = pre + h @ values(block.vertical_condition.kernel)[0, 0]
-            v = gated_unit(pre)
+            v = gated_unit(pre, gate) + (v if vertical_residual and not first else 0)
             mask = masked_by_hand(p, p, c, True, 1)
             out = gated @ (values(block.output_conv.kernel)[0, 0] * mask)
             out += values(block.output_conv.bias)
@@ -99,18 +104,23 @@ def model_by_loops(model, image, h=None):
 
 @pytest.mark.parametrize("shape", [(4, 3, 1), (3, 4, 3)])
 @pytest.mark.parametrize("label", [None, 2])
-def test_the_model_equals_the_papers_equations_written_as_loops(shape, label):
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"gate": "relu"}, {"vertical_residual": True}, {"stacks": 1}],
+    ids=lambda options: "-".join(map(str, options.values())) or "as published",
+)
+def test_the_model_equals_the_papers_equations_written_as_loops(shape, label, options):
     condition = {} if label is None else {"condition": "label", "condition_size": 4}
     model = GatedPixelCNN(
         shape, 5, features=6, layers=3, kernel_size=3, first_kernel_size=5, head_features=9,
-        dtype="float64", **condition,
+        dtype="float64", **condition, **options,
     )  # fmt: skip
     model.build()
     randomise(model)
     image = np.random.default_rng(1).integers(0, 5, shape).astype(np.uint8)
     one_hot = None if label is None else np.eye(4)[label]
     found = model(image[np.newaxis], None if label is None else np.array([label]))[0]
-    np.testing.assert_allclose(found, model_by_loops(model, image, one_hot), atol=1e-10)
+    np.testing.assert_allclose(found, model_by_loops(model, image, one_hot, **options), atol=1e-10)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 7])
@@ -152,7 +162,7 @@ def test_both_halves_of_a_gated_feature_have_its_colour():
 
 
 def test_a_block_usable_alone_survives_its_configuration():
-    block = GatedBlock(6, 5, first=True, colours=3, residual=False)
+    block = GatedBlock(6, 5, index=0, layers=2, colours=3, residual=False)
     other = GatedBlock.from_config(block.get_config())
     x = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
     condition = np.ones((2, 1, 1, 2), np.float32)

@@ -16,6 +16,11 @@ def model_of(likelihood, channels=3, levels=64):
     keras.utils.set_random_seed(0)
     model = GatedPixelCNN((4, 5, channels), levels, likelihood=likelihood, components=3, **SIZE)
     model.build()
+    return with_large_weights(model)
+
+
+def with_large_weights(model):
+    """Weights that tell one pixel from another."""
     random = np.random.default_rng(0)
     for weight in model.trainable_variables:
         fan = np.prod(weight.shape[:-1]) or 1
@@ -76,6 +81,7 @@ def test_of_an_auxiliary_model_the_part_with_logistics_is_sharpened():
         (4, 4, 1), 16, prior=part, conditional={**part, "likelihood": "logistic"}
     )
     model.build()
+    with_large_weights(model)
     assert model.draws_logistics
     first, second = (model.sample(2, seed=s, most_probable=True, jit=False) for s in (1, 2))
     assert first.shape == (2, 4, 4, 1)

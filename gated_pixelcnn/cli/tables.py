@@ -8,6 +8,7 @@ WRONG = {"label": "with a wrong label", "image": "another's code"}  # by the kin
 BASELINES = {
     "uniform": "uniform",
     "histogram": "pixel histograms",
+    "gaussian": "Gaussian (at most)",
     "png": "PNG files",
     "webp": "lossless WebP",
 }

@@ -21,6 +21,7 @@ def get_config():
         warmup_steps=1000,
         schedule="exponential",
         decay=0.99999,
+        clip_norm=1.0,  # ours, as is the averaging of the weights
         ema_decay=0.9995,
         eval_every=2000,
         eval_batch_size=128,

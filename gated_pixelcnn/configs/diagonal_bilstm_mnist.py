@@ -22,6 +22,7 @@ def get_config():
         learning_rate=1e-3,
         schedule="exponential",
         decay=0.99999,
+        clip_norm=1.0,  # ours, as is the averaging of the weights
         eval_batch_size=256,
         eval_every=3000,
     )

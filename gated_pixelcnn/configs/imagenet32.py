@@ -22,6 +22,7 @@ def get_config():
         warmup_steps=1000,
         schedule="exponential",
         decay=0.99999,
+        clip_norm=1.0,  # ours, as is the averaging of the weights
         ema_decay=0.9995,
         eval_every=5000,
         eval_images=10_000,

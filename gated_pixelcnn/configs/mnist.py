@@ -20,6 +20,7 @@ def get_config():
         warmup_steps=500,
         schedule="cosine",
         final_fraction=0.01,
+        clip_norm=1.0,  # ours, as is the averaging of the weights
         eval_batch_size=256,
     )
     return config

@@ -21,6 +21,7 @@ def get_config():
         learning_rate=1e-3,
         schedule="exponential",
         decay=0.99999,
+        clip_norm=1.0,  # ours, as is the averaging of the weights
         eval_every=5000,
         save_every=2000,
         sample_every=10_000,

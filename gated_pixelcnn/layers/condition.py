@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from gated_pixelcnn.graph_checks import below
+from gated_pixelcnn.layers import initial_weights
 from gated_pixelcnn.layers.gated_block import relu
 
 KINDS = (None, "label", "vector", "spatial")
@@ -20,33 +21,50 @@ class Deconvolution(keras.layers.Layer):
     """m(h) of equation 5: [N, 1, 1, D] → [N, H, W, features], doubling the size at every layer.
 
     A dense layer makes the smallest map (at most 4×4), transposed 4×4 convolutions of stride 2 with
-    ReLU between them double it until it covers the image, and the surplus is cropped.
+    ReLU between them double it until it covers the image, and the surplus is cropped. Every layer
+    starts with outputs of E[x²] = 1 (see `initial_weights`).
     """
 
-    def __init__(self, features, height, width, **kwargs):
+    def __init__(self, features, height, width, one_hot=False, **kwargs):
         """Makes the layer.
 
         Args:
           features: maps of the result and of every layer before it.
           height: H of the image.
           width: W of the image.
+          one_hot: whether h has one number that is not 0, and not D.
           **kwargs: Keras' own (name, dtype).
         """
         super().__init__(**kwargs)
         self.features, self.height, self.width = features, height, width
+        self.one_hot = one_hot
         doublings = max(0, math.ceil(math.log2(max(height, width) / 4)))
         self.start = (math.ceil(height / 2**doublings), math.ceil(width / 2**doublings))
-        own = {"dtype": self.dtype_policy}
-        self.dense = keras.layers.Dense(self.start[0] * self.start[1] * features, **own)
+        self.dense = keras.layers.Dense(
+            self.start[0] * self.start[1] * features, dtype=self.dtype_policy
+        )
+        # Keras counts 4×4 weights of every input, of which an output has 2×2; ReLU leaves a half.
+        initial = keras.initializers.VarianceScaling(
+            4 / initial_weights.relu(), distribution="untruncated_normal"
+        )
         self.deconvolutions = [
             keras.layers.Conv2DTranspose(
-                features, 4, strides=2, padding="same", data_format="channels_last", **own
+                features,
+                4,
+                strides=2,
+                padding="same",
+                data_format="channels_last",
+                kernel_initializer=initial.clone(),  # its own random numbers
+                dtype=self.dtype_policy,
             )
             for _ in range(doublings)
         ]
 
     def build(self, input_shape):
         """Makes the weights."""
+        self.dense.kernel_initializer = initial_weights.FanIn(
+            input_shape[-1] if self.one_hot else 1.0
+        )
         self.dense.build(input_shape)
         for layer in self.deconvolutions:
             layer.build((input_shape[0], None, None, self.features))
@@ -61,8 +79,13 @@ class Deconvolution(keras.layers.Layer):
 
     def get_config(self):
         """See `keras.layers.Layer.get_config`."""
-        size = {"features": self.features, "height": self.height, "width": self.width}
-        return {**super().get_config(), **size}
+        return {
+            **super().get_config(),
+            "features": self.features,
+            "height": self.height,
+            "width": self.width,
+            "one_hot": self.one_hot,
+        }
 
 
 class Condition(keras.layers.Layer):
@@ -104,7 +127,12 @@ class Condition(keras.layers.Layer):
         self.deconvolution = None
         if spatial_features:
             self.deconvolution = Deconvolution(
-                spatial_features, height, width, name="deconvolution", dtype=self.dtype_policy
+                spatial_features,
+                height,
+                width,
+                one_hot=kind == "label",
+                name="deconvolution",
+                dtype=self.dtype_policy,
             )
 
     @property

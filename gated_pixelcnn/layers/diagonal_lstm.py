@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn.layers import colour_groups
+from gated_pixelcnn.layers import colour_groups, initial_weights
 from gated_pixelcnn.layers.gated_block import concat
 from gated_pixelcnn.layers.row_lstm import GATES, lstm
 from gated_pixelcnn.layers.shifted_convolutions import HorizontalConv2D, WindowConv2D, dense
@@ -188,12 +188,13 @@ class DiagonalBiLSTM(StackLayer):
 
     condition_parts = 2 * GATES
     link_parts = GATES + 1
+    inner_moment = 2 * initial_weights.lstm()  # two directions
 
-    def __init__(self, features, colours=1, residual=True, **kwargs):
+    def __init__(self, features, **kwargs):
         """Args: those of `StackLayer`."""
-        super().__init__(features, colours, residual, **kwargs)
-        self.left = DiagonalLSTM(features, colours, name="left", **self.own)
-        self.right = DiagonalLSTM(features, colours, name="right", **self.own)
+        super().__init__(features, **kwargs)
+        self.left = DiagonalLSTM(features, self.colours, name="left", **self.own)
+        self.right = DiagonalLSTM(features, self.colours, name="right", **self.own)
 
     def build(self, x_shape, condition_shape=None):
         """Makes the weights; those of a condition only if there is one."""

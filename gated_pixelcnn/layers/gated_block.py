@@ -15,12 +15,27 @@ Source: "Conditional Image Generation with PixelCNN Decoders" (van den Oord et a
     vertical out                                  horizontal out
 
 The link between the stacks is taken BEFORE the vertical gate. The vertical stack has no residual.
+
+Options are what section 2 of the paper speaks of: a residual in the vertical stack, too ("tried, no
+gain"); ReLU units as in PixelCNN, max(n×n → p, 0), in place of gates; one stack, whose masked n×n
+convolution sees the rows above through its own features and so has a blind spot (Figure 1):
+
+    in ──→ masked n×n → 2p, + V·h ──→ tanh ⊙ σ ──→ 1×1, p → p ──→ + ──→ out
+     └──────────────────────────────────────└─→ skip ─────────────┘
+
+Initial weights (see `initial_weights`): n×n, link and 1×n give E[x²] = 0.4 each, the 1×1 after
+the gate 1 in the first of L blocks and 1/L in the others, so that the residual stack has 1…2.
 """
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
-from gated_pixelcnn.layers import colour_groups
+from gated_pixelcnn.layers import colour_groups, initial_weights
+from gated_pixelcnn.layers.masked_convolution import AboveConv2D
 from gated_pixelcnn.layers.shifted_convolutions import (
     HorizontalConv2D,
     PointwiseConv2D,
@@ -34,6 +49,42 @@ def gate(x):
     return tf.tanh(features) * tf.sigmoid(gates)
 
 
+def relu(x):
+    """max(x, 0) that keeps NaN.
+
+    TensorFlow fuses `tf.nn.relu` into the convolution before it, and the fused kernel of oneDNN
+    turns NaN into 0: a broken model would evaluate to plausible figures.
+    """
+    return tf.maximum(x, tf.zeros((), x.dtype))
+
+
+class Unit(NamedTuple):
+    """What follows a pre-activation.
+
+    Attributes:
+      function: [..., parts·p] → [..., p].
+      parts: parts of a pre-activation that have the same colour groups.
+      moment: function of v: E[y²] where pre-activations are N(0, v).
+      mean: E[y] / √v then.
+    """
+
+    function: Callable
+    parts: int
+    moment: Callable
+    mean: float
+
+    def moment_of_sum(self, number, variance):
+        """E[y²] of the sum of so many independent units of pre-activations N(0, variance)."""
+        mean = self.mean**2 * variance
+        return number * self.moment(variance) + number * (number - 1) * mean
+
+
+UNITS = {
+    "tanh_sigmoid": Unit(gate, 2, initial_weights.gated, 0.0),
+    "relu": Unit(relu, 1, initial_weights.relu, (2 * math.pi) ** -0.5),
+}
+
+
 class GatedBlock(keras.layers.Layer):
     """One layer of both stacks (Figure 2).
 
@@ -45,10 +96,13 @@ class GatedBlock(keras.layers.Layer):
         self,
         features,
         kernel_size=3,
-        first=False,
+        index=0,
+        layers=1,
         colours=1,
         residual=True,
-        vertical_output=True,
+        vertical_residual=False,
+        gate="tanh_sigmoid",
+        stacks=2,
         horizontal_output=True,
         **kwargs,
     ):
@@ -56,57 +110,88 @@ class GatedBlock(keras.layers.Layer):
 
         Args:
           features: p, the feature maps of each stack; a multiple of `colours`.
-          kernel_size: n of Figure 2, odd.
-          first: whether this is the first layer, which reads the image: its own row (vertical) and
-            own colour (horizontal, mask A) are hidden and it has no residual.
+          kernel_size: n of Figure 2, odd; at least 3 where there is one stack.
+          index: its place in the model. The first block, 0, reads the image: its own row (vertical)
+            and own colour (horizontal, mask A) are hidden and it has no residuals.
+          layers: L, the number of blocks of the model. The last one has no vertical output, as
+            nothing would read it.
           colours: number of colour groups.
           residual: whether the horizontal input is added to the output.
-          vertical_output: False in the last layer, whose vertical output nothing reads.
-          horizontal_output: False in the last layer of a model with skips, where only the gate's
+          vertical_residual: whether the vertical input is added to the vertical output.
+          gate: "tanh_sigmoid" (equation 2) or "relu".
+          stacks: 2, or 1: rows above are seen through the horizontal stack's features.
+          horizontal_output: False in the last block of a model with skips, where only the gate's
             output is read.
           **kwargs: Keras' own (name, dtype).
 
         Raises:
-          ValueError: features not divisible by colours, or an even kernel size.
+          ValueError: features not divisible by colours, or a kernel size, gate or number of stacks
+            out of range.
         """
         super().__init__(**kwargs)
         colour_groups.check_divisible("features", features, colours)
+        check_options(gate, stacks, vertical_residual)
         self.features = features
         self.kernel_size = kernel_size
-        self.first = first
+        self.index, self.layers = index, layers
         self.colours = colours
         self.residual = residual
-        self.vertical_output = vertical_output
+        self.vertical_residual = vertical_residual
+        self.gate, self.unit = gate, UNITS[gate]
+        self.stacks = stacks
+        self.vertical_output = stacks == 2 and index < layers - 1
         self.horizontal_output = horizontal_output
-        pre = 2 * features
+        self.pre = self.unit.parts * features
         own = {"dtype": self.dtype_policy}
-        self.column_conv = VerticalConv2D(pre, kernel_size, strict=first, name="column_conv", **own)
-        self.link = PointwiseConv2D(pre, name="link", **own)
+        part, above = initial_weights.PART, initial_weights.IMAGE
+        seen = 1.0 if index else initial_weights.IMAGE  # E[x²] of the horizontal input
+        if index:
+            above = self.unit.moment_of_sum(index if vertical_residual else 1, part)
+        if stacks == 2:
+            self.column_conv = VerticalConv2D(
+                self.pre,
+                kernel_size,
+                strict=not index,
+                scale=part / above,
+                name="column_conv",
+                **own,
+            )
+            self.link = PointwiseConv2D(self.pre, name="link", **own)
+        else:
+            self.column_conv = AboveConv2D(
+                self.pre, kernel_size, scale=part / seen, name="column_conv", **own
+            )
         self.row_conv = HorizontalConv2D(
-            pre,
+            self.pre,
             kernel_size,
-            mask_type="A" if first else "B",
+            mask_type="B" if index else "A",
             colours=colours,
-            parts=2,
-            use_bias=False,  # the link has one
+            parts=self.unit.parts,
+            use_bias=False,  # what comes from above has one
+            scale=part / seen,
             name="row_conv",
             **own,
         )
         if horizontal_output:
-            self.output_conv = PointwiseConv2D(features, colours, name="output_conv", **own)
-        if vertical_output:
+            share = layers if residual and index else 1
+            scale = 1 / (self.unit.moment(2 * part) * share)
+            self.output_conv = PointwiseConv2D(
+                features, colours, scale=scale, name="output_conv", **own
+            )
+        condition = {"use_bias": False, "scale": initial_weights.CONDITION, **own}
+        if self.vertical_output:
             self.vertical_condition = PointwiseConv2D(
-                pre, use_bias=False, name="vertical_condition", **own
+                self.pre, name="vertical_condition", **condition
             )
         self.horizontal_condition = PointwiseConv2D(
-            pre, use_bias=False, name="horizontal_condition", **own
+            self.pre, name="horizontal_condition", **condition
         )
 
     def build(self, vertical_shape, horizontal_shape, condition_shape=None):
         """Makes the weights of all convolutions; those of conditions only if there is one."""
-        maps = (*vertical_shape[:-1], 2 * self.features)
         self.column_conv.build(vertical_shape)
-        self.link.build(maps)
+        if self.stacks == 2:
+            self.link.build((*vertical_shape[:-1], self.pre))
         self.row_conv.build(horizontal_shape)
         if self.horizontal_output:
             self.output_conv.build((*horizontal_shape[:-1], self.features))
@@ -124,7 +209,7 @@ class GatedBlock(keras.layers.Layer):
 
         Returns:
           What is added to the vertical and to the horizontal pre-activations: tensors with 2p
-          features instead of D, or 0 where there is nothing to add.
+          features (with ReLU units p) instead of D, or 0 where there is nothing to add.
         """
         if condition is None:
             return 0.0, 0.0
@@ -135,17 +220,23 @@ class GatedBlock(keras.layers.Layer):
         """The vertical stack over a window of whole rows.
 
         Args:
-          window: padded vertical input [N, h + ⌈n/2⌉ − 1, W + n − 1, inputs].
+          window: padded vertical input [N, h + rows before, W + n − 1, inputs].
           projected: the two terms of `project`, for these rows.
 
         Returns:
-          The vertical output [N, h, W, p] (None in the last layer), and all that the horizontal
+          The vertical output [N, h, W, p] (None where there is none), and all that the horizontal
           pre-activations take from finished rows and from the condition [N, h, W, 2p].
         """
         for_vertical, for_horizontal = projected
         x = self.column_conv.slide(window)
-        link = self.link.slide(x) + for_horizontal
-        return gate(x + for_vertical) if self.vertical_output else None, link
+        link = (x if self.stacks == 1 else self.link.slide(x)) + for_horizontal
+        if not self.vertical_output:
+            return None, link
+        y = self.unit.function(x + for_vertical)
+        if self.vertical_residual and self.index:
+            side = self.kernel_size // 2
+            y += window[:, self.column_conv.rows_before :, side : side + x.shape[2]]
+        return y, link
 
     def horizontal(self, convolve, project, window, link, x, gated_before=()):
         """The horizontal stack over a window of the row.
@@ -162,11 +253,11 @@ class GatedBlock(keras.layers.Layer):
           The horizontal output (None where nothing reads it), and the gate's output (for the
           skip connections) [..., p].
         """
-        gated = gate(convolve(window) + link)
+        gated = self.unit.function(convolve(window) + link)
         if not self.horizontal_output:
             return None, gated
         y = project(concat([*gated_before, gated]))
-        if self.residual and not self.first:
+        if self.residual and self.index:
             y += x
         return y, gated
 
@@ -174,17 +265,18 @@ class GatedBlock(keras.layers.Layer):
         """One layer over whole images.
 
         Args:
-          vertical: [N, H, W, inputs].
+          vertical: [N, H, W, inputs]; where there is one stack, the same as `horizontal`.
           horizontal: [N, H, W, inputs].
           condition: [N, 1, 1, D] or [N, H, W, D], or None.
 
         Returns:
           Vertical output, horizontal output and the gate's output for skips, each [N, H, W, p].
         """
-        vertical, link = self.vertical(self.column_conv.window(vertical), self.project(condition))
+        above, link = self.vertical(self.column_conv.window(vertical), self.project(condition))
         window = self.row_conv.window(horizontal)
         project = self.output_conv.slide if self.horizontal_output else None
-        return vertical, *self.horizontal(self.row_conv.slide, project, window, link, horizontal)
+        y, gated = self.horizontal(self.row_conv.slide, project, window, link, horizontal)
+        return above if self.stacks == 2 else y, y, gated
 
     def step(self, colour):
         """`horizontal` at one pixel and for one colour, its weights gathered once."""
@@ -202,21 +294,28 @@ class GatedBlock(keras.layers.Layer):
             **super().get_config(),
             "features": self.features,
             "kernel_size": self.kernel_size,
-            "first": self.first,
+            "index": self.index,
+            "layers": self.layers,
             "colours": self.colours,
             "residual": self.residual,
-            "vertical_output": self.vertical_output,
+            "vertical_residual": self.vertical_residual,
+            "gate": self.gate,
+            "stacks": self.stacks,
             "horizontal_output": self.horizontal_output,
         }
 
 
-def relu(x):
-    """max(x, 0) that keeps NaN.
-
-    TensorFlow fuses `tf.nn.relu` into the convolution before it, and the fused kernel of oneDNN
-    turns NaN into 0: a broken model would evaluate to plausible figures.
-    """
-    return tf.maximum(x, tf.zeros((), x.dtype))
+def check_options(gate, stacks, vertical_residual):
+    """Raises ValueError for an unknown unit or number of stacks, or what does not go together."""
+    if gate not in UNITS:
+        raise ValueError(f"gate must be one of {', '.join(UNITS)}, got {gate!r}.")
+    if stacks not in (1, 2):
+        raise ValueError(f"stacks must be 1 or 2, got {stacks!r}.")
+    if vertical_residual and stacks == 1:
+        raise ValueError(
+            "vertical_residual=True needs a vertical stack: set stacks=2, or "
+            "vertical_residual=False."
+        )
 
 
 def concat(parts):

@@ -3,14 +3,20 @@
 ReLU → 1×1 → ReLU → 1×1 (van den Oord et al., 2016a, table 1, in the place of Figure 2's output),
 on the last horizontal output or on the sum of 1×1 skips from every gate. All of it is masked type B
 between colour groups, and its outputs are ordered by colour.
+
+Initial weights (see `initial_weights`): the sum and the hidden maps start with E[x²] = 1, the
+outputs with 0.01, so that at first all values are about as probable.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn.layers import colour_groups
+from gated_pixelcnn.layers import colour_groups, initial_weights
 from gated_pixelcnn.layers.gated_block import concat, relu
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D, dense
+
+OUTPUT = 0.01  # E[y²] of the outputs at the start
 
 
 class SkipSum(keras.layers.Layer):
@@ -19,28 +25,27 @@ class SkipSum(keras.layers.Layer):
     Input: a list of L tensors [N, H, W, p]; output [N, H, W, filters].
     """
 
-    def __init__(self, filters, colours=1, **kwargs):
+    def __init__(self, filters, colours=1, scale=1.0, **kwargs):
         """Makes the layer.
 
         Args:
           filters: number of output maps, a multiple of `colours`.
           colours: number of colour groups.
+          scale: of the initial kernel: E[y²] of the sum over E[x²] of what is summed up.
           **kwargs: Keras' own (name, dtype).
         """
         super().__init__(**kwargs)
         self.filters = filters
         self.colours = colours
+        self.scale = scale
 
     def build(self, input_shape):
         """Makes the kernel [L, p, filters] and the bias [filters]."""
-        layers, features = len(input_shape), input_shape[0][-1]
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(layers, features, self.filters),
-            initializer=keras.initializers.VarianceScaling(1 / layers, "fan_avg", "uniform"),
-        )
+        shape = (len(input_shape), input_shape[0][-1], self.filters)
+        self.mask = np.broadcast_to(colour_groups.mask(*shape[1:], self.colours, "B"), shape)
+        initial = initial_weights.FanIn(self.scale, self.mask)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=initial)
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
-        self.mask = colour_groups.mask(features, self.filters, self.colours, "B")
         super().build(input_shape)
 
     def call(self, gated):
@@ -70,7 +75,8 @@ class SkipSum(keras.layers.Layer):
 
     def get_config(self):
         """See `keras.layers.Layer.get_config`."""
-        return {**super().get_config(), "filters": self.filters, "colours": self.colours}
+        own = {"filters": self.filters, "colours": self.colours, "scale": self.scale}
+        return {**super().get_config(), **own}
 
 
 class Head(keras.layers.Layer):
@@ -90,9 +96,11 @@ class Head(keras.layers.Layer):
         self.features = features
         self.outputs = outputs
         self.colours = colours
-        own = {"dtype": self.dtype_policy}
-        self.hidden = PointwiseConv2D(features, colours, name="hidden", **own)
-        self.output_conv = PointwiseConv2D(outputs, colours, name="output_conv", **own)
+        active, own = initial_weights.relu(), {"dtype": self.dtype_policy}
+        self.hidden = PointwiseConv2D(features, colours, scale=1 / active, name="hidden", **own)
+        self.output_conv = PointwiseConv2D(
+            outputs, colours, scale=OUTPUT / active, name="output_conv", **own
+        )
 
     def build(self, input_shape):
         """Makes the weights."""

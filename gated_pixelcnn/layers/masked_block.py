@@ -11,6 +11,7 @@ The 1×1 convolutions are masked type B between colour groups. The condition c, 
 not have, is added to what the masked convolution gives, as 2016b does it in its gated layers.
 """
 
+from gated_pixelcnn.layers import initial_weights
 from gated_pixelcnn.layers.gated_block import concat, relu
 from gated_pixelcnn.layers.masked_convolution import MaskedConv2D
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D
@@ -20,24 +21,25 @@ from gated_pixelcnn.layers.stack_layer import StackLayer
 class MaskedBlock(StackLayer):
     """ReLU → 1×1 → ReLU → n×n mask B → ReLU → 1×1, and the input: [N, H, W, 2h] → the same."""
 
-    def __init__(self, features, kernel_size=3, colours=1, residual=True, **kwargs):
+    inner_moment = initial_weights.relu()
+
+    def __init__(self, features, kernel_size=3, **kwargs):
         """Makes the block.
 
         Args:
           features: h; the input has 2h maps. A multiple of `colours`.
           kernel_size: n, odd and at least 3.
-          colours: number of colour groups.
-          residual: whether the input is added to the output.
-          **kwargs: Keras' own (name, dtype).
+          **kwargs: those of `StackLayer`.
 
         Raises:
           ValueError: features not divisible by colours, or a kernel size that is not odd and at
             least 3.
         """
-        super().__init__(features, colours, residual, **kwargs)
+        super().__init__(features, **kwargs)
         self.kernel_size = kernel_size
-        self.reduce = PointwiseConv2D(features, colours, name="reduce", **self.own)
-        self.conv = MaskedConv2D(features, kernel_size, "B", colours, name="conv", **self.own)
+        own = {"colours": self.colours, "scale": 1 / initial_weights.relu(), **self.own}
+        self.reduce = PointwiseConv2D(features, name="reduce", **own)
+        self.conv = MaskedConv2D(features, kernel_size, "B", name="conv", **own)
 
     def build(self, x_shape, condition_shape=None):
         """Makes the weights; those of a condition only if there is one."""

@@ -55,7 +55,7 @@ class LeftConv2D(HorizontalConv2D):
 class MaskedConv2D(keras.layers.Layer):
     """n×n masked convolution. Input [N, H, W, inputs], output [N, H, W, filters]."""
 
-    def __init__(self, filters, kernel_size, mask_type="B", colours=1, **kwargs):
+    def __init__(self, filters, kernel_size, mask_type="B", colours=1, scale=1.0, **kwargs):
         """Makes the layer.
 
         Args:
@@ -63,6 +63,7 @@ class MaskedConv2D(keras.layers.Layer):
           kernel_size: n, odd and at least 3.
           mask_type: "A" for the first layer, else "B".
           colours: number of colour groups.
+          scale: of the initial kernels, of which each has a half of it; see `FanIn`.
           **kwargs: Keras' own (name, dtype).
 
         Raises:
@@ -70,9 +71,9 @@ class MaskedConv2D(keras.layers.Layer):
         """
         super().__init__(**kwargs)
         colour_groups.check_divisible("filters", filters, colours)
-        own = {"dtype": self.dtype_policy}
+        own = {"scale": scale / 2, "dtype": self.dtype_policy}
         self.filters, self.kernel_size = filters, kernel_size
-        self.mask_type, self.colours = mask_type, colours
+        self.mask_type, self.colours, self.scale = mask_type, colours, scale
         self.above = AboveConv2D(filters, kernel_size, name="above", **own)
         self.row = LeftConv2D(
             filters, kernel_size, mask_type, colours, use_bias=False, name="row", **own
@@ -99,5 +100,6 @@ class MaskedConv2D(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "mask_type": self.mask_type,
             "colours": self.colours,
+            "scale": self.scale,
         }
         return {**super().get_config(), **config}

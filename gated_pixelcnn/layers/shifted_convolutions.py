@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups
+from gated_pixelcnn.layers.initial_weights import FanIn
 
 
 def taps(kernel_size):
@@ -27,25 +28,34 @@ def taps(kernel_size):
 class WindowConv2D(keras.layers.Layer):
     """A VALID convolution of which the caller pads the window; the base of this file's layers."""
 
-    def __init__(self, filters, kernel_shape, use_bias=True, **kwargs):
+    def __init__(self, filters, kernel_shape, use_bias=True, scale=1.0, **kwargs):
         """Makes the layer.
 
         Args:
           filters: number of output maps.
           kernel_shape: (rows, columns) of the kernel.
           use_bias: whether a bias is added.
+          scale: of the initial kernel: E[y²] of outputs over E[x²] of inputs, see `FanIn`.
           **kwargs: Keras' own (name, dtype).
         """
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_shape = tuple(kernel_shape)
         self.use_bias = use_bias
+        self.scale = scale
         self.mask = None
 
+    def make_mask(self, shape):
+        """0 and 1 for a kernel of this shape; None where nothing is masked."""
+        return None
+
     def build(self, input_shape):
-        """Makes the kernel [rows, columns, inputs, filters] and the bias [filters]."""
+        """Makes the kernel [rows, columns, inputs, filters], its mask and the bias [filters]."""
         shape = (*self.kernel_shape, input_shape[-1], self.filters)
-        self.kernel = self.add_weight(name="kernel", shape=shape, initializer="glorot_uniform")
+        self.mask = self.make_mask(shape)
+        self.kernel = self.add_weight(
+            name="kernel", shape=shape, initializer=FanIn(self.scale, self.mask)
+        )
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
         super().build(input_shape)
@@ -76,7 +86,8 @@ class WindowConv2D(keras.layers.Layer):
 
     def get_config(self):
         """See `keras.layers.Layer.get_config`."""
-        return {**super().get_config(), "filters": self.filters, "use_bias": self.use_bias}
+        own = {"filters": self.filters, "use_bias": self.use_bias, "scale": self.scale}
+        return {**super().get_config(), **own}
 
 
 class VerticalConv2D(WindowConv2D):
@@ -166,15 +177,13 @@ class HorizontalConv2D(WindowConv2D):
         """How many pixels before the current one a window holds: what sampling has to cache."""
         return self.kernel_shape[1] - self.sees_own_pixel
 
-    def build(self, input_shape):
-        """Makes the weights, and the mask of the last tap where there are colour groups."""
-        super().build(input_shape)
-        if self.colours > 1:
-            inside = colour_groups.mask(
-                input_shape[-1], self.filters, self.colours, self.mask_type, self.parts
-            )
-            self.mask = np.ones(self.kernel.shape, np.float32)
-            self.mask[0, -1] = inside
+    def make_mask(self, shape):
+        """That of the last tap, where there are colour groups."""
+        if self.colours == 1:
+            return None
+        mask = np.ones(shape, np.float32)
+        mask[0, -1] = colour_groups.mask(*shape[2:], self.colours, self.mask_type, self.parts)
+        return mask
 
     def window(self, x):
         """The window over a whole image: padded at the left, cropped at the right if shifted."""
@@ -233,11 +242,11 @@ class PointwiseConv2D(WindowConv2D):
         super().__init__(filters, (1, 1), use_bias=use_bias, **kwargs)
         self.colours = colours
 
-    def build(self, input_shape):
-        """Makes the weights and the mask."""
-        super().build(input_shape)
-        if self.colours > 1:
-            self.mask = colour_groups.mask(input_shape[-1], self.filters, self.colours, "B")
+    def make_mask(self, shape):
+        """That between the colour groups, if there are some."""
+        if self.colours == 1:
+            return None
+        return colour_groups.mask(*shape[2:], self.colours, "B")[np.newaxis, np.newaxis]
 
     def slide(self, x):
         """Mixes the features of every pixel: [N, h, w, inputs] → [N, h, w, filters]."""

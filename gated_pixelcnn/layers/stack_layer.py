@@ -6,12 +6,15 @@ Source: "Pixel Recurrent Neural Networks" (van den Oord et al., 2016a), Figure 5
 
 The condition c, which the paper does not have, is added to a pre-activation, as 2016b does it in
 its gated layers. The 1×1 convolution is masked type B between colour groups.
+
+Initial weights (see `initial_weights`): the first convolution and every pre-activation give
+E[x²] = 1, the 1×1 convolution of each of L layers about 1/L, so that the stack has 1…2 or 1…e.
 """
 
 import keras
 import tensorflow as tf
 
-from gated_pixelcnn.layers import colour_groups
+from gated_pixelcnn.layers import colour_groups, initial_weights
 from gated_pixelcnn.layers.gated_block import concat
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D
 
@@ -38,14 +41,16 @@ class StackLayer(keras.layers.Layer):
 
     condition_parts = 1  # h-fold features that a condition is projected to
     link_parts = 1
+    inner_moment = None  # E[x²] of the h maps at the start
 
-    def __init__(self, features, colours=1, residual=True, **kwargs):
+    def __init__(self, features, colours=1, residual=True, layers=1, **kwargs):
         """Makes what layers share.
 
         Args:
           features: h; the input has 2h maps. A multiple of `colours`.
           colours: number of colour groups.
           residual: whether the input is added to the output.
+          layers: L, the number of layers of the model.
           **kwargs: Keras' own (name, dtype).
 
         Raises:
@@ -53,12 +58,18 @@ class StackLayer(keras.layers.Layer):
         """
         super().__init__(**kwargs)
         colour_groups.check_divisible("features", features, colours)
-        self.features, self.colours, self.residual = features, colours, residual
+        self.features, self.colours = features, colours
+        self.residual, self.layers = residual, layers
         self.own = {"dtype": self.dtype_policy}  # of sublayers
         self.condition = PointwiseConv2D(
-            self.condition_parts * features, use_bias=False, name="condition", **self.own
+            self.condition_parts * features,
+            use_bias=False,
+            scale=initial_weights.CONDITION,
+            name="condition",
+            **self.own,
         )
-        self.expand = PointwiseConv2D(2 * features, colours, name="expand", **self.own)
+        scale = 1 / (self.inner_moment * (layers if residual else 1))
+        self.expand = PointwiseConv2D(2 * features, colours, scale=scale, name="expand", **self.own)
 
     def build(self, x_shape, condition_shape=None):
         """Makes the weights; those of a condition only if there is one."""
@@ -92,5 +103,10 @@ class StackLayer(keras.layers.Layer):
 
     def get_config(self):
         """See `keras.layers.Layer.get_config`."""
-        own = {"features": self.features, "colours": self.colours, "residual": self.residual}
-        return {**super().get_config(), **own}
+        return {
+            **super().get_config(),
+            "features": self.features,
+            "colours": self.colours,
+            "residual": self.residual,
+            "layers": self.layers,
+        }

@@ -13,8 +13,9 @@ What the paper leaves open, and our choice (BUILD_NOTES.md tells why):
 import keras
 import tensorflow as tf
 
-from gated_pixelcnn.layers import GatedBlock, Head, SkipSum, colour_groups
-from gated_pixelcnn.layers.gated_block import concat
+from gated_pixelcnn.layers import GatedBlock, Head, SkipSum, colour_groups, initial_weights
+from gated_pixelcnn.layers.gated_block import UNITS, check_options, concat
+from gated_pixelcnn.layers.masked_convolution import check_kernel_size
 from gated_pixelcnn.models.base import DensityModel
 
 
@@ -33,6 +34,9 @@ class GatedPixelCNN(DensityModel):
         head_features=None,
         residual=True,
         skips=True,
+        vertical_residual=False,
+        gate="tanh_sigmoid",
+        stacks=2,
         **kwargs,
     ):
         """Makes the model.
@@ -47,6 +51,9 @@ class GatedPixelCNN(DensityModel):
           head_features: maps between the head's 1×1 convolutions; as many as `features` by default.
           residual: whether the horizontal stack has residual connections.
           skips: whether every block's gate is connected to the head.
+          vertical_residual: whether the vertical stack has residual connections, too.
+          gate: "tanh_sigmoid" (equation 2), or "relu": p maps and not 2p before it.
+          stacks: 2, or 1, which sees the rows above through its own features and has a blind spot.
           **kwargs: those of `DensityModel` (likelihood, condition, …) and of Keras.
 
         Raises:
@@ -55,6 +62,10 @@ class GatedPixelCNN(DensityModel):
         super().__init__(image_shape, levels, **kwargs)
         if layers < 1:
             raise ValueError(f"layers must be at least 1, got {layers}.")
+        check_options(gate, stacks, vertical_residual)
+        if stacks == 1:
+            check_kernel_size(kernel_size)
+            check_kernel_size(first_kernel_size, "first_kernel_size")
         head_features = head_features or features
         own = {
             "features": features,
@@ -64,25 +75,34 @@ class GatedPixelCNN(DensityModel):
             "head_features": head_features,
             "residual": residual,
             "skips": skips,
+            "vertical_residual": vertical_residual,
+            "gate": gate,
+            "stacks": stacks,
         }
         self._config.update(own)
-        self.features = features
+        self.features, self.stacks = features, stacks
         colours, policy = self.colours, self.dtype_policy
         self.blocks = [
             GatedBlock(
                 features,
                 kernel_size if i else first_kernel_size,
-                first=i == 0,
+                index=i,
+                layers=layers,
                 colours=colours,
                 residual=residual,
-                vertical_output=i < layers - 1,
+                vertical_residual=vertical_residual,
+                gate=gate,
+                stacks=stacks,
                 horizontal_output=i < layers - 1 or not skips,
                 name=f"block_{i}",
                 dtype=policy,
             )
             for i in range(layers)
         ]
-        self.skips = SkipSum(head_features, colours, name="skips", dtype=policy) if skips else None
+        self.skips = None
+        if skips:
+            scale = 1 / UNITS[gate].moment(2 * initial_weights.PART)
+            self.skips = SkipSum(head_features, colours, scale, name="skips", dtype=policy)
         outputs = self.likelihood.parameters_per_pixel
         self.head = Head(head_features, outputs, colours, name="head", dtype=policy)
 
@@ -114,7 +134,8 @@ class GatedPixelCNN(DensityModel):
 
     def incremental(self, num, condition):
         """See `DensityModel.incremental`."""
-        return GatedPixelCNNView(self, num, condition)
+        kind = GatedPixelCNNView if self.stacks == 2 else OneStackView
+        return kind(self, num, condition)
 
 
 class GatedPixelCNNView:
@@ -164,31 +185,36 @@ class GatedPixelCNNView:
         Args:
           caches: of `first_rows` or of the row before.
           finished: the image's last finished row, scaled [N, W, C] (zeros before row 0).
-          kept: nothing.
+          kept: of `kept`, for the finished row.
           index: of the row to come.
 
         Returns:
           New caches, and the links [W, colours, blocks, N, 2p / colours].
         """
         x = finished[:, tf.newaxis]
-        kept, links = [], []
-        for block, cache, projected in zip(self.model.blocks, caches, self.projected, strict=True):
-            rows = [*cache, x]
-            kept.append(rows[1:])
+        new, links = [], []
+        for number, block in enumerate(self.model.blocks):
+            rows = [*caches[number], x if number == 0 else self.above(number, x, kept)]
+            new.append(rows[1:])
             window = tf.concat(rows, axis=1)
+            projected = self.projected[number]
             here = [p[:, index][:, tf.newaxis] if is_map(p) else p for p in projected]
             x, link = block.vertical(block.column_conv.pad_sides(window), here)
             links.append(link[:, 0])
         links = tf.stack([self._of_colour(links, colour) for colour in self.colours])
-        return kept, tf.transpose(links, [3, 0, 1, 2, 4])
+        return new, tf.transpose(links, [3, 0, 1, 2, 4])
+
+    def above(self, number, x, kept):
+        """What a block but the first sees of the newest row: the vertical output before it."""
+        return x
 
     def _of_colour(self, links, colour):
         """The links' columns of one colour: L × [N, W, 2p] → [L, N, W, 2p / colours]."""
         links = tf.stack(links)
         if self.model.colours == 1:
             return links
-        width = 2 * self.model.features
-        wanted = colour_groups.columns(width, self.model.colours, colour, parts=2)
+        block = self.model.blocks[0]
+        wanted = colour_groups.columns(block.pre, self.model.colours, colour, block.unit.parts)
         return tf.gather(links, wanted, axis=-1)
 
     def first_pixels(self, num):
@@ -247,6 +273,37 @@ class GatedPixelCNNView:
         if later:
             later = [*later, tf.stack([concat(block) for block in inputs])][1:]
         return first, later
+
+
+class OneStackView(GatedPixelCNNView):
+    """The same of one stack: what the next row needs of a row are the inputs of its blocks."""
+
+    def first_kept(self):
+        """See `kept`."""
+        width, model = self.model.image_shape[1], self.model
+        return tf.zeros((width, len(model.blocks) - 1, self.num, model.features), self.dtype)
+
+    def kept(self, caches):
+        """The inputs of a row's pixels of all blocks but the first [W, blocks, N, p]."""
+        return caches[-1].stack()
+
+    def above(self, number, x, kept):
+        """See `GatedPixelCNNView`: its own input."""
+        return tf.transpose(kept[:, number - 1], [1, 0, 2])[:, tf.newaxis]
+
+    def first_pixels(self, num):
+        """See `GatedPixelCNNView`, and an array for what is kept."""
+        model = self.model
+        shape = (len(model.blocks) - 1, None, model.features)
+        array = tf.TensorArray(self.dtype, model.image_shape[1], element_shape=shape)
+        return *super().first_pixels(num), array
+
+    def pixel(self, caches, links, index, draw):
+        """See `GatedPixelCNNView`."""
+        *caches, array = caches
+        first, later = super().pixel(caches, links, index, draw)
+        inputs = later[-1] if later else tf.zeros((0, tf.shape(first)[0], 0), self.dtype)
+        return first, later, array.write(index, inputs)
 
 
 def is_map(projected):

@@ -16,6 +16,7 @@ from gated_pixelcnn.layers import (
     PointwiseConv2D,
     SkipSum,
     colour_groups,
+    initial_weights,
 )
 from gated_pixelcnn.layers.gated_block import concat
 from gated_pixelcnn.layers.masked_convolution import check_kernel_size
@@ -76,16 +77,27 @@ class SingleStack(DensityModel):
         colours, policy = self.colours, {"dtype": self.dtype_policy}
         colour_groups.check_divisible("features", features, colours)
         self.first = MaskedConv2D(
-            2 * features, first_kernel_size, "A", colours, name="first", **policy
+            2 * features,
+            first_kernel_size,
+            "A",
+            colours,
+            scale=1 / initial_weights.IMAGE,
+            name="first",
+            **policy,
         )
         self.first_condition = PointwiseConv2D(
-            2 * features, use_bias=False, name="first_condition", **policy
+            2 * features,
+            use_bias=False,
+            scale=initial_weights.CONDITION,
+            name="first_condition",
+            **policy,
         )
         self.blocks = [
             self.layer(
                 features=features,
                 colours=colours,
                 residual=residual,
+                layers=layers,
                 name=f"block_{i}",
                 **of_layers,
                 **policy,

@@ -1,0 +1,151 @@
+"""What the benchmarks that train share: named trainings, side by side on the cores, each made once.
+
+A trial is settings of a configuration, {"model": {"family": …}, "data": …, "train": …, "seed": …},
+and under "test" how many held-out images tell its result. What is in the file of results is not
+made again, and an interrupted training goes on. The length of a trial is a number of steps: what
+else the machine does in the meantime changes no result.
+"""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from absl import flags
+
+from gated_pixelcnn.errors import UserError, run
+
+_CORES = flags.DEFINE_list("cores", ["0", "1"], "Cores on which trials run, one on each.")
+_RESULTS = flags.DEFINE_string("results", "docs/results", "Folder of the tables of results.")
+_WORKDIR = flags.DEFINE_string("workdir", "runs/trials", "Folder for the trainings.")
+
+
+def cores():
+    """The cores to run on."""
+    return [int(core) for core in _CORES.value]
+
+
+def path_of(name):
+    """A file of the folder of results."""
+    folder = Path(_RESULTS.value)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
+
+
+def read(name):
+    """The results in a file, by the names of the trials; {} if there is none."""
+    path = path_of(name)
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def write(name, results):
+    """Writes the results, a trial a line."""
+    lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in results.items())
+    path = path_of(name)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    os.replace(unfinished, path)
+
+
+def make(trials, file):
+    """Makes what is missing of trials.
+
+    Args:
+      trials: {name: settings}.
+      file: name of the file of results.
+
+    Returns:
+      {name: result}, see `main`.
+
+    Raises:
+      UserError: a trial failed, or the file has one of this name but of other settings.
+    """
+    done = read(file)
+    for name, settings in trials.items():
+        if name in done and done[name]["settings"] != settings:
+            raise UserError(
+                f"{path_of(file)} has {name} of other settings: {done[name]['settings']} and not "
+                f"{settings}; choose another --results"
+            )
+    waiting, lock, failed = queue.Queue(), threading.Lock(), []
+    for name in trials:
+        if name not in done:
+            waiting.put(name)
+
+    def work(core):
+        while not failed:
+            try:
+                name = waiting.get_nowait()
+            except queue.Empty:
+                return
+            directory = Path(_WORKDIR.value) / Path(file).stem / name.replace(" ", "_")
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / "settings.json").write_text(json.dumps(trials[name]))
+            with open(directory / "log", "a") as log:
+                command = [sys.executable, __file__, f"--trial={directory}"]
+                pinned = {"preexec_fn": lambda: os.sched_setaffinity(0, {core})}
+                code = subprocess.run(command, stdout=log, stderr=log, **pinned).returncode
+            if code:
+                failed.append(f"{name} ended with {code}, see {directory / 'log'}")
+                return
+            with lock:
+                done[name] = json.loads((directory / "result.json").read_text())
+                write(file, done)
+                print(f"{name}: {done[name]['nats']:.2f} nats", flush=True)
+
+    threads = [threading.Thread(target=work, args=(core,)) for core in cores()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise UserError("; ".join(failed))
+    return {name: done[name] for name in trials}
+
+
+def main(_):
+    """Makes one trial: settings.json of a folder → result.json.
+
+    The result has `settings`, `parameters`, `steps`, `seconds` that it took, `nats`,
+    `standard_error` and `bits_per_dim` of the held-out images, of a bound its `terms`, and `curve`:
+    [step, bits/dim of the first held-out images] at eight places of the training.
+    """
+    import gated_pixelcnn as gpc
+    from gated_pixelcnn import configs
+    from gated_pixelcnn.data import DataConfig, load
+
+    directory = Path(_TRIAL.value)
+    settings = json.loads((directory / "settings.json").read_text())
+    wanted = {key: value for key, value in settings.items() if key != "test"}
+    config = configs.complete(wanted)
+    with config.unlocked():
+        config.train.eval_every = max(1, config.train.steps // 8)
+        config.train.update(sample_every=0, samples=0, save_every=500)
+    trained = gpc.train(config, directory / "run")
+    if trained.stopped_by != "steps":
+        raise UserError(f"stopped by {trained.stopped_by}; the same command goes on")
+    model = gpc.load(directory / "run", checkpoint="latest")
+    images, labels = load(DataConfig(**config.data)).validation.take(settings["test"])
+    found = gpc.evaluate(model, images, labels if model.takes_labels else None, batch_size=100)
+    lines = map(json.loads, (directory / "run/metrics.jsonl").read_text().splitlines())
+    key = "validation_bits_per_dim"
+    result = {
+        "settings": settings,
+        "parameters": model.count_params(),
+        "steps": trained.step,
+        "seconds": round(trained.seconds),
+        "nats": found["nats"],
+        "bits_per_dim": found["bits_per_dim"],
+        "standard_error": found["standard_error"],
+        "terms": found["terms"],
+        "curve": [[line["step"], line[key]] for line in lines if key in line],
+    }
+    (directory / "result.json").write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    _TRIAL = flags.DEFINE_string("trial", None, "Folder of the trial.", required=True)
+    run(main)
