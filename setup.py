@@ -43,10 +43,11 @@ setup(
         "test": test_requirements,
         # coverage, pytest-cov and mutmut tell what the tests do not see (BUILD_NOTES.md).
         # scikit-image and scikit-learn hold the pictures from which the embedded data were made.
-        # Selenium drives the browser of tools/screenshot_tensorboard.py.
+        # Selenium drives the browser of tools/screenshot_tensorboard.py; matplotlib draws the curves
+        # of benchmarks/families.py.
         "dev": [
             *test_requirements,
-            *("coverage>=7.10", "pytest-cov>=6", "mutmut>=3.8"),
+            *("coverage>=7.10", "matplotlib>=3.9", "pytest-cov>=6", "mutmut>=3.8"),
             *("ruff>=0.9", "scikit-image>=0.25", "scikit-learn>=1.5", "selenium>=4.20"),
         ],
         "cuda": ["tensorflow[and-cuda]>=2.19,<3"],

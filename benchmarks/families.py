@@ -47,19 +47,19 @@ DATA = {
                 shapes(21, 7, kernel_size=3),
                 shapes(32, 12, kernel_size=3),
                 shapes(16, 12, kernel_size=5),
+                shapes(16, 18, kernel_size=5),
                 shapes(24, 10, kernel_size=5),
-                shapes(32, 8, kernel_size=5),
-                shapes(24, 8, kernel_size=7),
-                shapes(32, 8, kernel_size=5, first_kernel_size=15),
+                shapes(16, 10, kernel_size=7),
+                shapes(16, 12, kernel_size=5, first_kernel_size=15),
             ],
             "pixelcnn": [
                 shapes(32, 7, kernel_size=3),
                 shapes(32, 14, kernel_size=3),
+                shapes(16, 12, kernel_size=5),
                 shapes(24, 10, kernel_size=5),
                 shapes(32, 8, kernel_size=5),
-                shapes(48, 8, kernel_size=5),
-                shapes(32, 8, kernel_size=7),
-                shapes(32, 8, kernel_size=5, first_kernel_size=15),
+                shapes(24, 8, kernel_size=7),
+                shapes(24, 10, kernel_size=5, first_kernel_size=15),
             ],
             "row_lstm": [
                 shapes(17, 7, kernel_size=3),
@@ -169,7 +169,6 @@ def model_of(family, shape):
     config = configs.complete(settings)
     dataset = load(DataConfig(**config.data))
     model = building.build_model(config, dataset.image_shape, dataset.levels)
-    model.build()
     return config, dataset, model
 
 

@@ -82,8 +82,19 @@ def signals(model, condition=None):
 
 @pytest.mark.parametrize("layers", [4, 20, 40])
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("kernel_size", [3, 5])
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize(
+    ("condition", "kernel_size"),
+    [
+        ("none", 5),
+        ("label", 3),
+        *(
+            pytest.param(condition, size, marks=pytest.mark.slow)
+            for condition in CONDITIONS
+            for size in (3, 5)
+            if (condition, size) not in (("none", 5), ("label", 3))
+        ),
+    ],
+)
 def test_the_signal_stays_the_same_through_both_stacks(layers, shape, kernel_size, condition):
     model = make(
         GatedPixelCNN,
@@ -102,12 +113,21 @@ def test_the_signal_stays_the_same_through_both_stacks(layers, shape, kernel_siz
     assert within(of_colours(model.skips(gates), model.colours), 1.0)
 
 
-@pytest.mark.parametrize("layers", [4, 20, 40])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
-    "family", [GatedPixelCNN, PixelCNN, RowLSTMModel, DiagonalBiLSTMModel], ids=lambda f: f.__name__
+    ("family", "layers"),
+    [
+        *((family, layers) for family in (GatedPixelCNN, PixelCNN) for layers in (4, 20, 40)),
+        *((family, 4) for family in (RowLSTMModel, DiagonalBiLSTMModel)),
+        *(
+            pytest.param(family, layers, marks=pytest.mark.slow)
+            for family in (RowLSTMModel, DiagonalBiLSTMModel)
+            for layers in (20, 40)
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
 )
-def test_gradients_of_all_layers_are_of_one_order_of_size(family, shape, layers):
+def test_gradients_of_all_layers_are_within_two_orders_of_size(family, shape, layers):
     small = {"features": 24 if family is GatedPixelCNN else 6, "layers": layers}
     model = make(family, SHAPES[shape], **small)
     with tf.GradientTape() as tape:
