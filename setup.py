@@ -43,8 +43,8 @@ setup(
         "test": test_requirements,
         # coverage, pytest-cov and mutmut tell what the tests do not see (BUILD_NOTES.md).
         # scikit-image and scikit-learn hold the pictures from which the embedded data were made.
-        # Selenium drives the browser of tools/screenshot_tensorboard.py; matplotlib draws the curves
-        # of benchmarks/families.py.
+        # Selenium drives the browser of tools/screenshot_tensorboard.py.
+        # matplotlib draws the curves of benchmarks/families.py.
         "dev": [
             *test_requirements,
             *("coverage>=7.10", "matplotlib>=3.9", "pytest-cov>=6", "mutmut>=3.8"),
