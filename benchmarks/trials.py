@@ -2,8 +2,9 @@
 
 A trial is settings of a configuration, {"model": {"family": …}, "data": …, "train": …, "seed": …},
 and under "test" how many held-out images tell its result. What is in the file of results is not
-made again, and an interrupted training goes on. The length of a trial is a number of steps: what
-else the machine does in the meantime changes no result.
+made again, and an interrupted training goes on. Of a file of images the results have the name only.
+The length of a trial is a number of steps: what else the machine does in the meantime changes no
+result.
 """
 
 import json
@@ -50,6 +51,13 @@ def write(name, results):
     os.replace(unfinished, path)
 
 
+def recorded(settings):
+    """The settings as results have them: without the folder in which the images lie here."""
+    kind, _, name = settings["data"]["source"].partition(":")
+    source = f"{kind}:{Path(name).name}" if kind in ("npz", "folder") else f"{kind}:{name}"
+    return settings | {"data": settings["data"] | {"source": source}}
+
+
 def make(trials, file):
     """Makes what is missing of trials.
 
@@ -65,10 +73,10 @@ def make(trials, file):
     """
     done = read(file)
     for name, settings in trials.items():
-        if name in done and done[name]["settings"] != settings:
+        if name in done and done[name]["settings"] != (wanted := recorded(settings)):
             raise UserError(
                 f"{path_of(file)} has {name} of other settings: {done[name]['settings']} and not "
-                f"{settings}; choose another --results"
+                f"{wanted}; choose another --results"
             )
     waiting, lock, failed = queue.Queue(), threading.Lock(), []
     for name in trials:
@@ -133,7 +141,7 @@ def main(_):
     lines = map(json.loads, (directory / "run/metrics.jsonl").read_text().splitlines())
     key = "validation_bits_per_dim"
     result = {
-        "settings": settings,
+        "settings": recorded(settings),
         "parameters": model.count_params(),
         "steps": trained.step,
         "seconds": round(trained.seconds),
