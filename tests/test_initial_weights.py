@@ -48,7 +48,7 @@ def condition_of(model):
 
 
 def deviation(x):
-    """√E[x²] over images and positions, by features: the largest and the smallest colour group."""
+    """√E[x²] over all that is in x."""
     return float(np.sqrt(np.mean(np.square(x))))
 
 
