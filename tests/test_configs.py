@@ -20,13 +20,14 @@ from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
 EXPECTED = """
     demo agave agave32 agave_cifar10 agave_no_auxiliary autoencoder10 autoencoder100
-    binarized_mnist binarized_mnist_cpu cifar10 diagonal_bilstm diagonal_bilstm_cifar10
-    diagonal_bilstm_mnist digits face_embedding fashion_mnist grayscale grayscale_cifar10
-    imagenet32 imagenet32_by_class imagenet64 mnist mse_autoencoder10 mse_autoencoder100
-    multiscale28 multiscale28_pixelrnn multiscale64 pixelcnn pixelcnn_cifar10 pixelcnn_mnist
-    pixelcnn_pp pixelcnn_pp_cifar10 pixelcnn_pp_cifar10_192 portraits pyramid pyramid_celeba
-    pyramid_cifar10 row_lstm row_lstm_cifar10 row_lstm_imagenet32 row_lstm_imagenet64
-    row_lstm_mnist tiles32 vae vae_cifar10
+    autoencoder100_imagenet autoencoder10_imagenet binarized_mnist binarized_mnist_cpu cifar10
+    diagonal_bilstm diagonal_bilstm_cifar10 diagonal_bilstm_mnist digits face_embedding
+    fashion_mnist grayscale grayscale_cifar10 imagenet32 imagenet32_by_class imagenet64 mnist
+    mse_autoencoder10 mse_autoencoder100 multiscale28 multiscale28_pixelrnn multiscale64
+    pixelcnn pixelcnn_cifar10 pixelcnn_mnist pixelcnn_pp pixelcnn_pp_cifar10
+    pixelcnn_pp_cifar10_192 portraits pyramid pyramid_celeba pyramid_cifar10 row_lstm
+    row_lstm_cifar10 row_lstm_imagenet32 row_lstm_imagenet64 row_lstm_mnist tiles32 vae
+    vae_cifar10
 """
 
 
@@ -62,7 +63,7 @@ def test_every_preset_is_accepted_by_the_classes_and_says_what_it_is(name):
     family = FAMILIES[arguments.pop("family")]
     colour = ("cifar10", "imagenet32", "imagenet64", "multiscale64", "tiles32")
     colour += ("pixelcnn_pp", "pixelcnn_pp_cifar10_192", "grayscale", "pyramid", "celeba")
-    colour += ("agave32",)
+    colour += ("agave32", "_imagenet")
     channels = 3 if name.endswith(colour) else 1
     classes = 10 if config.model.get("condition") == "label" else 0
     family((16, 16, channels), source.levels, condition_size=classes, **arguments)

@@ -50,6 +50,8 @@ class DataConfig:
       crop: Margins that are cut off first, in pixels: "top,bottom,left,right"; "": none.
       image_size: 0 keeps the images as they are; any other value crops the centre square of each
         image and averages it down to image_size x image_size pixels.
+      patch: 0 takes the images whole; of any other value a square of patch x patch pixels of each
+        image: in training another one every time, at a random place, else the middle one.
       levels: Number of values a colour may take, 2..256: a byte x becomes
         floor(x * levels / 256), so 2 is a threshold at 128.
       values: Whether the images hold "levels" already, 0..levels-1, or "bytes", 0..255; "auto":
@@ -77,6 +79,7 @@ class DataConfig:
     frames: str = "refuse"
     crop: str = ""
     image_size: int = 0
+    patch: int = 0
     levels: int = 256
     values: str = "auto"
     gray: bool = False
@@ -107,6 +110,10 @@ class DataConfig:
             raise UserError(
                 f"data.image_size must be 0 (as it is) or the side in pixels, but is "
                 f"{self.image_size}"
+            )
+        if self.patch < 0:
+            raise UserError(
+                f"data.patch must be 0 (whole images) or the side in pixels, but is {self.patch}"
             )
         if self.validation < -1:
             raise UserError(
