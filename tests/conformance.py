@@ -49,7 +49,7 @@ class Family:
     @property
     def colour(self):
         """Its kind of values of three colours."""
-        return next(values for values in self.values if values in ("colour", "mixture"))
+        return next(values for values in self.values if VALUES[values][0][-1] == 3)
 
     @property
     def shallow(self):
@@ -106,6 +106,9 @@ FAMILIES |= {
     "gated_pixelcnn-one-stack": Family(
         GatedPixelCNN, SMALL | {"stacks": 1}, values=VARIANT, has_blind_spot=True
     ),
+    "gated_pixelcnn-independent": Family(
+        GatedPixelCNN, SMALL, values=("independent",), conditions=("label",)
+    ),
     "pixelcnn_pp-1-scale": Family(
         PixelCNNPP, PLUS_PLUS | {"scales": 1, "blocks": 2}, values=("mixture",), weights=0.7
     ),
@@ -125,6 +128,7 @@ VALUES = {
     "colour": ((3, 4, 3), 4, "categorical"),
     "logistic": ((4, 3, 3), 6, "logistic"),
     "mixture": ((3, 4, 3), 6, "mixture"),
+    "independent": ((3, 4, 3), 4, "independent"),
 }
 
 CONDITIONS = {

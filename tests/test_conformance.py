@@ -64,6 +64,7 @@ def check_dependencies(case, model):
     ((2, 2, 1), 3, "categorical"),
     ((2, 3, 1), 2, "bernoulli"),
     ((1, 2, 3), 2, "categorical"),
+    ((1, 2, 3), 2, "independent"),
     ((2, 1, 3), 3, "logistic"),
     ((1, 2, 3), 3, "mixture"),
     ((2, 2, 1), 4, "mixture"),

@@ -174,6 +174,7 @@ KINDS = (
     ((1, 2, 1), 3, "categorical"),
     ((2, 2, 1), 2, "bernoulli"),
     ((1, 1, 3), 2, "categorical"),
+    ((1, 1, 3), 2, "independent"),
     ((1, 1, 3), 3, "mixture"),
     ((2, 2, 1), 3, "mixture"),
     ((2, 1, 1), 3, "logistic"),

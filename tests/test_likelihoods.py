@@ -10,6 +10,7 @@ from gated_pixelcnn import likelihoods
 SIZES = {  # name: (channels, levels)
     "bernoulli": [(1, 2), (3, 2)],
     "categorical": [(1, 256), (3, 5)],
+    "independent": [(1, 16), (3, 5)],
     "logistic": [(1, 256), (3, 3)],
     "mixture": [(1, 256), (3, 3), (3, 16)],
 }
@@ -91,7 +92,8 @@ def tfp_log_prob(likelihood, parameters, images):
     if isinstance(likelihood, likelihoods.Bernoulli):
         distribution = tfd.Bernoulli(logits=parameters[..., 0])
     elif isinstance(likelihood, likelihoods.Categorical):
-        distribution = tfd.Categorical(logits=parameters)
+        logits = tf.reshape(parameters, [len(parameters), -1, likelihood.levels])
+        distribution = tfd.Categorical(logits=logits)
     elif isinstance(likelihood, likelihoods.DiscretizedLogistic):
         distribution = tfp_logistic(parameters[..., 0], parameters[..., 1], likelihood.levels)
     else:
@@ -308,6 +310,8 @@ def test_low_temperature_draws_the_mode(name, channels, levels):
             mode = own[:, 0] > 0
         elif name == "categorical":
             mode = np.argmax(own, axis=1)
+        elif name == "independent":
+            mode = np.argmax(own[:, colour * levels : (colour + 1) * levels], axis=1)
         else:
             mean = np.asarray(own[:, 0])
             if name == "mixture":
@@ -361,7 +365,8 @@ def test_parameter_maps_are_colour_major_float32(name, channels, levels):
     parameters = likelihood.parameters(raw)
     assert parameters.dtype == tf.float32
     if likelihood.colours_share_parameters:
-        assert size == (3 if channels == 1 else 10) * 4
+        of_mixture = (3 if channels == 1 else 10) * 4
+        assert size == (of_mixture if name == "mixture" else channels * levels)
         np.testing.assert_array_equal(parameters, raw)
     else:
         per_colour = size // channels
@@ -393,7 +398,10 @@ def test_parameter_maps_keep_their_static_shape():
         (("mixture", 2, 256), "'mixture' needs channels = 1 or 3, got 2"),
         (("mixture", 3, 256, 0), "components must be at least 1, got 0"),
         (("mixure", 3, 256), "'mixture'; got 'mixure'. Did you mean 'mixture'?"),
-        (("softmax", 3, 256), "one of 'bernoulli', 'categorical', 'logistic', 'mixture'; got"),
+        (
+            ("softmax", 3, 256),
+            "one of 'bernoulli', 'categorical', 'independent', 'logistic', 'mix",
+        ),
         ((None, 3, 256), "one of 'bernoulli'.*got None"),
     ],
 )

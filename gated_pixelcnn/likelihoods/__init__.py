@@ -11,7 +11,7 @@ as the networks do.
 import difflib
 
 from gated_pixelcnn.likelihoods.base import Likelihood
-from gated_pixelcnn.likelihoods.discrete import Bernoulli, Categorical
+from gated_pixelcnn.likelihoods.discrete import Bernoulli, Categorical, IndependentCategorical
 from gated_pixelcnn.likelihoods.logistic import (
     DiscretizedLogistic,
     DiscretizedLogisticMixture,
@@ -24,6 +24,7 @@ __all__ = [
     "Categorical",
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",
+    "IndependentCategorical",
     "Likelihood",
     "clamp_log_scale",
     "discretized_logistic_log_prob",
@@ -33,6 +34,7 @@ __all__ = [
 _KINDS = {
     "bernoulli": Bernoulli,
     "categorical": Categorical,
+    "independent": IndependentCategorical,
     "logistic": DiscretizedLogistic,
     "mixture": DiscretizedLogisticMixture,
 }
@@ -42,7 +44,7 @@ def get(name, channels, levels, components=10):
     """A likelihood by name.
 
     Args:
-      name: "bernoulli", "categorical", "logistic" or "mixture".
+      name: "bernoulli", "categorical", "independent", "logistic" or "mixture".
       channels: number of colours.
       levels: number of levels.
       components: number of components; only a mixture has them.

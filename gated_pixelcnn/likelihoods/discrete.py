@@ -114,3 +114,32 @@ class Categorical(Likelihood):
         from tensorflow_probability import distributions as tfd
 
         return tfd.Categorical(logits=real(parameters))
+
+
+class IndependentCategorical(Categorical):
+    """The same, but the colours of a pixel are independent of each other given all earlier pixels.
+
+    What a network without masks of colours gives; the papers' masks (2016a, section 3.4) let G
+    depend on R, and B on both.
+    """
+
+    colours_share_parameters = True
+
+    def log_prob(self, parameters, images):
+        """See `Likelihood.log_prob`."""
+        return super().log_prob(self._of_colours(parameters), images)
+
+    def draw(self, parameters, colour, values, noise, temperature):
+        """See `Likelihood.draw`."""
+        logits = self._of_colours(parameters)[:, colour]
+        return super().draw(logits, colour, values, noise, temperature)
+
+    def distribution(self, parameters, images=None):
+        """See `Likelihood.distribution`."""
+        return super().distribution(self._of_colours(parameters))
+
+    def _of_colours(self, parameters):
+        """[..., C · levels] → [..., C, levels]."""
+        parameters = real(parameters)
+        sizes = [self.channels, self.levels]
+        return tf.reshape(parameters, tf.concat([tf.shape(parameters)[:-1], sizes], axis=0))

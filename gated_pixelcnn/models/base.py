@@ -54,7 +54,7 @@ class DensityModel(LikelihoodModel):
         Args:
           image_shape: (H, W, C) of the images, each at least 1.
           levels: number of values per colour, 2…256.
-          likelihood: "bernoulli", "categorical", "logistic" or "mixture".
+          likelihood: "bernoulli", "categorical", "independent", "logistic" or "mixture".
           components: number of mixture components.
           condition: None, "label", "vector", "spatial" or "image".
           condition_size: number of classes, length of the vector or number of maps.
