@@ -106,7 +106,6 @@ _DATA = flags.DEFINE_enum("data", "binarized_mnist", list(DATA), "The images.")
 _SOURCE = flags.DEFINE_string("source", "", "data.source, where it is not that of --data.")
 _MINUTES = flags.DEFINE_float("minutes", 60, "Of each training of the table.", lower_bound=0.01)
 _SEARCH = flags.DEFINE_float("search_minutes", 10, "Of each of the search.", lower_bound=0.01)
-_SEEDS = flags.DEFINE_integer("seeds", 2, "Trainings of each row of the table.", lower_bound=1)
 _TEST = flags.DEFINE_integer("test", 2000, "Images of the search.", lower_bound=1)
 _FAMILIES = flags.DEFINE_list("families", [], "Which families; by default all of --data.")
 _PICTURE = flags.DEFINE_string("picture", "", "PNG file for nats against minutes.")
@@ -259,7 +258,7 @@ def table(rows, speeds):
       {name of the row: results, one for each seed}.
     """
     wanted, of_row = {}, {}
-    for seed in range(_SEEDS.value):
+    for seed in trials.seeds():
         for row, (family, shape, rate) in rows.items():
             steps = steps_in(_MINUTES.value, speeds[name_of(family, shape)])
             settings = settings_of(family, shape, rate, steps, seed, 10_000)
@@ -274,26 +273,27 @@ def table(rows, speeds):
 def tell(rows, results, speeds):
     """Prints the table, in Markdown."""
     papers = DATA[_DATA.value]["papers"]
-    print("| family | shape | rate | parameters | steps | images/s | nats | bits/dim | paper |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    lines = []
     order = sorted(rows, key=lambda row: statistics.mean(r["nats"] for r in results[row]))
     for row in order:
         family, shape, rate = rows[row]
         name, of_seeds = name_of(family, shape), results[row]
         nats = [result["nats"] for result in of_seeds]
         bits = statistics.mean(result["bits_per_dim"] for result in of_seeds)
-        cells = [
-            row,
-            name.removeprefix(family).strip(),
-            f"{rate:g}",
-            f"{of_seeds[0]['parameters']:,}",
-            f"{of_seeds[0]['steps']:,}",
-            f"{COMMON['batch_size'] / speeds[name]['seconds']:.0f}",
-            f"{statistics.mean(nats):.2f} ({', '.join(f'{n:.2f}' for n in nats)})",
-            f"{bits:.4f}",
-            f"{papers[family]:.2f}" if family in papers else "",
-        ]
-        print("| " + " | ".join(cells) + " |")
+        lines.append(
+            [
+                row,
+                name.removeprefix(family).strip(),
+                f"{rate:g}",
+                f"{of_seeds[0]['parameters']:,}",
+                f"{of_seeds[0]['steps']:,}",
+                f"{COMMON['batch_size'] / speeds[name]['seconds']:.0f}",
+                f"{statistics.mean(nats):.2f} ({', '.join(f'{n:.2f}' for n in nats)})",
+                f"{bits:.4f}",
+                f"{papers[family]:.2f}" if family in papers else "",
+            ]
+        )
+    trials.tell("family shape rate parameters steps images/s nats bits/dim paper".split(), lines)
     for row in order:
         if terms := results[row][0]["terms"]:  # of a bound
             print(row + ": " + ", ".join(f"{name} {bits:.4f}" for name, bits in terms.items()))

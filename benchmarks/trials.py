@@ -22,11 +22,17 @@ from gated_pixelcnn.errors import UserError, run
 _CORES = flags.DEFINE_list("cores", ["0", "1"], "Cores on which trials run, one on each.")
 _RESULTS = flags.DEFINE_string("results", "docs/results", "Folder of the tables of results.")
 _WORKDIR = flags.DEFINE_string("workdir", "runs/trials", "Folder for the trainings.")
+_SEEDS = flags.DEFINE_integer("seeds", 2, "Trainings of each row of a table.", lower_bound=1)
 
 
 def cores():
     """The cores to run on."""
     return [int(core) for core in _CORES.value]
+
+
+def seeds():
+    """The seeds of a row of a table."""
+    return range(_SEEDS.value)
 
 
 def path_of(name):
@@ -56,6 +62,46 @@ def recorded(settings):
     kind, _, name = settings["data"]["source"].partition(":")
     source = f"{kind}:{Path(name).name}" if kind in ("npz", "folder") else f"{kind}:{name}"
     return settings | {"data": settings["data"] | {"source": source}}
+
+
+def directory_of(name, file):
+    """Where a trial is made: in `run` its work directory."""
+    return Path(_WORKDIR.value) / Path(file).stem / name.replace(" ", "_")
+
+
+def tuned(rows, rates, file):
+    """Makes the rows of a table, each at its best rate.
+
+    Args:
+      rows: {name: settings without a rate and a seed}.
+      rates: learning rates; the best is that of the lowest nats of the first seed.
+      file: name of the file of results.
+
+    Returns:
+      {name: {name of the trial: result}}, those of the best rate, one for each seed.
+    """
+
+    def trial(row, rate, seed):
+        settings = rows[row] | {"train": rows[row]["train"] | {"learning_rate": rate}, "seed": seed}
+        return f"{row}, rate {rate:g}, seed {seed}", settings
+
+    first, *others = seeds()
+    found = make(dict(trial(row, rate, first) for row in rows for rate in rates), file)
+    best = {
+        row: min(rates, key=lambda rate: found[trial(row, rate, first)[0]]["nats"]) for row in rows
+    }
+    more = dict(trial(row, best[row], seed) for row in rows for seed in others)
+    found |= make(more, file)
+    return {
+        row: {name: found[name] for name, _ in (trial(row, best[row], s) for s in seeds())}
+        for row in rows
+    }
+
+
+def tell(columns, lines):
+    """Prints a table in Markdown."""
+    for line in (columns, ["---"] * len(columns), *lines):
+        print("| " + " | ".join(map(str, line)) + " |")
 
 
 def make(trials, file):
@@ -89,7 +135,7 @@ def make(trials, file):
                 name = waiting.get_nowait()
             except queue.Empty:
                 return
-            directory = Path(_WORKDIR.value) / Path(file).stem / name.replace(" ", "_")
+            directory = directory_of(name, file)
             directory.mkdir(parents=True, exist_ok=True)
             (directory / "settings.json").write_text(json.dumps(trials[name]))
             with open(directory / "log", "a") as log:
