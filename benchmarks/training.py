@@ -1,6 +1,7 @@
 """Arithmetic of a training step against the float32 peak of a matrix product on this machine.
 
     python benchmarks/training.py
+    taskset -c 0 python benchmarks/training.py    # of one core
 
 A step is forward, backward and update. A kernel of k rows, n columns, i inputs and o outputs takes
 2·k·n·i·o operations at every position forward and twice that backward; nothing else is counted.
@@ -12,12 +13,16 @@ from gated_pixelcnn.errors import run
 
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Counted calls of each function.", lower_bound=1)
 
-# Name, batch, image shape, arguments of the model.
+# Batch, image shape, levels, layers, features, kernel size.
 SIZES = [
-    ("28x28x1, 8 x 32, 3x3", 16, (28, 28, 1), {"features": 32, "layers": 8, "kernel_size": 3}),
-    ("28x28x1, 12 x 64, 5x5", 16, (28, 28, 1), {"features": 64, "layers": 12, "kernel_size": 5}),
-    ("32x32x3, 12 x 96, 5x5", 8, (32, 32, 3), {"features": 96, "layers": 12, "kernel_size": 5}),
-    ("32x32x3, 4 x 192, 5x5", 8, (32, 32, 3), {"features": 192, "layers": 4, "kernel_size": 5}),
+    (16, (28, 28, 1), 2, 12, 16, 5),
+    (16, (28, 28, 1), 2, 10, 16, 7),
+    (16, (28, 28, 1), 2, 10, 24, 5),
+    (16, (28, 28, 1), 2, 6, 64, 5),
+    (16, (28, 28, 1), 256, 8, 32, 3),
+    (16, (28, 28, 1), 256, 12, 64, 5),
+    (8, (32, 32, 3), 256, 12, 96, 5),
+    (8, (32, 32, 3), 256, 4, 192, 5),
 ]
 
 
@@ -42,14 +47,15 @@ def main(_):
     size = 2048
     square = tf.random.normal((size, size))
     product = tf.function(lambda: tf.matmul(square, square))
-    print(f"{'model':24}{'batch':>6}{'parameters':>12}{'step':>9}{'images/s':>10}", end="")
-    print(f"{'GFLOP/s':>9}{'peak':>9}{'share':>7}")
-    for name, batch, shape, arguments in SIZES:
-        model = GatedPixelCNN(shape, **arguments)
+    print(f"{'images':14}{'model':14}{'batch':>6}{'parameters':>12}{'step':>9}", end="")
+    print(f"{'images/s':>10}{'GFLOP/s':>9}{'peak':>9}{'share':>7}")
+    for batch, shape, levels, layers, features, n in SIZES:
+        likelihood = "bernoulli" if levels == 2 else "categorical"
+        model = GatedPixelCNN(shape, levels, features, layers, n, likelihood=likelihood)
         model.build()
         settings = TrainConfig(batch_size=batch)
         state = TrainState(model, settings, 0, tf.distribute.get_strategy())
-        images = np.random.default_rng(0).integers(0, 256, (batch, *shape)).astype(np.uint8)
+        images = np.random.default_rng(0).integers(0, levels, (batch, *shape)).astype(np.uint8)
         images = (tf.constant(images),)
         took = machine.alternate(
             {
@@ -60,7 +66,9 @@ def main(_):
         )
         peak = 2 * size**3 / took["product"] / 1e9
         rate = operations(model) * batch / took["step"] / 1e9
-        print(f"{name:24}{batch:6}{model.count_params():12,}{took['step']:8.3f}s", end="")
+        kind = f"{'x'.join(map(str, shape))}, {levels}"
+        print(f"{kind:14}{f'{layers} x {features}, {n}x{n}':14}{batch:6}", end="")
+        print(f"{model.count_params():12,}{took['step']:8.3f}s", end="")
         print(f"{batch / took['step']:10.1f}{rate:9.0f}{peak:9.0f}{rate / peak:7.2f}", flush=True)
 
 
