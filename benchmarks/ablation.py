@@ -17,14 +17,6 @@ from absl import flags
 from gated_pixelcnn.errors import UserError, run
 
 RATES = (0.004, 0.002, 0.008)
-TRAIN = {
-    "batch_size": 16,
-    "warmup_steps": 100,
-    "schedule": "cosine",
-    "final_fraction": 0.01,
-    "eval_batch_size": 100,
-    "eval_images": 1000,
-}
 GATED = {
     "family": "gated_pixelcnn",
     "features": 16,
@@ -62,13 +54,13 @@ _STEPS = flags.DEFINE_integer("steps", 2000, "Of each training.", lower_bound=1)
 _TEST = flags.DEFINE_integer("test", 10_000, "Held-out images.", lower_bound=1)
 
 
-def settings_of(model, source, levels, **train):
+def settings_of(model, source, levels):
     """A trial, see `trials`."""
     source = os.path.expanduser(source)
     return {
         "model": model,
         "data": {"source": source, "levels": levels, "validation": 0, "labels": False},
-        "train": TRAIN | {"steps": _STEPS.value} | train,
+        "train": trials.TRAIN | {"eval_images": 1000, "steps": _STEPS.value},
         "test": _TEST.value,
     }
 

@@ -32,14 +32,6 @@ MODEL = {
     "kernel_size": 5,
     "head_features": 64,
 }
-TRAIN = {
-    "batch_size": 16,
-    "warmup_steps": 100,
-    "schedule": "cosine",
-    "final_fraction": 0.01,
-    "eval_batch_size": 100,
-    "eval_images": 1000,
-}
 OF_IMAGE = {"condition": "image", "encoder_features": 32, "spatial_features": 16}
 ROWS = {
     "nothing": {},
@@ -185,7 +177,7 @@ def main(arguments):
                     "levels": LEVELS,
                     "validation": 0,
                 },
-                "train": TRAIN | {"steps": _STEPS.value},
+                "train": trials.TRAIN | {"eval_images": 1000, "steps": _STEPS.value},
                 "test": _TEST.value,
             }
             for row, part in ROWS.items()

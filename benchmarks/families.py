@@ -22,14 +22,6 @@ from absl import flags
 
 from gated_pixelcnn.errors import UserError, nearest, run
 
-COMMON = {
-    "batch_size": 16,
-    "warmup_steps": 100,
-    "schedule": "cosine",
-    "final_fraction": 0.01,
-    "eval_batch_size": 100,
-}
-
 
 def shapes(features, layers, **others):
     """The sizes that every family has."""
@@ -123,7 +115,7 @@ def settings_of(family, shape, rate, steps, seed, test):
     return {
         "model": model,
         "data": chosen["data"] | source,
-        "train": COMMON | {"learning_rate": rate, "steps": steps, "eval_images": test},
+        "train": trials.TRAIN | {"learning_rate": rate, "steps": steps, "eval_images": test},
         "seed": seed,
         "test": test,
     }
@@ -287,7 +279,7 @@ def tell(rows, results, speeds):
                 f"{rate:g}",
                 f"{of_seeds[0]['parameters']:,}",
                 f"{of_seeds[0]['steps']:,}",
-                f"{COMMON['batch_size'] / speeds[name]['seconds']:.0f}",
+                f"{trials.TRAIN['batch_size'] / speeds[name]['seconds']:.0f}",
                 f"{statistics.mean(nats):.2f} ({', '.join(f'{n:.2f}' for n in nats)})",
                 f"{bits:.4f}",
                 f"{papers[family]:.2f}" if family in papers else "",

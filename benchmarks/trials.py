@@ -19,6 +19,15 @@ from absl import flags
 
 from gated_pixelcnn.errors import UserError, run
 
+# What all trainings have in common, so that rows of a table differ in what they name only.
+TRAIN = {
+    "batch_size": 16,
+    "warmup_steps": 100,
+    "schedule": "cosine",
+    "final_fraction": 0.01,
+    "eval_batch_size": 100,
+}
+
 _CORES = flags.DEFINE_list("cores", ["0", "1"], "Cores on which trials run, one on each.")
 _RESULTS = flags.DEFINE_string("results", "docs/results", "Folder of the tables of results.")
 _WORKDIR = flags.DEFINE_string("workdir", "runs/trials", "Folder for the trainings.")

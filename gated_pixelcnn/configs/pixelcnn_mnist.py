@@ -8,10 +8,15 @@ from gated_pixelcnn.configs import base, diagonal_bilstm_mnist
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("pixelcnn")
+    return of_family("pixelcnn", "PixelCNN", nats="81.30")
+
+
+def of_family(family, name, nats):
+    """The Diagonal BiLSTM's sizes, images and training for another family of the paper."""
+    config = base.get_config(family)
     diagonal = diagonal_bilstm_mnist.get_config()
-    config.description = "static binarized MNIST, PixelCNN at the size of 2016a's Diagonal BiLSTM"
-    config.expected = "81.30 nats (paper, test)"
+    config.description = f"static binarized MNIST, {name} at the size of 2016a's Diagonal BiLSTM"
+    config.expected = f"{nats} nats (paper, test)"
     config.data.update(diagonal.data)
     keys = ("features", "layers", "head_features", "likelihood")
     config.model.update({key: diagonal.model[key] for key in keys})

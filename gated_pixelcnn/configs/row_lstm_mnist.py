@@ -1,19 +1,8 @@
-"""The Row LSTM of 2016a for static binarized MNIST.
+"""The Row LSTM of 2016a for static binarized MNIST, at the size of its Diagonal BiLSTM."""
 
-The paper tells the size of its Diagonal BiLSTM only, 7 layers and h = 16; this is the same.
-"""
-
-from gated_pixelcnn.configs import base, diagonal_bilstm_mnist
+from gated_pixelcnn.configs import pixelcnn_mnist
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("row_lstm")
-    diagonal = diagonal_bilstm_mnist.get_config()
-    config.description = "static binarized MNIST, Row LSTM at the size of 2016a's Diagonal BiLSTM"
-    config.expected = "80.54 nats (paper, test)"
-    config.data.update(diagonal.data)
-    keys = ("features", "layers", "head_features", "likelihood")
-    config.model.update({key: diagonal.model[key] for key in keys})
-    config.train.update(diagonal.train)
-    return config
+    return pixelcnn_mnist.of_family("row_lstm", "Row LSTM", nats="80.54")
