@@ -87,6 +87,14 @@ def test_imagenet32_is_the_model_and_the_training_of_the_paper():
     assert (train.batch_size, train.steps) == (128, 200_000)
 
 
+@pytest.mark.parametrize("name", ["diagonal_bilstm_mnist", "pixelcnn_mnist", "row_lstm_mnist"])
+def test_families_of_2016a_have_one_size_and_training_for_mnist(name):
+    config, other = gpc.get_config(name), gpc.get_config("diagonal_bilstm_mnist")
+    sizes = (config.model.layers, config.model.features, config.model.head_features)
+    assert (*sizes, config.model.likelihood) == (7, 16, 32, "bernoulli")
+    assert config.train == other.train and config.data == other.data
+
+
 def test_defaults_are_those_of_the_classes():
     config = base.get_config()
     for section, kind in (("data", data.DataConfig), ("train", TrainConfig)):
