@@ -14,6 +14,7 @@ All families have the same batches, optimizer (Adam), warm-up, decay (cosine to 
 and rates. What is in docs/results is not made again, and an interrupted training goes on.
 """
 
+import importlib.util
 import os
 import statistics
 
@@ -320,6 +321,8 @@ def main(arguments):
     """Makes the table, and the picture if it is wanted."""
     if len(arguments) > 1:
         raise UserError(f"unknown argument {arguments[1]!r}")
+    if _PICTURE.value and not importlib.util.find_spec("matplotlib"):
+        raise UserError("--picture needs matplotlib: pip install '.[dev]'")
     of_family = DATA[_DATA.value]["shapes"]
     families = _FAMILIES.value or list(of_family)
     for family in families:
