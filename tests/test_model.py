@@ -8,6 +8,7 @@ import tensorflow as tf
 import gated_pixelcnn as gpc
 from gated_pixelcnn import sampling
 from gated_pixelcnn.families import FAMILIES
+from gated_pixelcnn.layers import GatedBlock
 from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
 
 
@@ -34,6 +35,7 @@ def labelled():
         ({"gate": "elu"}, "gate must be one of tanh_sigmoid, relu, got 'elu'"),
         ({"stacks": 3}, "stacks must be 1 or 2, got 3"),
         ({"stacks": 1, "vertical_residual": True}, "vertical_residual=True needs a vertical stack"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1"),
         ({"stacks": 1, "kernel_size": 1}, "kernel_size must be odd and at least 3, got 1"),
         ({"likelihood": "softmax"}, "softmax"),
         ({"levels": 300}, "300"),
@@ -289,3 +291,29 @@ def test_any_odd_kernel_and_any_size_of_image_can_be_sampled(sizes, shape):
     noise = sampling.noise(0, tf.range(2), model)
     naive = sampling.sample_naively(model, noise)
     np.testing.assert_array_equal(model.sample(2, jit=False), naive)
+
+
+def test_dropout_is_after_the_gates_of_both_stacks_in_training_only():
+    x = tf.random.stateless_normal((2, 6, 6, 8), (0, 0))
+    block = GatedBlock(8, index=1, layers=3, dropout=0.5)
+    block.build(x.shape, x.shape)
+    above, beside, skip = block(x, x)
+    tf.debugging.assert_equal(block(x, x), (above, beside, skip))
+    dropped, other, same = block(x, x, training=True)
+    zero = dropped.numpy() == 0
+    assert 0.3 < zero.mean() < 0.7
+    np.testing.assert_allclose(dropped.numpy()[~zero], 2 * above.numpy()[~zero], rtol=1e-6)
+    assert not np.allclose(other, beside)
+    np.testing.assert_array_equal(same, skip)
+
+
+def test_dropout_of_a_model_is_for_training_only():
+    model = GatedPixelCNN((4, 4, 1), 4, features=8, layers=2, skips=False, dropout=0.5)
+    model.build()
+    images = np.random.default_rng(0).integers(0, 4, (2, 4, 4, 1)).astype(np.uint8)
+    plain = model.parameter_map(model.scale(images), None).numpy()
+    np.testing.assert_array_equal(model(images), model(images, training=False))
+    # Not by a call of the model: Keras would tell its layers that this is training.
+    first, second = (model.parameter_map(model.scale(images), None, training=True) for _ in "ab")
+    assert not np.allclose(first, second)
+    assert not np.allclose(first, plain)

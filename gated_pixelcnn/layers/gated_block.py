@@ -23,6 +23,8 @@ convolution sees the rows above through its own features and so has a blind spot
     in ──→ masked n×n → 2p, + V·h ──→ tanh ⊙ σ ──→ 1×1, p → p ──→ + ──→ out
      └──────────────────────────────────────└─→ skip ─────────────┘
 
+An option that the paper does not have: `dropout` after the gates of both stacks, not in the skips.
+
 Initial weights (see `initial_weights`): n×n, link and 1×n give E[x²] = 0.4 each, the 1×1 after
 the gate 1 in the first of L blocks and 1/L in the others, so that the residual stack has 1…2.
 """
@@ -104,6 +106,7 @@ class GatedBlock(keras.layers.Layer):
         gate="tanh_sigmoid",
         stacks=2,
         horizontal_output=True,
+        dropout=0.0,
         **kwargs,
     ):
         """Makes the block.
@@ -122,6 +125,8 @@ class GatedBlock(keras.layers.Layer):
           stacks: 2, or 1: rows above are seen through the horizontal stack's features.
           horizontal_output: False in the last block of a model with skips, where only the gate's
             output is read.
+          dropout: share of the gates' outputs that the next convolution of their stack does not
+            see in training.
           **kwargs: Keras' own (name, dtype).
 
         Raises:
@@ -141,8 +146,10 @@ class GatedBlock(keras.layers.Layer):
         self.stacks = stacks
         self.vertical_output = stacks == 2 and index < layers - 1
         self.horizontal_output = horizontal_output
+        self.rate = dropout
         self.pre = self.unit.parts * features
         own = {"dtype": self.dtype_policy}
+        self.dropout = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
         part, above = initial_weights.PART, initial_weights.IMAGE
         seen = 1.0 if index else initial_weights.IMAGE  # E[x²] of the horizontal input
         if index:
@@ -216,12 +223,17 @@ class GatedBlock(keras.layers.Layer):
         for_vertical = self.vertical_condition(condition) if self.vertical_output else 0.0
         return for_vertical, self.horizontal_condition(condition)
 
-    def vertical(self, window, projected):
+    def dropped(self, x, training):
+        """Dropout, where there is one and in training only."""
+        return x if self.dropout is None else self.dropout(x, training=training)
+
+    def vertical(self, window, projected, training=False):
         """The vertical stack over a window of whole rows.
 
         Args:
           window: padded vertical input [N, h + rows before, W + n − 1, inputs].
           projected: the two terms of `project`, for these rows.
+          training: whether dropout is on.
 
         Returns:
           The vertical output [N, h, W, p] (None where there is none), and all that the horizontal
@@ -232,13 +244,13 @@ class GatedBlock(keras.layers.Layer):
         link = (x if self.stacks == 1 else self.link.slide(x)) + for_horizontal
         if not self.vertical_output:
             return None, link
-        y = self.unit.function(x + for_vertical)
+        y = self.dropped(self.unit.function(x + for_vertical), training)
         if self.vertical_residual and self.index:
             side = self.kernel_size // 2
             y += window[:, self.column_conv.rows_before :, side : side + x.shape[2]]
         return y, link
 
-    def horizontal(self, convolve, project, window, link, x, gated_before=()):
+    def horizontal(self, convolve, project, window, link, x, gated_before=(), training=False):
         """The horizontal stack over a window of the row.
 
         Args:
@@ -248,6 +260,7 @@ class GatedBlock(keras.layers.Layer):
           link: what `vertical` gave [..., 2p].
           x: the horizontal input, for the residual [..., p].
           gated_before: at one pixel, the gate's outputs for the colours before this one.
+          training: whether dropout is on.
 
         Returns:
           The horizontal output (None where nothing reads it), and the gate's output (for the
@@ -256,26 +269,29 @@ class GatedBlock(keras.layers.Layer):
         gated = self.unit.function(convolve(window) + link)
         if not self.horizontal_output:
             return None, gated
-        y = project(concat([*gated_before, gated]))
+        y = project(self.dropped(concat([*gated_before, gated]), training))
         if self.residual and self.index:
             y += x
         return y, gated
 
-    def call(self, vertical, horizontal, condition=None):
+    def call(self, vertical, horizontal, condition=None, training=False):
         """One layer over whole images.
 
         Args:
           vertical: [N, H, W, inputs]; where there is one stack, the same as `horizontal`.
           horizontal: [N, H, W, inputs].
           condition: [N, 1, 1, D] or [N, H, W, D], or None.
+          training: whether dropout is on.
 
         Returns:
           Vertical output, horizontal output and the gate's output for skips, each [N, H, W, p].
         """
-        above, link = self.vertical(self.column_conv.window(vertical), self.project(condition))
+        window, projected = self.column_conv.window(vertical), self.project(condition)
+        above, link = self.vertical(window, projected, training)
         window = self.row_conv.window(horizontal)
         project = self.output_conv.slide if self.horizontal_output else None
-        y, gated = self.horizontal(self.row_conv.slide, project, window, link, horizontal)
+        convolve = self.row_conv.slide
+        y, gated = self.horizontal(convolve, project, window, link, horizontal, training=training)
         return above if self.stacks == 2 else y, y, gated
 
     def step(self, colour):
@@ -302,6 +318,7 @@ class GatedBlock(keras.layers.Layer):
             "gate": self.gate,
             "stacks": self.stacks,
             "horizontal_output": self.horizontal_output,
+            "dropout": self.rate,
         }
 
 

@@ -10,6 +10,8 @@ What the paper leaves open, and our choice (BUILD_NOTES.md tells why):
 - colours: every horizontal 1×1 is masked type B, contiguous groups within each half of 2p.
 """
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -37,6 +39,7 @@ class GatedPixelCNN(DensityModel):
         vertical_residual=False,
         gate="tanh_sigmoid",
         stacks=2,
+        dropout=0.0,
         **kwargs,
     ):
         """Makes the model.
@@ -54,6 +57,7 @@ class GatedPixelCNN(DensityModel):
           vertical_residual: whether the vertical stack has residual connections, too.
           gate: "tanh_sigmoid" (equation 2), or "relu": p maps and not 2p before it.
           stacks: 2, or 1, which sees the rows above through its own features and has a blind spot.
+          dropout: share of the gates' outputs that is dropped in training; the paper has none.
           **kwargs: those of `DensityModel` (likelihood, condition, …) and of Keras.
 
         Raises:
@@ -63,6 +67,8 @@ class GatedPixelCNN(DensityModel):
         if layers < 1:
             raise ValueError(f"layers must be at least 1, got {layers}.")
         check_options(gate, stacks, vertical_residual)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}.")
         if stacks == 1:
             check_kernel_size(kernel_size)
             check_kernel_size(first_kernel_size, "first_kernel_size")
@@ -78,6 +84,7 @@ class GatedPixelCNN(DensityModel):
             "vertical_residual": vertical_residual,
             "gate": gate,
             "stacks": stacks,
+            "dropout": dropout,
         }
         self._config.update(own)
         self.features, self.stacks = features, stacks
@@ -94,6 +101,7 @@ class GatedPixelCNN(DensityModel):
                 gate=gate,
                 stacks=stacks,
                 horizontal_output=i < layers - 1 or not skips,
+                dropout=dropout,
                 name=f"block_{i}",
                 dtype=policy,
             )
@@ -127,7 +135,7 @@ class GatedPixelCNN(DensityModel):
         vertical = horizontal = x
         gates = []
         for block in self.blocks:
-            block = self.rematerialised(block)
+            block = self.rematerialised(functools.partial(block, training=training))
             vertical, horizontal, gated = block(vertical, horizontal, condition)
             gates.append(gated)
         return self.head(horizontal if self.skips is None else self.skips(gates))
