@@ -20,7 +20,9 @@ from absl import flags
 from gated_pixelcnn.errors import run
 
 _DIRECTORY = flags.DEFINE_string("directory", None, "Folder for the programs.", required=True)
-_RUNS = flags.DEFINE_list("runs", [], "Work directories of runs that are to go on there.")
+_RUNS = flags.DEFINE_list(
+    "runs", [], "Work directories of runs that are to go on there; each has a checkpoint."
+)
 _CHUNK = flags.DEFINE_integer("chunk", 200, "Their steps in one call.", lower_bound=1)
 _SPEED = flags.DEFINE_bool("speed", True, "Also what is only timed.")
 _SMALL = flags.DEFINE_bool("small", False, "What is timed in small sizes, to try it.")

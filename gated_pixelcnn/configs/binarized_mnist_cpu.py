@@ -9,16 +9,16 @@ def get_config():
     config.description = "static binarized MNIST for a CPU"
     config.expected = ""
     config.model.update(
-        features=32,
-        layers=8,
-        kernel_size=3,
+        features=16,
+        layers=10,
+        kernel_size=7,  # wide kernels before many features: docs/results.md
     )
     config.train.update(
-        steps=20_000,
+        steps=25_000,
         minutes=60.0,
         batch_size=16,
-        learning_rate=0.002,
-        warmup_steps=200,
+        learning_rate=0.004,
+        warmup_steps=100,
         eval_images=2000,
         eval_every=2000,
         save_every=1000,
