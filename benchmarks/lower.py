@@ -5,7 +5,8 @@
 
 The programs are those that TensorFlow gives to XLA (`jit_compile=True`), with variables as
 parameters and results. The step is that of `TrainState`, with optimizer and moving average, so what
-it has made of a checkpoint is a checkpoint of the same run. What a GPU makes of a program is what
+it has made of a checkpoint is a checkpoint of the same run (of other batches: their order is not
+that of train.py). What a GPU makes of a program is what
 XLA makes of it there; operations outside of XLA, and with them tf.distribute, are not in it.
 """
 
@@ -17,11 +18,14 @@ from pathlib import Path
 
 from absl import flags
 
-from gated_pixelcnn.errors import run
+from gated_pixelcnn.errors import UserError, run
 
 _DIRECTORY = flags.DEFINE_string("directory", None, "Folder for the programs.", required=True)
 _RUNS = flags.DEFINE_list(
-    "runs", [], "Work directories of runs that are to go on there; each has a checkpoint."
+    "runs",
+    [],
+    "Work directories of runs that are to go on there: with a checkpoint and a moving "
+    "average, in float32, of images of two levels without a condition.",
 )
 _CHUNK = flags.DEFINE_integer("chunk", 200, "Their steps in one call.", lower_bound=1)
 _SPEED = flags.DEFINE_bool("speed", True, "Also what is only timed.")
@@ -159,12 +163,22 @@ def write_run(workdir):
 
     directory, name = RunDirectory(workdir), Path(workdir).name
     config = directory.read_config()["config"]
+    found = Checkpoints(directory.checkpoints).latest()
     dataset = data.load(data.DataConfig(**config.data))
     model = building.build_model(config, dataset.image_shape, dataset.levels)
+    refused = {
+        "has no checkpoint": found is None,
+        "has no moving average": not config.train.ema_decay,
+        f"computes in {config.train.precision}": config.train.precision != "float32",
+        f"has images of {dataset.levels} levels": dataset.levels != 2,
+        "has a condition": model.condition_kind is not None,
+    }
+    for reason, given in refused.items():
+        if given:
+            raise UserError(f"{workdir} {reason}: --runs cannot take it")
     state = TrainState(
         model, TrainConfig(**config.train), config.seed, tf.distribute.get_strategy()
     )
-    found = Checkpoints(directory.checkpoints).latest()
     state.restore(found.arrays, found.path)
     shutil.copy(found.path, Path(_DIRECTORY.value) / f"{name}.npz")
 
@@ -197,6 +211,8 @@ def main(_):
     # As on a GPU; this machine has none.
     sampling.parts_of = lambda num, jit: [num]
     Path(_DIRECTORY.value).mkdir(parents=True, exist_ok=True)
+    if len({Path(workdir).name for workdir in _RUNS.value}) < len(_RUNS.value):
+        raise UserError("two of --runs have the same name")
     for workdir in _RUNS.value:
         write_run(workdir)
     if _SPEED.value:

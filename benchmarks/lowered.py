@@ -4,12 +4,15 @@
     python benchmarks/lowered.py --directory=lowered --out=results --run=long --seconds=300
 
 Without --run: seconds of a call of every program that is timed. With it: the training of a run goes
-on for so many seconds; its checkpoint is OUT/RUN.npz.
+on for so many seconds, or until its loss is not finite. OUT/RUN.npz is its checkpoint and
+OUT/RUN_best.npz that of the best moving average, by the first held-out images. As DIRECTORY/RUN.npz
+it goes on here, as checkpoints/step-000012345.npz of the run (the step is told) with train.py.
 """
 
 import argparse
 import gzip
 import json
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -81,7 +84,10 @@ def time_all(directory, names, least):
             program = compiled[name]
             if isinstance(program, Exception):
                 raise program
-            line |= program.about | {"compiled": program.seconds, "GiB": program.temporary()}
+            line |= program.about | {
+                "compile_seconds": program.seconds,
+                "temporary_GiB": program.temporary(),
+            }
             for key in ("variables", "changed", "arguments"):
                 del line[key]
             rng = np.random.default_rng(0)
@@ -101,8 +107,14 @@ def time_all(directory, names, least):
     return lines
 
 
+def unpacked(packed, shape):
+    """Images of two levels from their bits, and less than a byte more."""
+    bits, size = np.unpackbits(packed), int(np.prod(shape))
+    return bits[: len(bits) // size * size].reshape(-1, *shape)
+
+
 def train(directory, name, seconds, out):
-    """Goes on with a run; writes its checkpoints and the curve.
+    """Goes on with a run; writes checkpoints and curve.
 
     The file {name}.json has the curve, [steps, seconds, loss, nats of held-out images, nats of
     training images], of the first 2,000 of each, and the nats of all held-out images at the end.
@@ -115,10 +127,11 @@ def train(directory, name, seconds, out):
         saved = {key: file[key] for key in file.files}
     with np.load(directory / f"{name}_images.npz") as file:
         shape = tuple(file["shape"])
-        images = {k: np.unpackbits(file[k]).reshape(-1, *shape) for k in ("train", "held_out")}
+        images = {k: unpacked(file[k], shape) for k in ("train", "held_out")}
     variables = {key: jax.device_put(saved[key]) for key in steps.names}
     every = jax.device_put(images["train"])
     chunk, batch = steps.about["arguments"][1][1]
+    size = score.about["arguments"][0][1][0]
     made = int(saved["optimizer/0000"])
     rng = np.random.default_rng([steps.about["seed"], made])
     left, told = np.empty(0, np.int32), {"batch": batch, "curve": []}
@@ -126,14 +139,14 @@ def train(directory, name, seconds, out):
 
     def nats(images):
         weights = variables | {w: variables[a] for w, a in score.about["average"].items()}
-        parts = np.split(images, range(500, len(images), 500))
+        whole = len(images) // size * size  # the program takes so many at once
+        parts = np.split(images[:whole], whole // size)
         return -float(np.mean([np.mean(score([jax.device_put(p)], weights)) for p in parts]))
 
-    def save():
+    def save(best=False):
         arrays = saved | {key: np.asarray(value) for key, value in variables.items()}
-        np.savez(out / f"{name}.npz", **arrays)
-        if curve[-1][3] == min(point[3] for point in curve):
-            np.savez(out / f"{name}_best.npz", **arrays)
+        for file in [f"{name}.npz", f"{name}_best.npz"][: 1 + best]:
+            np.savez(out / file, **arrays)
         (out / f"{name}.json").write_text(json.dumps(told))
 
     begun, next_look = time.perf_counter(), 0.0
@@ -145,13 +158,17 @@ def train(directory, name, seconds, out):
         made += chunk
         if time.perf_counter() - begun > next_look:
             loss = float(loss)
+            if not np.isfinite(loss):
+                break
             spent = time.perf_counter() - begun
             looks = [nats(images["held_out"][:2000]), nats(images["train"][:2000])]
             curve.append([made, spent, loss, *looks])
             print(f"{name} {made} steps, {spent:.0f} s: {loss:.4f}, {looks}", flush=True)
-            save()
+            save(best=curve[-1][3] == min(point[3] for point in curve))
             next_look = spent + 20
-    told["held_out"] = nats(images["held_out"])
+    if not np.isfinite(float(loss)):
+        sys.exit(f"{name}: the loss is not finite after {made} steps; use the last checkpoint")
+    told |= {"steps": made, "held_out": nats(images["held_out"])}
     print(f"{name} {made} steps, held out: {told['held_out']:.3f} nats", flush=True)
     save()
     print(f"{name}: {begun - start:.0f} s to compile, {steps.seconds:.0f} of it the step")
@@ -176,6 +193,8 @@ def main():
     names = options.only or [name for name, known in about.items() if "what" in known]
     lines = time_all(options.directory, names, options.least)
     (options.out / "timed.json").write_text(json.dumps(lines, indent=1))
+    if failed := [line["name"] for line in lines if "error" in line]:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

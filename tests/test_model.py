@@ -313,7 +313,7 @@ def test_dropout_of_a_model_is_for_training_only():
     images = np.random.default_rng(0).integers(0, 4, (2, 4, 4, 1)).astype(np.uint8)
     plain = model.parameter_map(model.scale(images), None).numpy()
     np.testing.assert_array_equal(model(images), model(images, training=False))
-    # Not by a call of the model: Keras would tell its layers that this is training.
+    # In a call of the model Keras hands `training` to its layers itself.
     first, second = (model.parameter_map(model.scale(images), None, training=True) for _ in "ab")
     assert not np.allclose(first, second)
     assert not np.allclose(first, plain)

@@ -162,7 +162,7 @@ def test_both_halves_of_a_gated_feature_have_its_colour():
 
 
 def test_a_block_usable_alone_survives_its_configuration():
-    block = GatedBlock(6, 5, index=0, layers=2, colours=3, residual=False)
+    block = GatedBlock(6, 5, index=0, layers=2, colours=3, residual=False, dropout=0.5)
     other = GatedBlock.from_config(block.get_config())
     x = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
     condition = np.ones((2, 1, 1, 2), np.float32)
@@ -171,3 +171,4 @@ def test_a_block_usable_alone_survives_its_configuration():
     for one, two in zip(block(x, x, condition), other(x, x, condition), strict=True):
         np.testing.assert_array_equal(one, two)
         assert one.shape == (2, 5, 4, 6)
+    assert other.get_config() == block.get_config()

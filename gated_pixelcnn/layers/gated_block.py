@@ -130,12 +130,12 @@ class GatedBlock(keras.layers.Layer):
           **kwargs: Keras' own (name, dtype).
 
         Raises:
-          ValueError: features not divisible by colours, or a kernel size, gate or number of stacks
-            out of range.
+          ValueError: features not divisible by colours, or a kernel size, gate, number of stacks or
+            dropout out of range.
         """
         super().__init__(**kwargs)
         colour_groups.check_divisible("features", features, colours)
-        check_options(gate, stacks, vertical_residual)
+        check_options(gate, stacks, vertical_residual, dropout)
         self.features = features
         self.kernel_size = kernel_size
         self.index, self.layers = index, layers
@@ -322,12 +322,14 @@ class GatedBlock(keras.layers.Layer):
         }
 
 
-def check_options(gate, stacks, vertical_residual):
-    """Raises ValueError for an unknown unit or number of stacks, or what does not go together."""
+def check_options(gate, stacks, vertical_residual, dropout):
+    """Raises ValueError for what is out of its range or does not go together."""
     if gate not in UNITS:
         raise ValueError(f"gate must be one of {', '.join(UNITS)}, got {gate!r}.")
     if stacks not in (1, 2):
         raise ValueError(f"stacks must be 1 or 2, got {stacks!r}.")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}.")
     if vertical_residual and stacks == 1:
         raise ValueError(
             "vertical_residual=True needs a vertical stack: set stacks=2, or "

@@ -66,9 +66,7 @@ class GatedPixelCNN(DensityModel):
         super().__init__(image_shape, levels, **kwargs)
         if layers < 1:
             raise ValueError(f"layers must be at least 1, got {layers}.")
-        check_options(gate, stacks, vertical_residual)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}.")
+        check_options(gate, stacks, vertical_residual, dropout)
         if stacks == 1:
             check_kernel_size(kernel_size)
             check_kernel_size(first_kernel_size, "first_kernel_size")

@@ -83,7 +83,7 @@ class TrainConfig:
       accumulation: Gradient accumulation: each replica cuts its share of a batch into so many
         parts and takes them one after the other, for memory; the update is that of the batch.
       remat: Rematerialisation: the backward pass computes the inside of every block again instead
-        of keeping it, for memory, at the price of about one more forward pass.
+        of keeping it, for memory, at the price of about one more forward pass. Not with dropout.
       precision: float32; mixed_bfloat16 or mixed_float16: the network computes in that type, from
         weights and to log-probabilities in float32. mixed_float16 scales the loss, and a step
         whose gradient overflows counts but changes no weight.
