@@ -1,13 +1,12 @@
 """Writes training steps, samplers and forward passes as XLA programs, for a GPU without TensorFlow.
 
     python benchmarks/lower.py --directory=lowered --runs=runs/long
-    python benchmarks/lowered.py --directory=lowered    # there: JAX and NumPy are enough
+    python benchmarks/lowered.py --directory=lowered --out=results    # there; needs JAX and NumPy
 
 The programs are those that TensorFlow gives to XLA (`jit_compile=True`), with variables as
 parameters and results. The step is that of `TrainState`, with optimizer and moving average, so what
 it has made of a checkpoint is a checkpoint of the same run (of other batches: their order is not
-that of train.py). What a GPU makes of a program is what
-XLA makes of it there; operations outside of XLA, and with them tf.distribute, are not in it.
+that of train.py). Operations outside of XLA, and with them tf.distribute, are not in a program.
 """
 
 import gzip

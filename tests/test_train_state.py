@@ -208,6 +208,12 @@ def test_the_way_a_step_is_computed_does_not_change_it(settings):
         np.testing.assert_allclose(other.arrays()[name], array, rtol=1e-4, atol=1e-7)
 
 
+def test_parts_of_a_batch_are_never_under_way_at_once():
+    step = make_state(accumulation=4)._run.get_concrete_function((tf.constant(IMAGES),))
+    loops = [op for op in step.graph.get_operations() if "While" in op.type]
+    assert [op.get_attr("parallel_iterations") for op in loops] == [1]
+
+
 def test_each_part_of_a_batch_has_dropout_of_its_own():
     def losses(num, steps, **settings):
         state = make_state(with_dropout, batch_size=num, learning_rate=1e-30, **settings)

@@ -158,7 +158,7 @@ class TrainState:
 
         zeros = [tf.zeros(weight.shape, weight.dtype) for weight in self._weights]
         start = (tf.constant(0), zeros, tf.constant(0.0))
-        # One after the other: by default ten parts may be under way at once, with all their memory.
+        # One after the other: by default ten parts may be under way at once, each with its memory.
         loop = {"parallel_iterations": 1}
         return tf.while_loop(lambda part, *_: part < self._parts, add, start, **loop)[1:]
 
