@@ -96,11 +96,7 @@ def plain(variable):
 
 def variables_of(state):
     """All variables of a state, by their names in a checkpoint."""
-    return {
-        f"{section}/{i:04d}": plain(variable)
-        for section, variables in state._sections().items()
-        for i, variable in enumerate(variables)
-    }
+    return {name: plain(variable) for name, variable in state.variables().items()}
 
 
 def steps_of(state, num):
@@ -155,7 +151,7 @@ def write_run(workdir):
     import tensorflow as tf
 
     from gated_pixelcnn import building, data
-    from gated_pixelcnn.training.checkpoints import Checkpoints
+    from gated_pixelcnn.training.checkpoints import Checkpoints, path_of
     from gated_pixelcnn.training.config import TrainConfig
     from gated_pixelcnn.training.run_directory import RunDirectory
     from gated_pixelcnn.training.state import TrainState
@@ -186,10 +182,8 @@ def write_run(workdir):
     np.savez(Path(_DIRECTORY.value) / f"{name}_images.npz", shape=dataset.image_shape, **images)
     variables = variables_of(state)
     batch = tf.TensorSpec((500, *dataset.image_shape), tf.uint8)
-    weights = {id(plain(w)): f"weights/{i:04d}" for i, w in enumerate(model.weights)}
-    average = {
-        weights[id(weight)]: f"average/{i:04d}" for i, weight in enumerate(state.average.weights)
-    }
+    paths = [path_of(weight) for weight in model.trainable_variables]
+    average = {f"weights/{path}": f"average/{path}" for path in paths}
     write(
         f"{name}_score",
         lambda x: tf.reduce_sum(model.log_prob_parts_of(x), axis=1),

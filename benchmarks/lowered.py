@@ -132,7 +132,7 @@ def train(directory, name, seconds, out):
     every = jax.device_put(images["train"])
     chunk, batch = steps.about["arguments"][1][1]
     size = score.about["arguments"][0][1][0]
-    made = int(saved["optimizer/0000"])
+    made = int(saved["optimizer/iteration"])
     rng = np.random.default_rng([steps.about["seed"], made])
     left, told = np.empty(0, np.int32), {"batch": batch, "curve": []}
     curve = told["curve"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from gated_pixelcnn import data, keras_file, limits, paths
 from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.families import FAMILIES
-from gated_pixelcnn.training.checkpoints import Checkpoints, assign
+from gated_pixelcnn.training.checkpoints import Checkpoints, assign, named
 from gated_pixelcnn.training.run_directory import RunDirectory
 
 
@@ -143,7 +143,7 @@ def _load_run(workdir, checkpoint):
             record["condition_size"],
             class_names=record["class_names"],
         )
-    assign("weights", model.weights, arrays, path)
+    assign(named("weights", model.weights), arrays, path)
     if any(name.startswith("average/") for name in arrays):
-        assign("average", model.trainable_weights, arrays, path)
+        assign(named("average", model.trainable_weights), arrays, path)
     return model

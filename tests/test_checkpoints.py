@@ -172,9 +172,10 @@ def test_bytes_that_cannot_be_decompressed_are_damage(tmp_path):
 
 
 class Variable:
-    """The two things that checkpoints need of a variable."""
+    """What checkpoints need of a variable."""
 
-    def __init__(self, value):
+    def __init__(self, path, value):
+        self.path = path
         self.value = np.asarray(value)
 
     shape = property(lambda self: self.value.shape)
@@ -186,25 +187,49 @@ class Variable:
         return self.value
 
 
-def test_variables_are_restored_by_order_and_checked_before_any_is_changed():
-    source = [Variable([1.0, 2.0]), Variable(3.0), *[Variable(float(i)) for i in range(12)]]
-    arrays = checkpoints.named("weights", source)
-    target = [Variable(np.zeros(v.shape)) for v in source]
-    checkpoints.assign("weights", target, arrays)
-    assert [v.value.tolist() for v in target] == [v.value.tolist() for v in source]
+def stored():
+    """Arrays of a model of four weights, of which two pairs have the same shape."""
+    values = {"a": [1.0, 2.0], "b": [3.0, 4.0], "c": 5.0, "block/d": 6.0}
+    source = [Variable(f"model/{path}", value) for path, value in values.items()]
+    return checkpoints.values(checkpoints.named("weights", source))
 
-    wrong = [Variable(np.zeros(2)), Variable(np.zeros(2)), *target[2:]]
-    with pytest.raises(UserError, match=r"another model.*0001 has shape \(\), \(2,\) is needed"):
-        checkpoints.assign("weights", wrong, arrays)
-    assert wrong[0].value.tolist() == [0.0, 0.0]
-    with pytest.raises(UserError, match="holds 14 arrays of weights, 1 are needed"):
-        checkpoints.assign("weights", wrong[:1], arrays)
+
+def zeros(*paths, model="model_1", shape=(2,)):
+    """Variables of another instance of a model, by the names of a checkpoint."""
+    found = [Variable(f"{model}/{path}", np.zeros(shape)) for path in paths]
+    return checkpoints.named("weights", found)
+
+
+def test_variables_are_matched_by_path_whatever_their_order_and_the_name_of_their_model():
+    target = zeros("b", "a") | zeros("block/d", "c", shape=())
+    checkpoints.assign(target, stored() | {"optimizer/a": np.zeros(3)})
+    found = {name: variable.value.tolist() for name, variable in target.items()}
+    assert found == {name: value.tolist() for name, value in stored().items()}
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (zeros("a", "b", "c") | zeros("block/d", shape=()), r"weights/c has shape \(\), \(2,\) is"),
+        (zeros("a", "other", "more"), r"it has no weights/other \(and 1 others\)"),
+        (zeros("a", "b"), r"it has weights/block/d \(and 1 others\), which this model has not"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named_and_nothing_is_changed(target, message):
+    with pytest.raises(UserError, match=f"another model or version: {message}"):
+        checkpoints.assign(target, stored())
+    assert not any(variable.value.any() for variable in target.values())
+
+
+def test_two_variables_of_one_path_are_a_bug():
+    with pytest.raises(RuntimeError, match="same path"):
+        zeros("a", "b", "a")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_refused_with_the_file(value):
-    target = [Variable(np.zeros(2)), Variable(np.zeros(2))]
-    arrays = checkpoints.named("weights", [Variable([1.0, 2.0]), Variable([1.0, value])])
+    target, arrays = zeros("a", "b", "c", "block/d"), stored()
+    arrays["weights/b"][1] = value
     with pytest.raises(UserError, match=r"checkpoint a/best.npz holds values that are not finite"):
-        checkpoints.assign("weights", target, arrays, "a/best.npz")
-    assert target[0].value.tolist() == [0.0, 0.0]
+        checkpoints.assign(target, arrays, "a/best.npz")
+    assert not any(variable.value.any() for variable in target.values())

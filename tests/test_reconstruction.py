@@ -13,7 +13,7 @@ from gated_pixelcnn import data, evaluation, pictures
 from gated_pixelcnn.cli import evaluate, sample, tables
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.exporting import export
-from gated_pixelcnn.training.checkpoints import Checkpoints, named
+from gated_pixelcnn.training.checkpoints import Checkpoints, named, values
 from gated_pixelcnn.training.run_directory import RunDirectory, record
 
 
@@ -52,7 +52,7 @@ def make_runs(tmp_path_factory, source):
             names = NAMES[::-1] if labelled else NAMES
             run.write_config(record(config, *sizes, names, found={"values": "levels"}))
         checkpoints = Checkpoints(run.checkpoints)
-        checkpoints.save_best(named("weights", model.weights), {"step": 1, "loss": 1.0})
+        checkpoints.save_best(values(named("weights", model.weights)), {"step": 1, "loss": 1.0})
     return directory
 
 

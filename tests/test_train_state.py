@@ -22,7 +22,7 @@ class Toy(keras.Model):
         super().__init__()
         self.flatten = keras.layers.Flatten()
         self.dropout = keras.layers.Dropout(dropout)
-        self.dense = keras.layers.Dense(3)
+        self.dense = keras.layers.Dense(3, name="dense")
         self.scale = scale
         self(IMAGES)
 

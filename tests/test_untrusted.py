@@ -315,7 +315,7 @@ def make_run(tmp_path, model):
     config_of_run = run.read_config()["config"]
     model = gpc.build_model(config_of_run, (4, 4, 1), 4)
     checkpoints.Checkpoints(run.checkpoints).save_best(
-        checkpoints.named("weights", model.weights), {}
+        checkpoints.values(checkpoints.named("weights", model.weights)), {}
     )
     return run.path
 
@@ -334,7 +334,7 @@ def test_a_run_is_loaded(run):
     assert gpc.load(run).levels == 4
 
 
-@pytest.mark.parametrize("name", ["weights/0000", "meta", "new"])
+@pytest.mark.parametrize("name", ["weights/head/hidden/kernel", "meta", "new"])
 def test_a_checkpoint_with_a_pickle_is_damaged_and_not_run(run, marker, name):
     path = run / "checkpoints" / "best.npz"
     with np.load(path) as file:

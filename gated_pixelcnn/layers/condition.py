@@ -41,7 +41,7 @@ class Deconvolution(keras.layers.Layer):
         doublings = max(0, math.ceil(math.log2(max(height, width) / 4)))
         self.start = (math.ceil(height / 2**doublings), math.ceil(width / 2**doublings))
         self.dense = keras.layers.Dense(
-            self.start[0] * self.start[1] * features, dtype=self.dtype_policy
+            self.start[0] * self.start[1] * features, name="dense", dtype=self.dtype_policy
         )
         # Keras counts 4×4 weights of every input, of which an output has 2×2; ReLU leaves a half.
         initial = keras.initializers.VarianceScaling(
@@ -55,9 +55,10 @@ class Deconvolution(keras.layers.Layer):
                 padding="same",
                 data_format="channels_last",
                 kernel_initializer=initial.clone(),  # its own random numbers
+                name=f"doubling_{i}",
                 dtype=self.dtype_policy,
             )
-            for _ in range(doublings)
+            for i in range(doublings)
         ]
 
     def build(self, input_shape):

@@ -211,17 +211,39 @@ class Checkpoints:
             path.unlink(missing_ok=True)
 
 
-def named(section, variables):
-    """Names the values of variables by their order: {"weights/0007": array, ...}."""
-    return {f"{section}/{i:04d}": np.asarray(variable) for i, variable in enumerate(variables)}
+def path_of(variable):
+    """The path of a variable without the name of its model, which counts those of the process."""
+    return variable.path.partition("/")[2]
 
 
-def assign(section, variables, arrays, path=""):
-    """Gives variables the arrays of a section that `named` made.
+def named(section, variables, names=None):
+    """Names variables as a checkpoint does: by their paths, never by their order.
 
     Args:
-      section: Its name.
+      section: What they are: "weights", "optimizer", ...
       variables: The variables.
+      names: Their names in the section; by default the paths, see `path_of`.
+
+    Returns:
+      A dict such as {"weights/block_0/link/kernel": variable}.
+    """
+    names = map(path_of, variables) if names is None else names
+    result = {f"{section}/{name}": x for name, x in zip(names, variables, strict=True)}
+    if len(result) != len(variables):
+        raise RuntimeError(f"several variables of {section} have the same path")
+    return result
+
+
+def values(variables):
+    """The values of a dict of variables as NumPy arrays."""
+    return {name: np.asarray(variable) for name, variable in variables.items()}
+
+
+def assign(variables, arrays, path=""):
+    """Gives variables the arrays of a checkpoint that have their names.
+
+    Args:
+      variables: A dict, see `named`; of their sections they must be all that is in the checkpoint.
       arrays: Dict of names and arrays.
       path: The file they are from, for messages.
 
@@ -229,22 +251,26 @@ def assign(section, variables, arrays, path=""):
       UserError: the arrays are not those of these variables, or hold NaN or infinite values; then
         none is changed.
     """
-    found = sorted(name for name in arrays if name.startswith(section + "/"))
-    if len(found) != len(variables):
-        raise UserError(
-            f"the checkpoint {path} is of another model or version: it holds {len(found)} arrays "
-            f"of {section}, {len(variables)} are needed"
-        )
-    for name, variable in zip(found, variables, strict=True):
+    wrong = f"the checkpoint {path} is of another model or version: "
+    sections = {name.partition("/")[0] for name in variables}
+    found = {name for name in arrays if name.partition("/")[0] in sections}
+    if missing := [name for name in variables if name not in found]:
+        raise UserError(f"{wrong}it has no {missing[0]}{_and_others(missing)}")
+    if extra := sorted(found - variables.keys()):
+        raise UserError(f"{wrong}it has {extra[0]}{_and_others(extra)}, which this model has not")
+    for name, variable in variables.items():
         if arrays[name].shape != tuple(variable.shape):
             raise UserError(
-                f"the checkpoint {path} is of another model or version: {name} has shape "
-                f"{arrays[name].shape}, {tuple(variable.shape)} is needed"
+                f"{wrong}{name} has shape {arrays[name].shape}, {tuple(variable.shape)} is needed"
             )
         if not np.isfinite(arrays[name]).all():
             raise UserError(
                 f"the checkpoint {path} holds values that are not finite (in {name}); delete it to "
                 "use another one, or train again in another work directory"
             )
-    for name, variable in zip(found, variables, strict=True):
+    for name, variable in variables.items():
         variable.assign(arrays[name])
+
+
+def _and_others(names):
+    return f" (and {len(names) - 1} others)" if len(names) > 1 else ""

@@ -124,6 +124,22 @@ def make_optimizer(train):
     return optimizer
 
 
+def name_of(variable, model):
+    """The name of an optimizer's variable that is the same in every process.
+
+    Args:
+      variable: Of the optimizer. Keras calls it "adam_1/MODEL_block_0_link_kernel_momentum".
+      model: Name of the model of which the optimizer changes the weights.
+
+    Returns:
+      Such as "block_0_link_kernel_momentum", or "iteration" for what belongs to no weight; with
+      "loss_scale/" before it for what `LossScaleOptimizer` adds.
+    """
+    owner, _, name = variable.path.partition("/")
+    prefix = "loss_scale/" if owner.startswith("loss_scale") else ""
+    return prefix + name.removeprefix(model + "_")
+
+
 def clip_scale(norm, clip_norm):
     """The factor by which gradients of global norm `norm` are multiplied (scalar tensor)."""
     if not clip_norm:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from gated_pixelcnn import graph_checks
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training import checkpoints
+from gated_pixelcnn.training import checkpoints, optimizers
 from gated_pixelcnn.training.optimizers import (
     MovingAverage,
     clip_scale,
@@ -215,35 +215,34 @@ class TrainState:
             for weight, value in zip(self._weights, kept, strict=True):
                 weight.assign(value)
 
-    def _sections(self):
-        """The variables of which a checkpoint holds the values, by section."""
-        sections = {"weights": self.model.weights, "optimizer": self.optimizer.variables}
+    def variables(self):
+        """The variables of which a checkpoint holds the values, by name."""
+        weights = checkpoints.named("weights", self.model.weights)
+        optimizer = self.optimizer.variables
+        names = [optimizers.name_of(variable, self.model.name) for variable in optimizer]
+        result = weights | checkpoints.named("optimizer", optimizer, names)
         if self.average is not None:
-            sections["average"] = self.average.variables
-        return sections
+            paths = map(checkpoints.path_of, self.model.trainable_variables)
+            result |= checkpoints.named("average", self.average.variables, paths)
+        return result
 
     def arrays(self):
-        """Everything that a later `restore` needs, by name, as numpy arrays."""
-        result = {}
-        for section, variables in self._sections().items():
-            result |= checkpoints.named(section, variables)
-        return result
+        """Everything that a later `restore` needs, by name, as NumPy arrays."""
+        return checkpoints.values(self.variables())
 
     def model_arrays(self):
         """The weights of the model, for evaluation and sampling only."""
-        return checkpoints.named("weights", self.model.weights)
+        return checkpoints.values(checkpoints.named("weights", self.model.weights))
 
     def restore(self, arrays, path):
         """Sets everything to what `arrays` of an earlier run gave; see checkpoints.assign."""
-        for section, variables in self._sections().items():
-            checkpoints.assign(section, variables, arrays, path)
+        checkpoints.assign(self.variables(), arrays, path)
         self.step = int(np.asarray(self.optimizer.iterations))
 
     def take_from_chief(self, workers):
         """Gives all workers the chief's values; collective."""
-        for variables in self._sections().values():
-            for variable in variables:
-                variable.assign(workers.from_chief(np.asarray(variable)))
+        for variable in self.variables().values():
+            variable.assign(workers.from_chief(np.asarray(variable)))
         self.step = int(np.asarray(self.optimizer.iterations))
 
     def log_prob_parts(self, images, condition=None):
