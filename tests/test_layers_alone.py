@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from gated_pixelcnn import layers
+from gated_pixelcnn.layers.layer import Layer
 
 X = np.random.default_rng(0).normal(size=(2, 4, 5, 12)).astype(np.float32)
 CONDITION = np.random.default_rng(1).normal(size=(2, 1, 1, 3)).astype(np.float32)
@@ -70,3 +71,38 @@ def test_features_that_colours_cannot_share_are_refused(name):
 def test_kernels_without_a_middle_or_surroundings_are_refused(name, size):
     with pytest.raises(ValueError, match=f"kernel_size must be odd and .*, got {size}"):
         type(LAYERS[name]())(6, kernel_size=size)
+
+
+class Pair(Layer):
+    """Two weights of the same shape, made in one of two orders."""
+
+    def __init__(self, names, **kwargs):
+        super().__init__(**kwargs)
+        self.names = names
+
+    def build(self, input_shape):
+        for name in self.names:
+            setattr(self, name, self.add_weight(name=name, shape=(), initializer="normal"))
+        super().build(input_shape)
+
+    def call(self, x):
+        return self.scale * x + self.shift
+
+
+def test_weights_of_a_keras_file_are_matched_by_name_and_not_by_order(tmp_path):
+    first, second, other = (
+        keras.Sequential([keras.Input(X.shape[1:]), Pair(names)])
+        for names in (["scale", "shift"], ["shift", "scale"], ["scale", "shift", "more"])
+    )
+    path = tmp_path / "of.weights.h5"
+    first.save_weights(path)
+    second.load_weights(path)
+    np.testing.assert_array_equal(second(X), first(X))
+    with pytest.raises(ValueError, match="has the weights more, scale, shift, but .* scale, shift"):
+        other.load_weights(path)
+
+
+def test_a_config_has_the_policy_also_where_it_was_given_as_an_object():
+    layer = Pair(["scale"], dtype=keras.DTypePolicy("mixed_bfloat16"))
+    again = Pair.from_config(layer.get_config())
+    assert (again.names, again.dtype_policy.name) == (["scale"], "mixed_bfloat16")

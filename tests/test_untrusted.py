@@ -295,7 +295,7 @@ def replaced(name, make):
     ],
 )
 def test_weights_are_arrays_of_the_file_itself(saved, make, message):
-    edit(saved, weights=replaced("head/hidden/vars/1", make))
+    edit(saved, weights=replaced("head/hidden/vars/bias", make))
     refused(saved, message)
 
 

@@ -10,16 +10,16 @@ e^−s, and log q(z') = log q(z) + Σ s. (The authors' code also orders the maps
 masked convolutions have weight normalisation.)
 """
 
-import keras
 import tensorflow as tf
 
+from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.masked_convolution import MaskedConv2D
 from gated_pixelcnn.likelihoods.base import real
 
 _RATE = 0.1  # of the outputs: at first z' is nearly z
 
 
-class AutoregressiveFlow(keras.layers.Layer):
+class AutoregressiveFlow(Layer):
     """z [N, H, W, maps] and its context [N, H, W, features] → z', and s of every number of it."""
 
     def __init__(self, maps, features, kernel_size=3, **kwargs):
@@ -55,8 +55,3 @@ class AutoregressiveFlow(keras.layers.Layer):
         x = tf.nn.elu(self.second(x))
         m, s = tf.split(_RATE * real(self.last(x)), 2, axis=-1)
         return (real(z) - m) * tf.exp(-s), s
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        own = {"maps": self.maps, "features": self.features, "kernel_size": self.kernel_size}
-        return {**super().get_config(), **own}

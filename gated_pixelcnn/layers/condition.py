@@ -13,11 +13,12 @@ import tensorflow as tf
 from gated_pixelcnn.graph_checks import below
 from gated_pixelcnn.layers import initial_weights
 from gated_pixelcnn.layers.gated_block import relu
+from gated_pixelcnn.layers.layer import Layer
 
 KINDS = (None, "label", "vector", "spatial")
 
 
-class Deconvolution(keras.layers.Layer):
+class Deconvolution(Layer):
     """m(h) of equation 5: [N, 1, 1, D] → [N, H, W, features], doubling the size at every layer.
 
     A dense layer makes the smallest map (at most 4×4), transposed 4×4 convolutions of stride 2 with
@@ -78,18 +79,8 @@ class Deconvolution(keras.layers.Layer):
             s = layer(relu(s))
         return s[:, : self.height, : self.width]
 
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        return {
-            **super().get_config(),
-            "features": self.features,
-            "height": self.height,
-            "width": self.width,
-            "one_hot": self.one_hot,
-        }
 
-
-class Condition(keras.layers.Layer):
+class Condition(Layer):
     """Turns a user's condition into the map [N, 1 or H, 1 or W, D] that blocks project."""
 
     def __init__(self, kind, size, height, width, spatial_features=0, **kwargs):
@@ -158,14 +149,3 @@ class Condition(keras.layers.Layer):
         if self.kind != "spatial":
             condition = condition[:, tf.newaxis, tf.newaxis, :]
         return condition if self.deconvolution is None else self.deconvolution(condition)
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        return {
-            **super().get_config(),
-            "kind": self.kind,
-            "size": self.size,
-            "height": self.height,
-            "width": self.width,
-            "spatial_features": self.spatial_features,
-        }

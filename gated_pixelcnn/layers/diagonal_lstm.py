@@ -19,12 +19,12 @@ map is moved down one row before it is added:
     h of the left direction + h of the right direction, one row down ─→ 1×1, h → 2h ─→ + x ─→
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups, initial_weights
 from gated_pixelcnn.layers.gated_block import concat
+from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.row_lstm import GATES, lstm
 from gated_pixelcnn.layers.shifted_convolutions import HorizontalConv2D, WindowConv2D, dense
 from gated_pixelcnn.layers.stack_layer import StackLayer
@@ -67,7 +67,7 @@ def waiting(height, length, features):
     return np.where((columns < rows)[np.newaxis, ..., np.newaxis], gates, 0.0)
 
 
-class DiagonalLSTM(keras.layers.Layer):
+class DiagonalLSTM(Layer):
     """The direction that begins at the upper left: x [N, H, W, 2h] → h of the LSTM [N, H, W, h].
 
     Before the pixels of column 0 is a learned state; above row 0 are zeros.
@@ -177,10 +177,6 @@ class DiagonalLSTM(keras.layers.Layer):
         wanted = colour_groups.columns(GATES * self.features, self.colours, colour, GATES)
         from_left = dense(kernel[1, 0], None, wanted)
         return lambda x, hidden, cell, gates: lstm(gates + convolve(x) + from_left(hidden), cell)
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        return {**super().get_config(), "features": self.features, "colours": self.colours}
 
 
 class DiagonalBiLSTM(StackLayer):

@@ -10,9 +10,10 @@ import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers.gated_block import relu
+from gated_pixelcnn.layers.layer import Layer
 
 
-class Encoder(keras.layers.Layer):
+class Encoder(Layer):
     """f(x): scaled images [N, H, W, C] → codes [N, size]."""
 
     def __init__(self, size, features=100, normalised=False, **kwargs):
@@ -69,8 +70,3 @@ class Encoder(keras.layers.Layer):
         x = tf.reshape(x, [-1, x.shape[1] * x.shape[2] * x.shape[3]])
         x = self.code(relu(self.hidden(x)))
         return tf.math.l2_normalize(x, axis=-1) if self.normalised else x
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        own = {"size": self.size, "features": self.features, "normalised": self.normalised}
-        return {**super().get_config(), **own}

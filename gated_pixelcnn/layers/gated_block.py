@@ -37,6 +37,7 @@ import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups, initial_weights
+from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.masked_convolution import AboveConv2D
 from gated_pixelcnn.layers.shifted_convolutions import (
     HorizontalConv2D,
@@ -87,7 +88,7 @@ UNITS = {
 }
 
 
-class GatedBlock(keras.layers.Layer):
+class GatedBlock(Layer):
     """One layer of both stacks (Figure 2).
 
     The mathematics of either stack is written once, in `vertical` and `horizontal`. They take
@@ -303,23 +304,6 @@ class GatedBlock(keras.layers.Layer):
             return self.horizontal(convolve, project, *args)
 
         return horizontal
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        return {
-            **super().get_config(),
-            "features": self.features,
-            "kernel_size": self.kernel_size,
-            "index": self.index,
-            "layers": self.layers,
-            "colours": self.colours,
-            "residual": self.residual,
-            "vertical_residual": self.vertical_residual,
-            "gate": self.gate,
-            "stacks": self.stacks,
-            "horizontal_output": self.horizontal_output,
-            "dropout": self.rate,
-        }
 
 
 def check_options(gate, stacks, vertical_residual, dropout):

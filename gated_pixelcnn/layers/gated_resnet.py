@@ -15,6 +15,7 @@ down.
 import keras
 import tensorflow as tf
 
+from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D, dense
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
 
@@ -76,10 +77,6 @@ class ShiftedConv2D(NormalisedConv2D):
         kernel, _ = self.weights_now()
         return dense(tf.reshape(kernel[1], [-1, self.filters]), None, range(self.filters))
 
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        return {**super().get_config(), "last": self.last}
-
 
 def _pad(x, axis, size, last):
     """Zeros before and after an axis, so that a kernel of a size ends `last` after each place."""
@@ -90,7 +87,7 @@ def _pad(x, axis, size, last):
     return tf.pad(x, sides)
 
 
-class GatedResnet(keras.layers.Layer):
+class GatedResnet(Layer):
     """The block: x [N, H, W, F], others of the same shape → [N, H, W, F].
 
     Its mathematics is written once, in `of`. Whole images, a row and a pixel differ in what the two
@@ -238,8 +235,3 @@ class GatedResnet(keras.layers.Layer):
         """`seen` left of pixel 0: zeros [N, 2F] each."""
         zeros = tf.zeros((num, 2 * self.features), self.compute_dtype)
         return zeros, zeros
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        own = {"features": self.features, "others": self.others, "dropout": self.rate}
-        return {**super().get_config(), **own, **self.seen}

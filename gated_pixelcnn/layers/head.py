@@ -8,18 +8,18 @@ Initial weights (see `initial_weights`): the sum and the hidden maps start with 
 outputs with 0.01, so that at first all values are about as probable.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups, initial_weights
 from gated_pixelcnn.layers.gated_block import concat, relu
+from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D, dense
 
 OUTPUT = 0.01  # E[y²] of the outputs at the start
 
 
-class SkipSum(keras.layers.Layer):
+class SkipSum(Layer):
     """The sum of a 1×1 convolution of what every block gives to it, as one matrix product.
 
     Input: a list of L tensors [N, H, W, p]; output [N, H, W, filters].
@@ -73,13 +73,8 @@ class SkipSum(keras.layers.Layer):
         matrix = tf.reshape(kernel[:, :rows], [-1, self.filters])
         return dense(matrix, tf.cast(self.bias, kernel.dtype), wanted)
 
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        own = {"filters": self.filters, "colours": self.colours, "scale": self.scale}
-        return {**super().get_config(), **own}
 
-
-class Head(keras.layers.Layer):
+class Head(Layer):
     """ReLU → 1×1 → ReLU → 1×1. Input [..., features], output [..., outputs]."""
 
     def __init__(self, features, outputs, colours=1, **kwargs):
@@ -129,8 +124,3 @@ class Head(keras.layers.Layer):
             return output(concat([*hidden_before, h])), h
 
         return head
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        config = {"features": self.features, "outputs": self.outputs, "colours": self.colours}
-        return {**super().get_config(), **config}

@@ -15,18 +15,18 @@ way down goes on from z, a unit Gaussian (Lucas and Verbeek, 2018) describes the
 
 import math
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers.autoregressive_flow import AutoregressiveFlow
 from gated_pixelcnn.layers.gated_resnet import AROUND, ShiftedConv2D
+from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.likelihoods.base import real
 
 _RATE = 0.1  # of a residual
 _DEVIATION = 0.1  # of the convolutions' outputs over the first batch
 
 
-class LadderBlock(keras.layers.Layer):
+class LadderBlock(Layer):
     """Both ways of a block; x is [N, H, W, features], z is [N, H, W, maps].
 
     Its parts are called one by one: all blocks' ways up, then their ways down in the other order.

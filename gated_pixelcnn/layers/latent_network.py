@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from gated_pixelcnn.layers.gated_resnet import ShiftedConv2D
 from gated_pixelcnn.layers.ladder_block import LadderBlock
+from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.weight_norm import NormalisedDeconv2D
 
 _SEEN = {"kernel_shape": (5, 5), "last": (2, 2)}
@@ -19,7 +20,7 @@ _DEVIATION = 0.1  # of f(z) over the first batch
 _FIRST_LOG_SCALE = -2.0  # Adamax moves it by its learning rate at most, in every step
 
 
-class LatentNetwork(keras.layers.Layer):
+class LatentNetwork(Layer):
     """Scaled images x [N, H, W, C] → z, [N, h, w, blocks · latents] → f(z), of another shape.
 
     Attributes:

@@ -86,7 +86,3 @@ class MaskedBlock(StackLayer):
             return self.finish(active, xs[-1], expand, before), (z,), (z,), active
 
         return block
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        return {**super().get_config(), "kernel_size": self.kernel_size}

@@ -10,10 +10,10 @@ layer reads ⌊n/2⌋ pixels to the right, and no layer reads to the right in th
 pixel sees to its right grows by ⌊n/2⌋ columns for ⌊n/2⌋ rows, however many layers there are.
 """
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups
+from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.shifted_convolutions import HorizontalConv2D, VerticalConv2D
 
 
@@ -52,7 +52,7 @@ class LeftConv2D(HorizontalConv2D):
         self.kernel_shape = (1, self.kernel_size // 2 + self.sees_own_pixel)
 
 
-class MaskedConv2D(keras.layers.Layer):
+class MaskedConv2D(Layer):
     """n×n masked convolution. Input [N, H, W, inputs], output [N, H, W, filters]."""
 
     def __init__(self, filters, kernel_size, mask_type="B", colours=1, scale=1.0, **kwargs):
@@ -92,14 +92,3 @@ class MaskedConv2D(keras.layers.Layer):
     def from_above(self, rows):
         """What a row has of the ⌊n/2⌋ rows above it, a list of [N, 1, W, inputs]."""
         return self.above.slide(self.above.pad_sides(tf.concat(rows, axis=1)))
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        config = {
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "mask_type": self.mask_type,
-            "colours": self.colours,
-            "scale": self.scale,
-        }
-        return {**super().get_config(), **config}

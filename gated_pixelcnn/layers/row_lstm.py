@@ -53,10 +53,6 @@ class StateToState(WindowConv2D):
         side = self.kernel_size // 2
         return self.slide(tf.pad(row, [[0, 0], [0, 0], [side, side], [0, 0]]))
 
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        return {**super().get_config(), "kernel_size": self.kernel_size}
-
 
 class RowLSTM(StackLayer):
     """A Row LSTM layer with its residual connection: [N, H, W, 2h] → the same."""
@@ -162,7 +158,3 @@ class RowLSTM(StackLayer):
             return self.finish(hidden, xs[-1], expand, before), (xs[-1],), state, hidden
 
         return layer
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        return {**super().get_config(), "kernel_size": self.kernel_size}

@@ -10,12 +10,12 @@ Only between the colours of ONE pixel is a mask needed: the last tap of the hori
 convolution, and the 1×1 convolutions after it.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups
 from gated_pixelcnn.layers.initial_weights import FanIn
+from gated_pixelcnn.layers.layer import Layer
 
 
 def taps(kernel_size):
@@ -25,7 +25,7 @@ def taps(kernel_size):
     return (kernel_size + 1) // 2
 
 
-class WindowConv2D(keras.layers.Layer):
+class WindowConv2D(Layer):
     """A VALID convolution of which the caller pads the window; the base of this file's layers."""
 
     def __init__(self, filters, kernel_shape, use_bias=True, scale=1.0, **kwargs):
@@ -84,11 +84,6 @@ class WindowConv2D(keras.layers.Layer):
         y = tf.nn.conv2d(window, kernel, strides=1, padding="VALID")
         return y if bias is None else tf.nn.bias_add(y, bias)
 
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        own = {"filters": self.filters, "use_bias": self.use_bias, "scale": self.scale}
-        return {**super().get_config(), **own}
-
 
 class VerticalConv2D(WindowConv2D):
     """⌈n/2⌉×n convolution of the vertical stack: rows above, all columns, no mask.
@@ -131,11 +126,6 @@ class VerticalConv2D(WindowConv2D):
     def call(self, x):
         """Convolves a whole image."""
         return self.slide(self.window(x))
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        config = {"kernel_size": self.kernel_size, "strict": self.strict}
-        return {**super().get_config(), **config}
 
 
 class HorizontalConv2D(WindowConv2D):
@@ -213,16 +203,6 @@ class HorizontalConv2D(WindowConv2D):
         wanted = colour_groups.columns(self.filters, self.colours, colour, self.parts)
         return dense(tf.reshape(kernel, [-1, self.filters])[:rows], bias, wanted)
 
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        config = {
-            "kernel_size": self.kernel_size,
-            "mask_type": self.mask_type,
-            "colours": self.colours,
-            "parts": self.parts,
-        }
-        return {**super().get_config(), **config}
-
 
 class PointwiseConv2D(WindowConv2D):
     """1×1 convolution, masked type B between colour groups (an ordinary one for one group).
@@ -268,10 +248,6 @@ class PointwiseConv2D(WindowConv2D):
         rows = colour_groups.visible(kernel.shape[2], self.colours, colour, "B")
         wanted = colour_groups.columns(self.filters, self.colours, colour)
         return dense(kernel[0, 0, :rows], bias, wanted)
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        return {**super().get_config(), "colours": self.colours}
 
 
 def dense(matrix, bias, wanted):

@@ -11,15 +11,15 @@ Initial weights (see `initial_weights`): the first convolution and every pre-act
 E[x²] = 1, the 1×1 convolution of each of L layers about 1/L, so that the stack has 1…2 or 1…e.
 """
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups, initial_weights
 from gated_pixelcnn.layers.gated_block import concat
+from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D
 
 
-class StackLayer(keras.layers.Layer):
+class StackLayer(Layer):
     """Base of `MaskedBlock`, `RowLSTM` and `DiagonalBiLSTM`: [N, H, W, 2h] → the same.
 
     Over whole images it is called with (input, condition). For sampling, see
@@ -100,13 +100,3 @@ class StackLayer(keras.layers.Layer):
     def zeros(self, *shape):
         """Zeros of the type of computation."""
         return tf.zeros(shape, self.compute_dtype)
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        return {
-            **super().get_config(),
-            "features": self.features,
-            "colours": self.colours,
-            "residual": self.residual,
-            "layers": self.layers,
-        }

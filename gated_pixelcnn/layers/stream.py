@@ -3,13 +3,12 @@
 Source: "PixelCNN++" (Salimans et al., 2017), sections 2.3 and 2.4 and Figure 2.
 """
 
-import keras
-
 from gated_pixelcnn.layers.gated_resnet import GatedResnet, ShiftedConv2D
+from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.weight_norm import NormalisedDeconv2D
 
 
-class Scale(keras.layers.Layer):
+class Scale(Layer):
     """What a stream has at one resolution: blocks on the way down and up, and ways to the next.
 
     Its parts are called one by one, see `walk`.

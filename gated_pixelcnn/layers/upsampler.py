@@ -9,9 +9,10 @@ many there are is not told. Here a 3×3 convolution lets a pixel know its surrou
 import keras
 
 from gated_pixelcnn.layers.gated_block import relu
+from gated_pixelcnn.layers.layer import Layer
 
 
-class Upsampler(keras.layers.Layer):
+class Upsampler(Layer):
     """Scaled images [N, h, w, C] → maps [N, 2h, 2w, features]."""
 
     def __init__(self, features, **kwargs):
@@ -46,7 +47,3 @@ class Upsampler(keras.layers.Layer):
     def call(self, x):
         """Doubles the size."""
         return self.large(relu(self.deconvolution(relu(self.small(x)))))
-
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        return {**super().get_config(), "features": self.features}

@@ -5,15 +5,15 @@ Lampert, 2017), section 3: blocks of PixelCNN++ in one stream, whose convolution
 It runs once per image, whatever the number of its pixels. It has no dropout.
 """
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers.gated_resnet import AROUND, GatedResnet, ShiftedConv2D, concat_elu
+from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.stream import make_stream, run_stream
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D, NormalisedDeconv2D
 
 
-class ViewEmbedding(keras.layers.Layer):
+class ViewEmbedding(Layer):
     """Scaled views [N, h, w, C] → maps [N, h, w, features], or of twice the size."""
 
     def __init__(self, features, blocks=3, scales=2, twice=False, **kwargs):

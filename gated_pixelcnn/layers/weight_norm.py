@@ -128,15 +128,6 @@ class NormalisedConv2D(WindowConv2D):
         kernel, bias = self.weights_now()
         return dense(kernel[0, 0], bias, range(self.filters))
 
-    def get_config(self):
-        """See `keras.layers.Layer.get_config`."""
-        config = {
-            "kernel_shape": self.kernel_shape,
-            "strides": self.strides,
-            "deviation": self.deviation,
-        }
-        return {**super().get_config(), **config}
-
 
 class NormalisedDeconv2D(NormalisedConv2D):
     """Twice the size, by a transposed convolution of stride 2 with weight normalisation.
