@@ -11,10 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.data.split import input_error
-from gated_pixelcnn.likelihoods.base import check_integer
-from gated_pixelcnn.models.class_names import ClassNames
-from gated_pixelcnn.models.inputs import as_array
 from gated_pixelcnn.models.keras_training import unpacked
+from gated_pixelcnn.spec import as_array, check_integer
 
 
 def bits_per_dim(nats, image_shape):
@@ -72,8 +70,7 @@ def evaluate(model, images, condition=None, batch_size=64):
             raise ValueError("images hold the condition already: leave out condition.")
         images, condition = unpacked((images,))
     images = np.asarray(as_array("images", images))
-    if isinstance(model, ClassNames):
-        condition = model.labels_of(condition, len(images))
+    condition = model.condition_spec.numbered(condition, len(images))
     condition = None if condition is None else np.asarray(as_array("condition", condition))
     if condition is not None and condition.shape[:1] != images.shape[:1]:
         raise ValueError(
@@ -126,15 +123,10 @@ def score(
       FloatingPointError: a log-probability is not finite; the message names the image.
     """
     _check_batch_size(batch_size)
-    if model.condition_kind not in (None, "label", "image"):
-        raise ValueError(
-            f"this model is conditioned on a {model.condition_kind}, which data sets do not have: "
-            "call evaluate(model, images, condition)."
-        )
-    if model.condition_kind == "label" and not split.has_labels:
-        raise ValueError("this model is conditioned on the label, but the images have no labels.")
     num_images = split.num_images if num_images is None else min(num_images, split.num_images)
     batch_size = min(batch_size, max(num_images, 1))
+
+    spec = model.condition_spec
 
     def all_images():
         for images, _ in split_batches(split, batch_size, num_images):
@@ -142,20 +134,15 @@ def score(
 
     def batches():
         start, half = 0, num_images // 2
-        if wrong_condition and model.condition_kind == "image":
-            others = itertools.chain(
-                itertools.islice(all_images(), half, None), itertools.islice(all_images(), half)
-            )
+        rotated = itertools.chain(
+            itertools.islice(all_images(), half, None), itertools.islice(all_images(), half)
+        )
         for images, labels in split_batches(split, batch_size, num_images):
-            condition = None
-            if model.condition_kind == "label":
-                condition = mapped(labels, label_map)
-                if wrong_condition:
-                    condition = other_labels(condition, start, model.condition_size)
-            elif model.condition_kind == "image":
-                condition = images
-                if wrong_condition:
-                    condition = np.stack(list(itertools.islice(others, len(images))))
+            condition = spec.of_data(images, mapped(labels, label_map))
+            if wrong_condition:
+                condition = spec.mismatched(
+                    condition, start, lambda num: np.stack(list(itertools.islice(rotated, num)))
+                )
             yield images, condition
             start += len(images)
 
@@ -240,13 +227,11 @@ def importance_weighted(model, split, draws, batch_size=64, num_images=None):
 
 def mapped(labels, label_map):
     """The model's labels for those of a split; `label_map` as for `score`."""
-    return labels if label_map is None else np.asarray(label_map, labels.dtype)[labels]
-
-
-def other_labels(labels, start, classes):
-    """A wrong label for every image, each as often; `start` is the index of the first image."""
-    steps = 1 + (start + np.arange(len(labels))) % max(classes - 1, 1)
-    return ((labels + steps) % classes).astype(labels.dtype)
+    return (
+        labels
+        if label_map is None or labels is None
+        else np.asarray(label_map, labels.dtype)[labels]
+    )
 
 
 def split_batches(split, batch_size, num_images=None):

@@ -54,7 +54,7 @@ def test_a_single_name_is_that_of_all_images():
 def test_a_name_with_accents_is_found_in_whatever_form_they_are_written():
     composed, taken_apart = "caf\u00e9", "cafe\u0301"  # the latter as macOS names files
     model = build(condition="label", condition_size=2, class_names=(taken_apart, "tea"))
-    assert model.labels_of([composed, composed.upper(), "tea"]).tolist() == [0, 0, 1]
+    assert model.condition_spec.numbered([composed, composed.upper(), "tea"]).tolist() == [0, 0, 1]
 
 
 def test_names_that_no_class_has_are_refused():
@@ -70,7 +70,7 @@ def test_names_that_no_class_has_are_refused():
     with pytest.raises(ValueError, match="takes no condition"):
         build().sample(condition="bag")
     model.class_names = ("a", "A", "b")
-    assert model.labels_of(["A", "a", "B"]).tolist() == [1, 0, 2]
+    assert model.condition_spec.numbered(["A", "a", "B"]).tolist() == [1, 0, 2]
     model.class_names = ("a", "a", "b")
     with pytest.raises(ValueError, match="2 classes are called 'a'"):
         model.sample(condition="a")

@@ -8,18 +8,18 @@ from PIL import Image
 from gated_pixelcnn import baselines, evaluation
 from gated_pixelcnn.data.split import ArraySplit
 from gated_pixelcnn.models.embedding import Embedding
+from gated_pixelcnn.spec import ImageSpec, Inputs, condition_spec
 
 
-class TableModel:
+class TableModel(Inputs):
     """Independent values: a table of probabilities for each label, position and colour."""
 
     is_lower_bound = False
     terms = None
 
     def __init__(self, image_shape=(3, 5, 2), levels=4, classes=0, seed=0):
-        self.image_shape, self.levels = image_shape, levels
-        self.condition_kind = "label" if classes else None
-        self.condition_size = classes
+        self.image_spec = ImageSpec(image_shape, levels)
+        self.condition_spec = condition_spec("label" if classes else None, classes, self.image_spec)
         table = np.random.default_rng(seed).random((max(classes, 1), *image_shape, levels)) + 0.1
         self.table = np.log(table / table.sum(axis=-1, keepdims=True)).astype(np.float32)
         self.batch_shapes = []
@@ -231,9 +231,9 @@ def test_images_are_classified_by_the_label_that_makes_them_likeliest(batch_size
 
 def test_wrong_labels_are_all_wrong_and_equally_frequent():
     labels = np.arange(60) % 3
-    wrong = np.concatenate(
-        [evaluation.other_labels(labels[i : i + 7], i, 5) for i in range(0, 60, 7)]
-    )
+    spec = condition_spec("label", 5, ImageSpec((1, 1, 1), 2))
+    wrong = [spec.mismatched(labels[i : i + 7], i, None) for i in range(0, 60, 7)]
+    wrong = np.concatenate(wrong)
     assert (wrong != labels).all()
     assert np.bincount((wrong - labels) % 5).tolist() == [0, 15, 15, 15, 15]
 
@@ -245,7 +245,7 @@ def test_the_other_image_is_half_the_images_away_whatever_the_batch(batch_size):
     class Copies(TableModel):
         def __init__(self):
             super().__init__()
-            self.condition_kind = "image"
+            self.condition_spec = condition_spec("image", 2, self.image_spec)
 
         def log_prob_parts(self, images, condition):
             given.extend(zip(images[:, 0, 0, 0], condition[:, 0, 0, 0], strict=True))

@@ -179,11 +179,11 @@ def test_a_loaded_saved_model_checks_its_arguments_like_the_model(exported):
         saved.sample(condition=[0, 3])
     with pytest.raises(ValueError, match="images must have the shape"):
         saved.log_prob(np.zeros((1, 7, 5, 3), np.uint8), [0])
-    for kind, what in (("label", "weights of the classes"), ("image", "codes")):
+    for kind in ("label", "image"):
         it = exported(kind)
         between = np.ones((2, it.model.condition_size), np.float32)
         it.model.sample(condition=between, jit=False)
-        with pytest.raises(ValueError, match=f"condition of integers .{kind}., not {what}"):
+        with pytest.raises(ValueError, match=f"{kind} condition must be integers .* got float32"):
             it.saved.sample(condition=between)
 
 

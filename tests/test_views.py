@@ -13,6 +13,7 @@ import gated_pixelcnn as gpc
 from gated_pixelcnn import photos
 from gated_pixelcnn.cli import prompts, sample
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.spec import condition_spec
 
 # The model
 
@@ -200,7 +201,7 @@ def test_what_cannot_be_coloured_or_enlarged_is_refused_in_a_sentence(
         (gray, {"colourise": "a.png", "interpolate": ["1,2"]}, "leave out --colourise"),
     ):
         if values.get("interpolate"):
-            model.condition_kind = "label"
+            model.condition_spec = condition_spec("label", 3, model.image_spec)
         with pytest.raises(UserError, match=message):
             prompts.prompts(flags(**values), model)
 

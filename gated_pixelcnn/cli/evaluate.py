@@ -169,8 +169,7 @@ def main(argv):
 
 def _has_wrong_condition(model, num_images):
     """Whether there is another label, or another image."""
-    alternatives = {"label": model.condition_size, "image": num_images}
-    return alternatives.get(model.condition_kind, 0) > 1
+    return model.condition_spec.alternatives(num_images) > 1
 
 
 def _check_likeness(model, source, split):

@@ -54,10 +54,10 @@ def named_by_other_numbers(class_names):
 
 def parse_label(flag, word, classes, class_names=(), empty_classes=()):
     """Reads one class of the flag of this name; see `parse_labels`."""
-    from gated_pixelcnn.models.class_names import find  # which imports TensorFlow
+    from gated_pixelcnn.spec import find_name  # which imports TensorFlow
 
     try:
-        found = find(word, class_names)
+        found = find_name(word, class_names)
     except ValueError as error:
         raise UserError(f"--{flag}: {error}") from None
     label = found

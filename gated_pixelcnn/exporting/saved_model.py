@@ -8,6 +8,7 @@ from gated_pixelcnn import paths
 from gated_pixelcnn.errors import UserError, first_line
 from gated_pixelcnn.exporting import facts, versions
 from gated_pixelcnn.models.contract import DensityContract
+from gated_pixelcnn.spec import ImageSpec, condition_spec
 
 
 def load_saved_model(path):
@@ -52,12 +53,12 @@ class SavedModel(DensityContract):
         self._graphs = loaded
         self.path = path
         self.run = known["run"]
-        self.image_shape = self.run["image_shape"]
-        self.levels = self.run["levels"]
-        self.condition_kind = known["condition"]
-        self.condition_size = known["condition_size"]
-        if self.condition_kind == "label":
-            self.class_names = self.run["class_names"]
+        self.image_spec = ImageSpec(self.run["image_shape"], self.run["levels"])
+        kind, names = known["condition"], self.run["class_names"]
+        names = names if kind == "label" else ()
+        self.condition_spec = condition_spec(
+            kind, known["condition_size"], self.image_spec, names, as_served=True
+        )
         self.is_lower_bound, self.terms = known["is_lower_bound"], known["terms"]
         self.max_images = known["max_images"]
 
@@ -65,17 +66,6 @@ class SavedModel(DensityContract):
     def signatures(self):
         """Names of the signatures and their functions: what a server offers."""
         return self._graphs.signatures
-
-    def check_condition(self, condition, num):
-        """See `InputChecks`; the graphs take labels and images, but nothing between them."""
-        condition = super().check_condition(condition, num)
-        if self.condition_kind in ("label", "image") and condition.dtype.is_floating:
-            between = {"label": "weights of the classes", "image": "codes"}[self.condition_kind]
-            raise ValueError(
-                f"an exported model takes a condition of integers ({self.condition_kind}), not "
-                f"{between}."
-            )
-        return condition
 
     def _log_prob_parts(self, images, condition):
         """See `DensityContract`."""

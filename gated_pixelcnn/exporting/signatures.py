@@ -10,12 +10,11 @@ import tensorflow as tf
 from gated_pixelcnn.data.values import BYTES
 from gated_pixelcnn.evaluation import bits_per_dim
 from gated_pixelcnn.exporting.decoding import decode
-from gated_pixelcnn.graph_checks import after, below, of_shape, required
+from gated_pixelcnn.graph_checks import after, of_shape, required
 from gated_pixelcnn.models.contract import LEAST_TEMPERATURE, MOST_TEMPERATURE
 from gated_pixelcnn.sampling import Sharpness
 
 PNG_OR_JPEG_COLOURS = (1, 3)
-MOST_CONDITION = 1e30  # sums of products with weights stay finite
 
 
 class Signatures:
@@ -40,12 +39,10 @@ class Signatures:
         """
         self._model, self._max_images = model, max_images
         self._reading = {"values": values, "gray": gray}
-        images = tf.TensorSpec([None, *model.image_shape], tf.uint8)
+        images = model.image_spec.served()
         known = tf.TensorSpec([None, *model.image_shape], tf.bool)
         seed, temperature = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.float32)
-        self._condition = {}
-        if model.condition_kind is not None:
-            self._condition[model.condition_kind] = condition_spec(model)
+        self._condition = model.condition_spec.served()
         how_many = self._condition or {"num": tf.TensorSpec([], tf.int32)}
         streams = tf.TensorSpec([None], tf.int32)
         how = {"seed": seed, "temperature": temperature}
@@ -174,26 +171,11 @@ class Signatures:
 
     def _of_values(self, name, x):
         """An input whose values have been checked, too."""
-        levels, classes = self._model.levels, self._model.condition_size
-        if name in ("images", "image"):
-            return below(levels, f"{name} must have values 0…{levels - 1}", x)
-        if name == "label":
-            return below(classes, f"label must be 0…{classes - 1}", x)
-        if name in ("vector", "spatial"):
-            message = f"{name} must be numbers of at most {MOST_CONDITION:g} in size"
-            return after([required(tf.abs(x) <= MOST_CONDITION, message)], x)  # NaN is not
+        if name == "images":
+            return self._model.image_spec.check_served(name, x)
+        if name in self._condition:
+            return self._model.condition_spec.check_served(name, x)
         return x
-
-
-def condition_spec(model):
-    """Shape and type of a batch of a model's conditions."""
-    size = model.condition_size
-    return {
-        "label": tf.TensorSpec([None], tf.int32),
-        "vector": tf.TensorSpec([None, size], tf.float32),
-        "spatial": tf.TensorSpec([None, *model.image_shape[:2], size], tf.float32),
-        "image": tf.TensorSpec([None, *model.image_shape], tf.uint8),
-    }[model.condition_kind]
 
 
 def checked_temperature(temperature):

@@ -1,33 +1,16 @@
 """The contract of a likelihood."""
 
 import abc
-import operator
 
 import tensorflow as tf
+
+from gated_pixelcnn.spec import check_integer
 
 
 def real(x):
     """Float64 stays float64; everything else, half precision too, is computed in float32."""
     x = tf.convert_to_tensor(x)
     return x if x.dtype == tf.float64 else tf.cast(x, tf.float32)
-
-
-def check_integer(name, value, lowest, highest=None):
-    """The value as an int; otherwise a ValueError with the argument, the value, what is allowed.
-
-    A float is no integer, whatever its value; arrays and tensors of one integer are.
-    """
-    allowed = f"at least {lowest}" if highest is None else f"from {lowest} to {highest}"
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except (TypeError, AttributeError):  # the latter of tensors
-        number = None
-    if number is None:
-        of = "of " if highest is None else ""
-        raise ValueError(f"{name} must be an integer {of}{allowed}, got {value!r}.")
-    if number < lowest or (highest is not None and number > highest):
-        raise ValueError(f"{name} must be {allowed}, got {number}.")
-    return number
 
 
 class Likelihood(abc.ABC):

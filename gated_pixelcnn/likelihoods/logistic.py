@@ -8,8 +8,9 @@ import abc
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn.likelihoods.base import Likelihood, check_integer, real
+from gated_pixelcnn.likelihoods.base import Likelihood, real
 from gated_pixelcnn.likelihoods.discrete import draw_index
+from gated_pixelcnn.spec import check_integer
 
 # The paper's code bounds log-scales below. Above, a scale of e^40 has all its mass on the two edge
 # levels already, and the bound keeps the inverse scale away from zero.

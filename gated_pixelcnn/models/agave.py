@@ -21,11 +21,10 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import ViewEmbedding
-from gated_pixelcnn.likelihoods.base import check_integer
-from gated_pixelcnn.models.inputs import checked_shape
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
 from gated_pixelcnn.models.parts import TrainedApart, make_part
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
+from gated_pixelcnn.spec import ImageSpec, check_integer
 
 DECODER = {"family": "pixelcnn_pp"}
 
@@ -83,7 +82,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
         """
         if auxiliary not in list(VIEWS):
             raise ValueError(f"auxiliary is {auxiliary!r}{nearest(str(auxiliary), VIEWS)}.")
-        view = VIEWS[auxiliary](checked_shape(image_shape), levels)
+        view = VIEWS[auxiliary](ImageSpec(image_shape, levels).shape, levels)
         if auxiliary_levels:
             view = Coarse(view, auxiliary_levels)
         super().__init__(image_shape, levels, view, **kwargs)

@@ -22,10 +22,10 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import Condition, Upsampler, ViewEmbedding
-from gated_pixelcnn.models.inputs import as_array, checked_shape
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.parts import TrainedApart, make_part
 from gated_pixelcnn.models.transforms import TRANSFORMS
+from gated_pixelcnn.spec import ImageSpec, as_array, condition_spec
 
 PART = {"family": "gated_pixelcnn"}
 FAR = 2**32  # random streams of the prior: farther than any that a user can name (int32)
@@ -99,9 +99,10 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
                 f"condition of an auxiliary model must be None, 'label' or 'vector', got "
                 f"{condition!r}."
             )
-        self.image_shape, self.levels = checked_shape(image_shape), levels
-        self.condition_kind, self.condition_size = condition, condition_size
-        self.class_names = class_names
+        self.image_spec = ImageSpec(image_shape, levels)
+        self.condition_spec = condition_spec(
+            condition, condition_size, self.image_spec, class_names
+        )
         self.transform = TRANSFORMS[transform](self.image_shape, levels)
         self.terms = (self.transform.term, "image given it")
         own = {"dtype": self.dtype_policy}
@@ -341,7 +342,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         while isinstance(model, AuxiliaryModel):
             model = model.prior
             if tuple(np.shape(view)[1:]) == model.image_shape:
-                return model.check_images(view)
+                return model.image_spec.check(view)
             wanted.append(f"[N, {', '.join(map(str, model.image_shape))}]")
         raise ValueError(
             f"a view must have the shape {' or '.join(wanted)}, got {list(np.shape(view))}."

@@ -17,18 +17,15 @@ import tensorflow as tf
 
 from gated_pixelcnn import likelihoods, sampling
 from gated_pixelcnn.layers import Condition, Encoder
-from gated_pixelcnn.models.inputs import checked_shape
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+from gated_pixelcnn.spec import ImageSpec, condition_spec
 
 
 class DensityModel(LikelihoodModel):
     """Base class of the families.
 
     Attributes:
-      image_shape: (H, W, C).
-      levels: number of values that a colour of a pixel can take.
       likelihood: the `likelihoods.Likelihood` that gives the parameter map its meaning.
-      condition_kind, condition_size: see `DensityContract`.
       encoder: what makes the code of an image condition, or None.
       remat: whether the backward pass computes the inside of blocks again, see `rematerialised`.
     """
@@ -71,13 +68,11 @@ class DensityModel(LikelihoodModel):
           ValueError: an argument out of its range; the message names it and what is allowed.
         """
         super().__init__(**kwargs)
-        image_shape = checked_shape(image_shape)
-        self.image_shape = image_shape
-        self.levels = levels
+        self.image_spec = ImageSpec(image_shape, levels)
+        image_shape = self.image_shape
         self.likelihood = likelihoods.get(likelihood, image_shape[-1], levels, components)
-        self.condition_kind = condition
-        self.condition_size = code_size if condition == "image" else condition_size
-        self.class_names = class_names
+        size = code_size if condition == "image" else condition_size
+        self.condition_spec = condition_spec(condition, size, self.image_spec, class_names)
         self.encoder = self.condition_map = None
         own = {"dtype": self.dtype_policy}
         if condition == "image":
@@ -190,7 +185,7 @@ class DensityModel(LikelihoodModel):
         """
         if self.encoder is None:
             raise ValueError("this model has no encoder: it is not conditioned on an image.")
-        return self.encoder(self.scale(self.check_images(images)))
+        return self.encoder(self.scale(self.image_spec.check(images)))
 
     def rematerialised(self, block):
         """A block as a family's `parameter_map` should call it.

@@ -10,10 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.likelihoods.base import check_integer
-from gated_pixelcnn.models.class_names import ClassNames
-from gated_pixelcnn.models.inputs import InputChecks, as_array
 from gated_pixelcnn.sampling import Sharpness
+from gated_pixelcnn.spec import Inputs, as_array, check_integer
 
 LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
 MOST_TEMPERATURE = 1e6  # the scales of a logistic times it stay finite
@@ -68,15 +66,11 @@ def check_seed(seed):
     return tf.constant(check_integer("seed", seed, tf.int64.min, tf.int64.max), tf.int64)
 
 
-class DensityContract(ClassNames, InputChecks):
+class DensityContract(Inputs):
     """Log-probabilities and samples of images.
 
     Attributes:
-      image_shape: (H, W, C).
-      levels: number of values that a colour of a pixel can take.
-      condition_kind: None, "label", "vector", "spatial" or "image".
-      condition_size: number of classes, length of the vector, number of maps or, for an image, m,
-        the numbers of its code.
+      image_spec, condition_spec: what it takes, see `spec`.
       is_lower_bound: whether `log_prob` is a lower bound and not exact.
       terms: names of the terms of a lower bound; None for an exact log-probability.
       draws_logistics: whether `sample` can reduce their scales.
@@ -240,14 +234,14 @@ class DensityContract(ClassNames, InputChecks):
                 raise ValueError("num, the number of images to sample, is missing.")
             num = max([np.shape(a)[0] for a in (condition, given) if np.ndim(a)], default=1)
         num = check_integer("num", num, 1)
-        condition = self.labels_of(condition, num)
+        condition = self.condition_spec.numbered(condition, num)
         seed = check_seed(seed)
         if not isinstance(jit, bool | np.bool_):
             raise ValueError(f"jit must be True or False, got {jit!r}.")
         sharpness = self._checked_sharpness(**sharpness)
-        condition = self.check_condition(condition, num)
+        condition = self.condition_spec.check(condition, num)
         if given is not None:
-            given, known = self.check_completion(given, known, num)
+            given, known = self.image_spec.check_completion(given, known, num)
         streams = self._checked_streams(streams, num)
         streams = tf.constant(streams, tf.int32)
         return Request(num, condition, seed, sharpness, given, known, streams, jit)

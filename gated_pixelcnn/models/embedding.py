@@ -13,6 +13,7 @@ from gated_pixelcnn import verification
 from gated_pixelcnn.layers import Encoder
 from gated_pixelcnn.models.keras_training import unpacked
 from gated_pixelcnn.models.trainable import Trainable
+from gated_pixelcnn.spec import ConditionSpec, ImageSpec
 
 
 @keras.saving.register_keras_serializable("gated_pixelcnn")
@@ -22,7 +23,6 @@ class Embedding(Trainable):
     loss_name, loss_unit = "triplet_loss", "triplet loss"
     validation_name, validation_unit = "verification_error", "verification error (1 - AUC)"
     takes_labels = True
-    condition_kind, condition_size = None, 0
 
     def __init__(
         self,
@@ -60,7 +60,8 @@ class Embedding(Trainable):
                 f"images_per_class must be at least 2, or there are no pairs; got "
                 f"{images_per_class}."
             )
-        self.image_shape, self.levels = tuple(image_shape), levels
+        self.image_spec = ImageSpec(image_shape, levels)
+        self.condition_spec = ConditionSpec(0, self.image_spec)
         self.margin, self.images_per_class = margin, images_per_class
         self.encoder = Encoder(
             code_size, encoder_features, normalised=True, name="encoder", dtype=self.dtype_policy
@@ -85,11 +86,10 @@ class Embedding(Trainable):
         Raises:
           ValueError: images that do not fit the model.
         """
-        return self._embedded(self.check_images(images))
+        return self._embedded(self.image_spec.check(images))
 
     def _embedded(self, images):
-        x = tf.cast(images, self.compute_dtype) * (2.0 / (self.levels - 1)) - 1.0
-        return tf.cast(self.encoder(x), tf.float32)
+        return tf.cast(self.encoder(self.scale(images)), tf.float32)
 
     def checked(self, images, labels=None):
         """See `Trainable`; labels may be any integers: whoever is new has a new one."""

@@ -18,15 +18,14 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation, sampling
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import LatentNetwork
-from gated_pixelcnn.likelihoods.base import check_integer
 from gated_pixelcnn.likelihoods.logistic import (
     clamp_log_scale,
     discretized_logistic_log_prob,
     to_level,
 )
 from gated_pixelcnn.models.contract import check_seed
-from gated_pixelcnn.models.inputs import as_array, checked_shape
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+from gated_pixelcnn.spec import ConditionSpec, ImageSpec, as_array, check_integer
 
 POSTERIORS = ("flow", "gaussian")
 FAR = 2**32  # random streams of z: farther than any that a user can name (int32)
@@ -47,7 +46,6 @@ class LatentVariableModel(LikelihoodModel):
     is_lower_bound = True
     initialised_by_data = True
     draws_logistics = True
-    condition_kind, condition_size = None, 0
     terms = ("image given z", "KL divergence")
     details = {
         "active_units": (
@@ -104,15 +102,16 @@ class LatentVariableModel(LikelihoodModel):
           ValueError: an argument out of its range; the message names it and what is allowed.
         """
         super().__init__(**kwargs)
-        image_shape = checked_shape(image_shape)
-        check_integer("levels", levels, 2, 256)
+        self.image_spec = ImageSpec(image_shape, levels)
+        self.condition_spec = ConditionSpec(0, self.image_spec)
+        image_shape = self.image_shape
         if posterior not in POSTERIORS:
             raise ValueError(f"posterior is {posterior!r}{nearest(str(posterior), POSTERIORS)}.")
         if not free_bits >= 0:
             raise ValueError(f"free_bits must be at least 0, got {free_bits}.")
         if condition_size:
             raise ValueError(f"this family takes no condition, got condition_size={condition_size}")
-        self.image_shape, self.levels, self.view = image_shape, levels, view
+        self.view = view
         self.free_bits = free_bits
         self.network = LatentNetwork(
             image_shape,
@@ -214,7 +213,7 @@ class LatentVariableModel(LikelihoodModel):
           ValueError: images that do not fit the model, or no draws.
         """
         draws = check_integer("draws", draws, 1)
-        images = self.check_images(images)
+        images = self.image_spec.check(images)
         whole = np.full(len(images), -np.inf)
         for draw in range(draws):
             weights = self._log_weights_graph(images, tf.constant(draw, tf.int64))
@@ -324,7 +323,7 @@ class LatentVariableModel(LikelihoodModel):
           ValueError: images that do not fit the model.
         """
         draw = tf.constant(check_integer("draw", draw, 0), tf.int64)
-        return self._latents_graph(self.check_images(images), draw)
+        return self._latents_graph(self.image_spec.check(images), draw)
 
     def draw_latents(self, seed, streams):
         """Draws z from the prior: float32 [N, h, w, maps].

@@ -43,11 +43,6 @@ class LikelihoodModel(DensityContract, Trainable):
           uint8 [N, H, W, C].
         """
 
-    def scale(self, images):
-        """Integers 0…levels−1 → the network's input −1…1, in the dtype of computation."""
-        x = tf.cast(images, self.compute_dtype)
-        return x * (2.0 / (self.levels - 1)) - 1.0
-
     def _request(self, *args, **kwargs):
         """See `DensityContract`; a model that nobody has called yet is built, as by a call."""
         if not self.built:

@@ -17,6 +17,7 @@ from gated_pixelcnn.layers import Encoder
 from gated_pixelcnn.layers.condition import Deconvolution
 from gated_pixelcnn.layers.gated_block import relu
 from gated_pixelcnn.models.trainable import Trainable
+from gated_pixelcnn.spec import ConditionSpec, ImageSpec
 
 
 @keras.saving.register_keras_serializable("gated_pixelcnn")
@@ -24,15 +25,12 @@ class MSEAutoencoder(Trainable):
     """Images [N, H, W, C] → codes [N, code_size] → one reconstruction of each.
 
     Attributes:
-      image_shape: (H, W, C).
-      levels: number of values that a colour of a pixel can take.
       code_size: m, the numbers of a code.
       encoder: what makes the code.
     """
 
     loss_name = validation_name = "mse"
     loss_unit = validation_unit = "MSE"
-    condition_kind, condition_size = None, 0
 
     def __init__(
         self,
@@ -63,7 +61,8 @@ class MSEAutoencoder(Trainable):
             raise ValueError("an autoencoder trained for the squared error has no condition.")
         if decoder_features < 1:
             raise ValueError(f"decoder_features must be at least 1, got {decoder_features}.")
-        self.image_shape, self.levels = tuple(image_shape), levels
+        self.image_spec = ImageSpec(image_shape, levels)
+        self.condition_spec = ConditionSpec(0, self.image_spec)
         self.code_size = code_size
         height, width, channels = self.image_shape
         own = {"dtype": self.dtype_policy}
@@ -94,12 +93,8 @@ class MSEAutoencoder(Trainable):
         return tf.clip_by_value(self.decode(self.encode(images)), 0.0, 1.0)
 
     def encode(self, images):
-        """The codes of images [N, H, W, C], float [N, code_size]; checked, see `InputChecks`."""
-        return self._codes(self.check_images(images))
-
-    def _codes(self, images):
-        x = tf.cast(images, self.compute_dtype) * (2.0 / (self.levels - 1)) - 1.0
-        return self.encoder(x)
+        """The codes of images [N, H, W, C], float [N, code_size]; checked, see `ImageSpec`."""
+        return self.encoder(self.scale(self.image_spec.check(images)))
 
     def decode(self, codes):
         """Codes [N, code_size] → images of black 0 and white 1, float32 [N, H, W, C].
@@ -122,7 +117,7 @@ class MSEAutoencoder(Trainable):
         Raises:
           ValueError: images that do not fit the model.
         """
-        found = self.reconstruct_graph(self.check_images(images))
+        found = self.reconstruct_graph(self.image_spec.check(images))
         return np.rint(np.asarray(found) * (self.levels - 1)).astype(np.uint8)
 
     @functools.cached_property
@@ -133,7 +128,9 @@ class MSEAutoencoder(Trainable):
     def training_loss_of(self, images, labels, training):
         """The squared error of every image [N], the mean over its colours from 0 to 1."""
         wanted = tf.cast(images, tf.float32) / (self.levels - 1)
-        found = self.decode(self._codes(images))  # not clipped: that would have no gradient
+        found = self.decode(
+            self.encoder(self.scale(images))
+        )  # not clipped: that would have no gradient
         return tf.reduce_mean(tf.square(found - wanted), axis=[1, 2, 3])
 
     def validation_loss(self, split, batch_size, num_images, compute):

@@ -17,9 +17,9 @@ import tensorflow as tf
 from gated_pixelcnn.layers.gated_resnet import ABOVE, ABOVE_AND_LEFT, ShiftedConv2D
 from gated_pixelcnn.layers.stream import make_stream, run_stream
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
-from gated_pixelcnn.likelihoods.base import check_integer
 from gated_pixelcnn.models.base import DensityModel
 from gated_pixelcnn.models.pixelcnn_pp_view import PixelCNNPPView
+from gated_pixelcnn.spec import check_integer
 
 
 @keras.saving.register_keras_serializable("gated_pixelcnn")

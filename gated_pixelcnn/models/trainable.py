@@ -3,11 +3,11 @@
 import abc
 
 from gated_pixelcnn.layers.weight_norm import data_dependent_initialisation
-from gated_pixelcnn.models.inputs import InputChecks
 from gated_pixelcnn.models.keras_training import KerasTraining
+from gated_pixelcnn.spec import Inputs
 
 
-class Trainable(InputChecks, KerasTraining):
+class Trainable(Inputs, KerasTraining):
     """Base class of all that train.py trains.
 
     Attributes:
@@ -58,10 +58,14 @@ class Trainable(InputChecks, KerasTraining):
         return take_layers([self], [other])
 
     def checked(self, images, condition=None):
-        """See `InputChecks`; a model that nobody has called yet is built, as by a call."""
+        """See `Inputs`; a model that nobody has called yet is built, as by a call."""
         if not self.built:
             self.build()
         return super().checked(images, condition)
+
+    def scale(self, images):
+        """Integers 0…levels−1 → the network's input −1…1, in the dtype of computation."""
+        return self.image_spec.scale(images, self.compute_dtype)
 
     def training_loss(self, images, labels, training):
         """What training minimises the mean of.

@@ -334,15 +334,10 @@ class Loop:
             return
         if getattr(model, "untrained", ""):
             return
-        condition = columns = shown = None
-        if model.condition_kind == "label":
-            condition = np.arange(num) % model.condition_size
-            if num % model.condition_size == 0:
-                columns = model.condition_size  # one for each class
-        elif model.condition_kind == "image":
-            split = self.dataset.validation or self.dataset.train
-            shown, _ = next(evaluation.split_batches(split, num, num))
-            condition, columns = shown, len(shown)  # above each what is drawn from its code
+        split = self.dataset.validation or self.dataset.train
+        condition, shown, columns = model.condition_spec.for_grid(
+            num, lambda num: next(evaluation.split_batches(split, num, num))[0]
+        )
         with self.state.averaged_weights(), self.stop.cut_short():
             batch = model.sample(num if shown is None else None, condition, self.config.seed)
             if shown is not None:
