@@ -106,7 +106,7 @@ def score(
       batch_size: number of images in one forward pass, at least 1.
       num_images: evaluate the first images only; None for all.
       label_map: the model's label for each label of the split, a list; None if they are the same.
-      log_prob_parts: what computes the nats of a batch, see `DensityContract.log_prob_parts`, which
+      log_prob_parts: what computes the nats of a batch, see `DensityModel.log_prob_parts`, which
         it is by default.
       wrong_condition: give every image the label of another class (image i the one that comes
         1 + i mod (classes − 1) after its own), or the code of another image (half the images

@@ -17,7 +17,7 @@ from gated_pixelcnn import keras_settings
 from gated_pixelcnn.cli import evaluate
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.families import FAMILIES
-from gated_pixelcnn.models.contract import DensityContract
+from gated_pixelcnn.models.density_model import DensityModel
 
 ROOT = Path(__file__).parents[1]
 every_family = pytest.mark.parametrize("family", ARGUMENTS)
@@ -38,10 +38,10 @@ def test_logs_hold_the_loss_by_both_its_names(family):
     batch = batch_of(model)
     model.compile("adam")
     logs = model.fit(*batch, validation_data=batch, verbose=0).history
-    last = "bits_per_dim" if isinstance(model, DensityContract) else model.loss_name
+    last = "bits_per_dim" if isinstance(model, DensityModel) else model.loss_name
     assert set(logs) == {"loss", model.loss_name, "val_loss", f"val_{last}"}
     assert logs["loss"] == logs[model.loss_name] and logs["val_loss"] == logs[f"val_{last}"]
-    if isinstance(model, DensityContract):
+    if isinstance(model, DensityModel):
         found = gpc.evaluate(model, *batch)["bits_per_dim"]
     else:
         found = np.mean(model.training_loss(*batch, *[None][: 2 - len(batch)], training=False))

@@ -6,7 +6,7 @@ import tensorflow as tf
 from small_models import ARGUMENTS, batch_of, build, images_of
 
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.contract import DensityContract
+from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.training.config import TrainConfig
 from gated_pixelcnn.training.state import TrainState
 
@@ -31,7 +31,7 @@ def test_graphs_refuse_images_out_of_range_before_a_cast_could_hide_it(family):
     model = build(family)
     images, *labels = batch_of(model)
     entries = [lambda x: model(x), lambda x: model.training_loss(x, *labels or [None], True)]
-    if isinstance(model, DensityContract):
+    if isinstance(model, DensityModel):
         entries.append(model.log_prob)
     for entry in entries:
         run = graph(entry)

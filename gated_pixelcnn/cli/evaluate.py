@@ -79,7 +79,7 @@ def define_flags():
 def main(argv):
     """Runs the script; see the module."""
     from gated_pixelcnn import evaluation, verification
-    from gated_pixelcnn.models.contract import DensityContract
+    from gated_pixelcnn.models.density_model import DensityModel
 
     cli.check_no_arguments(argv)
     cli.resolve_paths(FLAGS)
@@ -94,7 +94,7 @@ def main(argv):
     )
     model, record = cli.load_model(FLAGS)
     for name in ("beside", "classify", "likeness", "importance_samples", "csv"):
-        if FLAGS[name].value and not isinstance(model, DensityContract):
+        if FLAGS[name].value and not isinstance(model, DensityModel):
             raise UserError(f"--{name} is not possible: {_no_density(model)}")
     others = {workdir: _load_beside(workdir, model) for workdir in FLAGS.beside or ()}
     images = _load_data(record, model)
@@ -102,7 +102,7 @@ def main(argv):
     if split is None:
         found = " or ".join(f"--split={name}" for name in SPLITS if getattr(images, name))
         raise UserError(f"{images.name} has no {FLAGS.split} images; choose {found}")
-    if not isinstance(model, DensityContract):
+    if not isinstance(model, DensityModel):
         tell = _reconstruct if hasattr(model, "reconstruct") else _verify
         return tell(model, images, split)
     label_map = _label_map(model, record, images, split)
@@ -196,10 +196,10 @@ def _print(result, table):
 
 def _load_beside(workdir, model):
     """Loads a run of --beside: the model and its record."""
-    from gated_pixelcnn.models.contract import DensityContract
+    from gated_pixelcnn.models.density_model import DensityModel
 
     other, record = cli.load_beside(workdir, model)
-    if not isinstance(other, DensityContract):
+    if not isinstance(other, DensityModel):
         raise UserError(f"--beside={workdir}: {_no_density(other)}")
     return other, record
 

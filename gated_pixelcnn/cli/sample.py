@@ -172,7 +172,7 @@ def define_flags():
 
 def main(argv):
     """Runs the script; see the module."""
-    from gated_pixelcnn.models.contract import check_density_model
+    from gated_pixelcnn.models.density_model import check_density_model
 
     cli.check_no_arguments(argv)
     cli.resolve_paths(FLAGS)
@@ -207,7 +207,7 @@ def main(argv):
 
 
 def _check_flags():
-    from gated_pixelcnn.models.contract import LEAST_TEMPERATURE, MOST_TEMPERATURE
+    from gated_pixelcnn.models.density_model import LEAST_TEMPERATURE, MOST_TEMPERATURE
 
     cli.check_at_least(1, num=FLAGS.num, batch_size=FLAGS.batch_size, per_latent=FLAGS.per_latent)
     if not 0 <= FLAGS.seed < 2**63:

@@ -12,7 +12,7 @@ from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.exporting import facts, versions
 from gated_pixelcnn.exporting import warm_up as requests
 from gated_pixelcnn.exporting.signatures import Signatures
-from gated_pixelcnn.models.contract import check_density_model
+from gated_pixelcnn.models.density_model import check_density_model
 from gated_pixelcnn.training.run_directory import RunDirectory
 
 MAX_IMAGES = 256

@@ -7,7 +7,7 @@ import tensorflow as tf
 from gated_pixelcnn import paths
 from gated_pixelcnn.errors import UserError, first_line
 from gated_pixelcnn.exporting import facts, versions
-from gated_pixelcnn.models.contract import DensityContract
+from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.spec import ImageSpec, condition_spec
 
 
@@ -39,7 +39,7 @@ def load_saved_model(path):
         ) from error
 
 
-class SavedModel(DensityContract):
+class SavedModel(DensityModel):
     """Log-probabilities and samples by the graphs of an exported model.
 
     Attributes:
@@ -68,11 +68,11 @@ class SavedModel(DensityContract):
         return self._graphs.signatures
 
     def _log_prob_parts(self, images, condition):
-        """See `DensityContract`."""
+        """See `DensityModel`."""
         return self._score(self._graphs.parts, images, condition)
 
     def _value_log_prob(self, images, condition):
-        """See `DensityContract`."""
+        """See `DensityModel`."""
         if self.is_lower_bound:
             return super()._value_log_prob(images, condition)
         return self._score(self._graphs.values, images, condition)
@@ -84,7 +84,7 @@ class SavedModel(DensityContract):
         )
 
     def _sample(self, request):
-        """See `DensityContract`; `jit` means nothing here."""
+        """See `DensityModel`; `jit` means nothing here."""
 
         def draw(part):
             how = {

@@ -11,7 +11,7 @@ from gated_pixelcnn.data.values import BYTES
 from gated_pixelcnn.evaluation import bits_per_dim
 from gated_pixelcnn.exporting.decoding import decode
 from gated_pixelcnn.graph_checks import after, of_shape, required
-from gated_pixelcnn.models.contract import LEAST_TEMPERATURE, MOST_TEMPERATURE
+from gated_pixelcnn.models.density_model import LEAST_TEMPERATURE, MOST_TEMPERATURE
 from gated_pixelcnn.sampling import Sharpness
 
 PNG_OR_JPEG_COLOURS = (1, 3)

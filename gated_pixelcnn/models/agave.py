@@ -21,8 +21,8 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import ViewEmbedding
+from gated_pixelcnn.models.composite import TrainedApart, make_part
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
-from gated_pixelcnn.models.parts import TrainedApart, make_part
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
 from gated_pixelcnn.spec import ImageSpec, check_integer
 
@@ -194,7 +194,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
 
     @property
     def draws_logistics(self):
-        """See `DensityContract`."""
+        """See `DensityModel`."""
         return self.decoder.draws_logistics
 
     def draw_given(self, f, seed, streams, sharpness):

@@ -22,8 +22,8 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import Condition, Upsampler, ViewEmbedding
+from gated_pixelcnn.models.composite import TrainedApart, make_part
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
-from gated_pixelcnn.models.parts import TrainedApart, make_part
 from gated_pixelcnn.models.transforms import TRANSFORMS
 from gated_pixelcnn.spec import ImageSpec, as_array, condition_spec
 
@@ -206,7 +206,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         self.built = True
 
     def call(self, images, condition=None, training=False):
-        """The terms of the bound, see `log_prob_parts_of`; checked as by `DensityModel.call`."""
+        """The terms of the bound, see `log_prob_parts_of`; checked as by `AutoregressiveModel.call`."""
         return self.log_prob_parts_of(*self.checked(images, condition), training)
 
     def log_prob_parts_of(self, images, condition=None, training=False):
@@ -292,7 +292,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
 
     @property
     def draws_logistics(self):
-        """See `DensityContract`: in one of the parts at least, the other draws as it is."""
+        """See `DensityModel`: in one of the parts at least, the other draws as it is."""
         return self.prior.draws_logistics or self.conditional.draws_logistics
 
     def draw(self, seed, streams, condition, sharpness, given=None, known=None):
@@ -302,7 +302,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         return self.conditional.draw(seed, streams, self.maps(view, condition), sharpness)
 
     def _log_prob_parts(self, images, condition):
-        """See `DensityContract`."""
+        """See `DensityModel`."""
         return self._log_prob_parts_graph(images, condition)
 
     @property
@@ -349,7 +349,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         )
 
     def _sample(self, request):
-        """See `DensityContract`."""
+        """See `DensityModel`."""
         return self._stages(request)[-1]
 
     def _stages(self, request, view=None):

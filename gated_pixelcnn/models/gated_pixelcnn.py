@@ -18,11 +18,11 @@ import tensorflow as tf
 from gated_pixelcnn.layers import GatedBlock, Head, SkipSum, colour_groups, initial_weights
 from gated_pixelcnn.layers.gated_block import UNITS, check_options, concat
 from gated_pixelcnn.layers.masked_convolution import check_kernel_size
-from gated_pixelcnn.models.base import DensityModel
+from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 
 
 @keras.saving.register_keras_serializable("gated_pixelcnn")
-class GatedPixelCNN(DensityModel):
+class GatedPixelCNN(AutoregressiveModel):
     """A stack of gated blocks (Figure 2) between an image and the parameters of its likelihood."""
 
     def __init__(
@@ -58,7 +58,7 @@ class GatedPixelCNN(DensityModel):
           gate: "tanh_sigmoid" (equation 2), or "relu": p maps and not 2p before it.
           stacks: 2, or 1, which sees the rows above through its own features and has a blind spot.
           dropout: share of the gates' outputs that is dropped in training; the paper has none.
-          **kwargs: those of `DensityModel` (likelihood, condition, …) and of Keras.
+          **kwargs: those of `AutoregressiveModel` (likelihood, condition, …) and of Keras.
 
         Raises:
           ValueError: an argument out of its range; the message names it and what is allowed.
@@ -113,7 +113,7 @@ class GatedPixelCNN(DensityModel):
         self.head = Head(head_features, outputs, colours, name="head", dtype=policy)
 
     def build(self, input_shape=None):
-        """Makes all weights, see `DensityModel.build`."""
+        """Makes all weights, see `AutoregressiveModel.build`."""
         vertical = horizontal = (None, *self.image_shape)
         maps = (*vertical[:-1], self.features)
         condition = None
@@ -129,7 +129,7 @@ class GatedPixelCNN(DensityModel):
         super().build()
 
     def parameter_map(self, x, condition, training=False):
-        """See `DensityModel.parameter_map`."""
+        """See `AutoregressiveModel.parameter_map`."""
         vertical = horizontal = x
         gates = []
         for block in self.blocks:
@@ -139,7 +139,7 @@ class GatedPixelCNN(DensityModel):
         return self.head(horizontal if self.skips is None else self.skips(gates))
 
     def incremental(self, num, condition):
-        """See `DensityModel.incremental`."""
+        """See `AutoregressiveModel.incremental`."""
         kind = GatedPixelCNNView if self.stacks == 2 else OneStackView
         return kind(self, num, condition)
 

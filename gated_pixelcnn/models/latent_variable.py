@@ -23,7 +23,7 @@ from gated_pixelcnn.likelihoods.logistic import (
     discretized_logistic_log_prob,
     to_level,
 )
-from gated_pixelcnn.models.contract import check_seed
+from gated_pixelcnn.models.density_model import check_seed
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.spec import ConditionSpec, ImageSpec, as_array, check_integer
 
@@ -188,7 +188,7 @@ class LatentVariableModel(LikelihoodModel):
     # Bounds.
 
     def call(self, images, condition=None, training=False):
-        """The terms of the bound, see `log_prob_parts_of`; checked as by `DensityModel.call`."""
+        """The terms of the bound, see `log_prob_parts_of`; checked as by `AutoregressiveModel.call`."""
         return self.log_prob_parts_of(*self.checked(images, condition), training)
 
     def log_prob_parts_of(self, images, condition=None, training=False, draw=0):
@@ -221,7 +221,7 @@ class LatentVariableModel(LikelihoodModel):
         return whole - np.log(draws)
 
     def _log_prob_parts(self, images, condition):
-        """See `DensityContract`."""
+        """See `DensityModel`."""
         return self._log_prob_parts_graph(images)
 
     @functools.cached_property
@@ -376,7 +376,7 @@ class LatentVariableModel(LikelihoodModel):
         return self._stages(self._request(num, condition, **how), latents)
 
     def _sample(self, request):
-        """See `DensityContract`."""
+        """See `DensityModel`."""
         return self._stages(request)[-1]
 
     def _stages(self, request, latents=None):
@@ -387,7 +387,7 @@ class LatentVariableModel(LikelihoodModel):
         return [self.as_view(f), self._sample_given(f, request)]
 
     def _sample_given(self, f, request):
-        """Images by f(z), see `DensityContract._sample`."""
+        """Images by f(z), see `DensityModel._sample`."""
         return self.draw_given(f, request.seed, request.streams, request.sharpness)
 
     def draw(self, seed, streams, condition, sharpness, given=None, known=None):

@@ -5,11 +5,11 @@ import abc
 import tensorflow as tf
 
 from gated_pixelcnn import evaluation
-from gated_pixelcnn.models.contract import DensityContract
+from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.models.trainable import Trainable
 
 
-class LikelihoodModel(DensityContract, Trainable):
+class LikelihoodModel(DensityModel, Trainable):
     """A density model in training: bits/dim as the loss."""
 
     # What a derived class gives.
@@ -44,7 +44,7 @@ class LikelihoodModel(DensityContract, Trainable):
         """
 
     def _request(self, *args, **kwargs):
-        """See `DensityContract`; a model that nobody has called yet is built, as by a call."""
+        """See `DensityModel`; a model that nobody has called yet is built, as by a call."""
         if not self.built:
             self.build()
         return super()._request(*args, **kwargs)

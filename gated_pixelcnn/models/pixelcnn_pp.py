@@ -17,13 +17,13 @@ import tensorflow as tf
 from gated_pixelcnn.layers.gated_resnet import ABOVE, ABOVE_AND_LEFT, ShiftedConv2D
 from gated_pixelcnn.layers.stream import make_stream, run_stream
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
-from gated_pixelcnn.models.base import DensityModel
+from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 from gated_pixelcnn.models.pixelcnn_pp_view import PixelCNNPPView
 from gated_pixelcnn.spec import check_integer
 
 
 @keras.saving.register_keras_serializable("gated_pixelcnn")
-class PixelCNNPP(DensityModel):
+class PixelCNNPP(AutoregressiveModel):
     """PixelCNN++ with any number of resolutions.
 
     Training by `train` lets the first images set initial values; who uses Keras' `fit` calls
@@ -48,12 +48,12 @@ class PixelCNNPP(DensityModel):
         Args:
           image_shape: (H, W, C), with more than one scale H and W are even.
           levels: number of values per colour, 2…256.
-          likelihood: see `DensityModel`; "mixture" for images of several colours.
+          likelihood: see `AutoregressiveModel`; "mixture" for images of several colours.
           features: F.
           blocks: number of blocks at each scale on the way down.
           scales: number of resolutions; with one the blocks stand in a row.
           dropout: share of the features inside a block that is dropped in training.
-          **kwargs: those of `DensityModel` (condition, …) and of Keras.
+          **kwargs: those of `AutoregressiveModel` (condition, …) and of Keras.
 
         Raises:
           ValueError: an argument out of its range; the message names it and what is allowed.
@@ -91,7 +91,7 @@ class PixelCNNPP(DensityModel):
         self.head = NormalisedConv2D(outputs, (1, 1), name="head", dtype=exact)
 
     def build(self, input_shape=None):
-        """Makes all weights, see `DensityModel.build`."""
+        """Makes all weights, see `AutoregressiveModel.build`."""
         height, width, channels = self.image_shape
         for first in (self.first_up, self.first_above, self.first_left):
             first.build((None, height, width, channels + 1))
@@ -118,7 +118,7 @@ class PixelCNNPP(DensityModel):
         return tf.concat([x, tf.ones_like(x[..., :1])], axis=-1)
 
     def parameter_map(self, x, condition, training=False):
-        """See `DensityModel.parameter_map`."""
+        """See `AutoregressiveModel.parameter_map`."""
         x, conditions = self.with_ones(x), self.conditions(condition)
         _, of_above = self._stream(self.above, self.first_up(x), None, conditions, training)
         x = self.first_above(x) + self.first_left(x)
@@ -153,5 +153,5 @@ class PixelCNNPP(DensityModel):
         return run_stream(stream, x, run_block), outputs
 
     def incremental(self, num, condition):
-        """See `DensityModel.incremental`."""
+        """See `AutoregressiveModel.incremental`."""
         return PixelCNNPPView(self, num, condition)

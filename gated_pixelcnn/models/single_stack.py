@@ -20,10 +20,10 @@ from gated_pixelcnn.layers import (
 )
 from gated_pixelcnn.layers.gated_block import concat
 from gated_pixelcnn.layers.masked_convolution import check_kernel_size
-from gated_pixelcnn.models.base import DensityModel
+from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 
 
-class SingleStack(DensityModel):
+class SingleStack(AutoregressiveModel):
     """A masked convolution of type A, layers, and the head."""
 
     layer = None  # of a family: the class of its layers, a StackLayer
@@ -54,7 +54,7 @@ class SingleStack(DensityModel):
           residual: whether layers have residual connections.
           skips: whether every layer is connected to the head.
           of_layers: arguments that only the layers of this family have, by name.
-          **kwargs: those of `DensityModel` (likelihood, condition, …) and of Keras.
+          **kwargs: those of `AutoregressiveModel` (likelihood, condition, …) and of Keras.
 
         Raises:
           ValueError: an argument out of its range; the message names it and what is allowed.
@@ -109,7 +109,7 @@ class SingleStack(DensityModel):
         self.head = Head(head_features, outputs, colours, name="head", **policy)
 
     def build(self, input_shape=None):
-        """Makes all weights, see `DensityModel.build`."""
+        """Makes all weights, see `AutoregressiveModel.build`."""
         image = (None, *self.image_shape)
         maps = (*image[:-1], 2 * self.features)
         condition = None
@@ -130,7 +130,7 @@ class SingleStack(DensityModel):
         return 0.0 if condition is None else self.first_condition(condition)
 
     def parameter_map(self, x, condition, training=False):
-        """See `DensityModel.parameter_map`."""
+        """See `AutoregressiveModel.parameter_map`."""
         x = self.first(x) + self.project(condition)
         outputs = []
         for block in self.blocks:
@@ -139,7 +139,7 @@ class SingleStack(DensityModel):
         return self.head(x if self.skips is None else self.skips(outputs))
 
     def incremental(self, num, condition):
-        """See `DensityModel.incremental`."""
+        """See `AutoregressiveModel.incremental`."""
         return SingleStackView(self, num, condition)
 
 

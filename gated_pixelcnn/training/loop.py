@@ -17,7 +17,7 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.data.split import input_error
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.contract import DensityContract
+from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.training.interrupts import Stopped, StopRequests
 from gated_pixelcnn.training.monitoring import Monitor
 from gated_pixelcnn.training.profiling import Profiler
@@ -330,7 +330,7 @@ class Loop:
     def _sample(self):
         """A grid of samples of the averaged weights, always with the same seed."""
         model, num = self.state.model, self.settings.samples
-        if not num or self.stop.signal is not None or not isinstance(model, DensityContract):
+        if not num or self.stop.signal is not None or not isinstance(model, DensityModel):
             return
         if getattr(model, "untrained", ""):
             return

@@ -43,7 +43,7 @@ class Request(NamedTuple):
 
 def check_density_model(model):
     """Raises a UserError for a model that has no images to give."""
-    if isinstance(model, DensityContract):
+    if isinstance(model, DensityModel):
         return
     if hasattr(model, "reconstruct"):
         raise UserError(
@@ -66,7 +66,7 @@ def check_seed(seed):
     return tf.constant(check_integer("seed", seed, tf.int64.min, tf.int64.max), tf.int64)
 
 
-class DensityContract(Inputs):
+class DensityModel(Inputs):
     """Log-probabilities and samples of images.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The base class of every density model of the family (DensityModel): what they share.
+"""The base class of every density model of the family (AutoregressiveModel): what they share.
 
 A density model is a Keras model over integer images x [N, H, W, C] with values 0…levels−1, which
 factorises p(x | condition) over values in the order (row, column, colour). A family gives
@@ -21,7 +21,7 @@ from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.spec import ImageSpec, condition_spec
 
 
-class DensityModel(LikelihoodModel):
+class AutoregressiveModel(LikelihoodModel):
     """Base class of the families.
 
     Attributes:
@@ -218,15 +218,15 @@ class DensityModel(LikelihoodModel):
     # What the contract is computed with: graphs, traced once for any batch size.
 
     def _value_log_prob(self, images, condition):
-        """See `DensityContract`."""
+        """See `DensityModel`."""
         return self._value_log_prob_graph(images, condition)
 
     def _log_prob_parts(self, images, condition):
-        """See `DensityContract`; the parts are those of the colours."""
+        """See `DensityModel`; the parts are those of the colours."""
         return of_colours(self._value_log_prob(images, condition))
 
     def _sample(self, request):
-        """See `DensityContract`."""
+        """See `DensityModel`."""
         _, condition, seed, sharpness, given, known, streams, jit = request
         noise = sampling.noise(seed, streams, self)
         graph = self._sample_jit_graph if jit else self._sample_graph
@@ -254,7 +254,7 @@ class DensityModel(LikelihoodModel):
 
     @property
     def draws_logistics(self):
-        """See `DensityContract`."""
+        """See `DensityModel`."""
         return self.likelihood.is_logistic
 
     def draw(self, seed, streams, condition, sharpness, given=None, known=None):
