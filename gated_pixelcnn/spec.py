@@ -443,11 +443,15 @@ class Inputs:
 
     def checked(self, images, condition=None):
         """Images as uint8 and their condition as a tensor, or the error that says why not."""
+        self.prepare()
         images = self.image_spec.check(images)
         condition = self.condition_spec.of(images, condition)
         if condition is images:
             return images, images
         return images, self.condition_spec.check(condition, images.shape[0])
+
+    def prepare(self):
+        """Called before arguments are checked."""
 
     def nan_if_unchecked(self, nats, images, condition):
         """Nats of these images, NaN where a check of values was left out of the graph."""

@@ -121,7 +121,7 @@ def test_the_decoder_of_f_is_a_density_model_by_itself():
     noise = sampling.noise(5, tf.range(3), model.decoder)
     naive = tf.function(sampling.sample_naively, autograph=False)(model.decoder, noise, maps)
     latents = model.draw_latents(0, np.arange(3))
-    _, fast = model.sample_stages(latents=latents, seed=5, jit=False)
+    _, fast = model.sample_stages(stage=latents, seed=5, jit=False)
     np.testing.assert_array_equal(fast, naive)
 
 
@@ -343,7 +343,7 @@ def test_several_images_stand_beside_the_f_of_their_z(run, tmp_path, monkeypatch
     images, f = arrays["images"], arrays["stage_1"]
     model = building.load(run)
     z = np.resize(model.draw_latents(0, np.arange(2)), (6, *model.network.latent_shape))
-    wanted = model.sample_stages(latents=z, jit=False)
+    wanted = model.sample_stages(stage=z, jit=False)
     np.testing.assert_array_equal(f, wanted[0])
     np.testing.assert_array_equal(images, wanted[1])
     width, height = Image.open(tmp_path / "a.png").size
@@ -385,7 +385,7 @@ def test_reconstructions_of_several_weights_stand_side_by_side(run, tmp_path, mo
     model = building.load(tmp_path / "five")
     z = model.encode_latents(arrays["originals"])
     np.testing.assert_array_equal(arrays["f_5"], model.show_latents(z))
-    _, drawn = model.sample_stages(latents=np.repeat(z, 2, axis=0), jit=False)
+    _, drawn = model.sample_stages(stage=np.repeat(z, 2, axis=0), jit=False)
     np.testing.assert_array_equal(arrays["image_5"], drawn)
     with pytest.raises(UserError, match=r"a run with λ = 2 \(model.kl_weight\) is there already"):
         call(sample, monkeypatch, *arguments, f"--beside={run}")

@@ -54,7 +54,7 @@ def test_every_method_that_samples_refuses_arguments_of_the_wrong_kind(
     arguments = {"num": 6, "jit": False} | wrong
     if name == "label":
         arguments["condition"] = LABELS
-    for method in (model.sample, getattr(model, "sample_stages", model.sample)):
+    for method in (model.sample, model.sample_stages):
         with pytest.raises(ValueError, match=message):
             method(**arguments)
 
@@ -85,8 +85,8 @@ def test_arrays_that_hold_no_numbers_are_refused(models, wrong):
         ],
         "given": [lambda: model.sample(condition=LABELS, given=wrong, known=known)],
         "known": [lambda: model.sample(condition=LABELS, given=images, known=wrong)],
-        "view": [lambda: auxiliary.sample_stages(view=wrong)],
-        "latents": [lambda: vae.sample_stages(latents=wrong), lambda: vae.show_latents(wrong)],
+        "view": [lambda: auxiliary.sample_stages(stage=wrong)],
+        "latents": [lambda: vae.sample_stages(stage=wrong), lambda: vae.show_latents(wrong)],
         "streams": [lambda: vae.draw_latents(0, wrong)],
     }
     for name, refused in calls.items():

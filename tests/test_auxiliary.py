@@ -246,10 +246,10 @@ def views_of(model, condition, jit, far=2**32):
     sharpness = sampling.Sharpness(tf.constant(1.0))
     request = Request(4, condition, 3, sharpness, None, None, streams, jit)
     if not isinstance(model.prior, AuxiliaryModel):
-        return model.prior._sample(request)
+        return model.prior.draw(request)[-1]
     views = views_of(model.prior, condition, jit, far + 2**32)
     maps = model.prior.maps(views, condition)
-    return model.prior.conditional._sample(request._replace(condition=maps))
+    return model.prior.conditional.draw(request._replace(condition=maps))[-1]
 
 
 def test_samples_depend_on_the_seed_and_not_on_the_batch():

@@ -74,7 +74,7 @@ def test_the_pyramid_of_celeba_has_the_sizes_and_the_crop_of_the_paper():
     shape = images.prepared_shape((218, 178, 3), data.DataConfig(**config.data))
     arguments = config.model.to_dict()
     model = FAMILIES[arguments.pop("family")](shape, **arguments)
-    assert [size for (size, *_), _ in model.stages] == [8, 16, 32, 64, 128]
+    assert [spec.shape[0] for spec in model.stages] == [8, 16, 32, 64, 128]
     while hasattr(model, "prior"):
         assert (model.conditional.features, model.conditional.scales) == (100, 1)
         model = model.prior

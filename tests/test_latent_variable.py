@@ -11,6 +11,7 @@ from latent_models import build, contrast, images_of
 
 from gated_pixelcnn import evaluation, sampling
 from gated_pixelcnn.layers import AutoregressiveFlow
+from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
 
 every_family = pytest.mark.parametrize("family", ["vae", "agave"])
@@ -287,7 +288,8 @@ def test_samples_depend_on_the_seed_and_not_on_the_batch(family):
     np.testing.assert_array_equal(np.concatenate(cut), whole)
     assert not np.array_equal(model.sample(4, seed=8, jit=False), whole)
     assert not np.array_equal(whole[0], whole[1])
-    in_graph = tf.function(lambda: model.draw(7, tf.range(4), None, sampling.UNCHANGED))()
+    request = Request(4, None, 7, sampling.UNCHANGED, None, None, tf.range(4))
+    in_graph = tf.function(lambda: model.draw(request)[-1])()
     np.testing.assert_array_equal(in_graph, whole)
 
 
@@ -296,7 +298,7 @@ def test_images_of_one_z_share_f_and_differ(family):
     model = build(family, decoder="gated_pixelcnn")
     z = model.draw_latents(3, np.arange(2))
     assert z.shape == (2, *model.network.latent_shape)
-    f, drawn = model.sample_stages(latents=np.repeat(z, 2, axis=0), jit=False)
+    f, drawn = model.sample_stages(stage=np.repeat(z, 2, axis=0), jit=False)
     np.testing.assert_array_equal(f[0], f[1])
     assert not np.array_equal(f[0], f[2]) and not np.array_equal(drawn[0], drawn[1])
     np.testing.assert_array_equal(f, np.repeat(model.show_latents(z), 2, axis=0))
@@ -304,7 +306,7 @@ def test_images_of_one_z_share_f_and_differ(family):
     np.testing.assert_array_equal(f, model.show_latents(z))
     np.testing.assert_array_equal(drawn, model.sample(2, seed=3, jit=False))
     with pytest.raises(ValueError, match=r"latents must have the shape \['N', 2, 3, 4\]"):
-        model.sample_stages(latents=z[..., :1])
+        model.sample_stages(stage=z[..., :1])
     with pytest.raises(ValueError, match="this model draws an image in several stages"):
         model.sample(given=drawn, known=np.ones_like(drawn, bool))
 
@@ -321,7 +323,7 @@ def test_the_z_of_images_is_that_of_their_bound():
 def test_samples_of_a_vae_follow_its_logistics():
     model = build("vae", (2, 2, 1), 4, halvings=0, dtype="float32")
     z = np.repeat(model.draw_latents(0, np.arange(1)), 20_000, axis=0)
-    _, drawn = model.sample_stages(latents=z)
+    _, drawn = model.sample_stages(stage=z)
     f = model.network.decode(z[:1])
     shares = np.stack([np.mean(drawn == level, axis=0) for level in range(4)])
     for level in range(4):
@@ -337,7 +339,7 @@ def test_samples_of_a_vae_can_be_sharper():
     z = np.repeat(model.draw_latents(0, np.arange(1)), 500, axis=0)
 
     def spread(**how):
-        return model.sample_stages(latents=z, **how)[1].numpy().std(axis=0).mean()
+        return model.sample_stages(stage=z, **how)[1].numpy().std(axis=0).mean()
 
     assert spread(most_probable=True) == 0
     assert 0 < spread(temperature=0.3) < 0.7 * spread()

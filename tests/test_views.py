@@ -30,13 +30,13 @@ def test_an_image_drawn_from_the_view_that_was_drawn_is_the_same_image(kind):
     condition = condition_of(model, 3)
     stages = model.sample_stages(3, condition, seed=4, jit=False)
     shapes = [
-        (tuple(drawn.shape[1:]), int(np.max(drawn)) < n)
-        for drawn, (_, n) in zip(stages, model.stages, strict=True)
+        (tuple(drawn.shape[1:]), int(np.max(drawn)) < spec.levels)
+        for drawn, spec in zip(stages, model.stages, strict=True)
     ]
-    assert shapes == [(shape, True) for shape, _ in model.stages]
+    assert shapes == [(shape, True) for shape in [spec.shape for spec in model.stages]]
     np.testing.assert_array_equal(stages[-1], model.sample(3, condition, seed=4, jit=False))
     for i, view in enumerate(stages[:-1]):
-        again = model.sample_stages(condition=condition, view=view, seed=4, jit=False)
+        again = model.sample_stages(condition=condition, stage=view, seed=4, jit=False)
         for found, wanted in zip(again, stages[i:], strict=True):
             np.testing.assert_array_equal(found, wanted)
 
@@ -44,7 +44,7 @@ def test_an_image_drawn_from_the_view_that_was_drawn_is_the_same_image(kind):
 def test_a_given_view_is_what_images_are_drawn_from():
     model = build(**KINDS["gray"] | {"condition": None, "condition_size": 0})
     views = [np.full((4, *model.prior.image_shape), level, np.uint8) for level in (0, 4)]
-    drawn = [model.sample_stages(view=view, jit=False)[-1] for view in views]
+    drawn = [model.sample_stages(stage=view, jit=False)[-1] for view in views]
     assert not np.array_equal(*drawn)
     maps = model.maps(views[0])
     np.testing.assert_array_equal(drawn[0], model.conditional.sample(condition=maps, jit=False))
@@ -57,10 +57,10 @@ def test_a_view_that_does_not_fit_is_refused():
         (np.zeros((2, 3, 4, 1), int), r"\[N, 4, 4, 1\] or \[N, 2, 2, 1\], got \[2, 3, 4, 1\]"),
         (np.zeros((2, 8, 8, 1), int), r"a view must have the shape .* got \[2, 8, 8, 1\]"),
         (np.full((2, 4, 4, 1), 4), "values 0…3 for a model of 4 levels"),
-        (np.zeros((3, 4, 4, 1), int), "a view for each of 2 images, got 3"),
+        (np.zeros((3, 4, 4, 1), int), "one entry for each of 2 images, got 3"),
     ):
         with pytest.raises(ValueError, match=message):
-            model.sample_stages(2, labels, view=view)
+            model.sample_stages(2, labels, stage=view)
 
 
 # What a user gives

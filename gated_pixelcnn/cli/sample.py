@@ -257,13 +257,11 @@ def draw(model, wanted):
             "reduce_log_scale": FLAGS.reduce_log_scale,
             "most_probable": FLAGS.map,
         }
-        if hasattr(model, "sample_stages"):
-            simpler = {"view": wanted.view, "latents": wanted.latents}
-            simpler = {name: x[part] for name, x in simpler.items() if x is not None}
-            batches.append(model.sample_stages(size, **simpler, **how))
-        else:
-            given = None if wanted.given is None else wanted.given[part]
-            batches.append([model.sample(size, given=given, known=wanted.known, **how)])
+        if wanted.given is not None:
+            how |= {"given": wanted.given[part], "known": wanted.known}
+        stage = wanted.view if wanted.latents is None else wanted.latents
+        stage = None if stage is None else stage[part]
+        batches.append(model.sample_stages(size, stage=stage, **how))
     return [np.concatenate(stage)[:num] for stage in zip(*batches, strict=True)]
 
 
@@ -272,12 +270,12 @@ def _write(output, model, images, wanted, stages):
     shown = pictures.to_bytes(images, model.levels)
     if stages and wanted.shown is None:
         before = zip(stages, model.stages, strict=False)  # without the last
-        before = [pictures.enlarged(x, levels, model.image_shape) for x, (_, levels) in before]
+        before = [pictures.enlarged(x, spec.levels, model.image_shape) for x, spec in before]
         shown = np.concatenate([*before, shown], axis=2)
     pictures.save_png(output, picture(shown, wanted))
     print(f"grid: {output}")
     if FLAGS.npz:
-        number = len(getattr(model, "stages", ())) - len(stages)  # of the first one
+        number = len(model.stages) - len(stages)  # of the first one
         arrays = {f"stage_{i}": stage for i, stage in enumerate(stages, number)}
         arrays |= wanted.arrays(images)
         if "images" in arrays:  # that they can be given again

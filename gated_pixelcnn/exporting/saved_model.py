@@ -50,7 +50,7 @@ class SavedModel(DensityModel):
 
     def __init__(self, loaded, known, path):
         """Args: loaded: by TensorFlow; known: its facts; path: of the version."""
-        self._graphs = loaded
+        self._restored = loaded
         self.path = path
         self.run = known["run"]
         self.image_spec = ImageSpec(self.run["image_shape"], self.run["levels"])
@@ -65,17 +65,21 @@ class SavedModel(DensityModel):
     @property
     def signatures(self):
         """Names of the signatures and their functions: what a server offers."""
-        return self._graphs.signatures
+        return self._restored.signatures
 
-    def _log_prob_parts(self, images, condition):
+    def log_prob_parts_of(self, images, condition=None, training=False):
         """See `DensityModel`."""
-        return self._score(self._graphs.parts, images, condition)
+        return self._score(self._restored.parts, images, condition)
 
-    def _value_log_prob(self, images, condition):
+    def value_log_prob_of(self, images, condition=None, training=False):
         """See `DensityModel`."""
         if self.is_lower_bound:
-            return super()._value_log_prob(images, condition)
-        return self._score(self._graphs.values, images, condition)
+            return super().value_log_prob_of(images, condition)
+        return self._score(self._restored.values, images, condition)
+
+    def _run(self, hook):
+        """See `DensityModel`: the hooks are graphs already."""
+        return getattr(self, hook)
 
     def _score(self, graph, images, condition):
         return self._in_parts(
@@ -83,8 +87,8 @@ class SavedModel(DensityModel):
             lambda part: graph(images=images[part], **self._named(condition, part)),
         )
 
-    def _sample(self, request):
-        """See `DensityModel`; `jit` means nothing here."""
+    def draw(self, request):
+        """See `DensityModel`: the images only; `jit` means nothing here."""
 
         def draw(part):
             how = {
@@ -94,11 +98,11 @@ class SavedModel(DensityModel):
                 **self._named(request.condition, part),
             }
             if request.given is None:
-                return self._graphs.draw(**how)
+                return self._restored.draw(**how)
             images, known = request.given[part], request.known[part]
-            return self._graphs.draw_rest(images=images, known=known, **how)
+            return self._restored.draw_rest(images=images, known=known, **how)
 
-        return self._in_parts(request.num, draw)
+        return [self._in_parts(request.num, draw)]
 
     def _named(self, condition, part):
         """The part of a condition as the graphs want it."""

@@ -11,7 +11,7 @@ from gated_pixelcnn.data.values import BYTES
 from gated_pixelcnn.evaluation import bits_per_dim
 from gated_pixelcnn.exporting.decoding import decode
 from gated_pixelcnn.graph_checks import after, of_shape, required
-from gated_pixelcnn.models.density_model import LEAST_TEMPERATURE, MOST_TEMPERATURE
+from gated_pixelcnn.models.density_model import LEAST_TEMPERATURE, MOST_TEMPERATURE, Request
 from gated_pixelcnn.sampling import Sharpness
 
 PNG_OR_JPEG_COLOURS = (1, 3)
@@ -130,16 +130,19 @@ class Signatures:
 
     def _draw(self, streams, seed, temperature, **condition):
         streams, *condition = self._checked_batch({"streams": streams, **condition}).values()
-        condition = condition[0] if condition else None
-        sharpness = Sharpness(checked_temperature(temperature))
-        return self._model.draw(seed, streams, condition, sharpness)
+        return self._drawn(streams, condition, seed, temperature)
 
     def _draw_rest(self, streams, images, known, seed, temperature, **condition):
         inputs = {"images": images, "known": known, "streams": streams, **condition}
         images, known, streams, *condition = self._checked_batch(inputs).values()
+        return self._drawn(streams, condition, seed, temperature, images, known)
+
+    def _drawn(self, streams, condition, seed, temperature, images=None, known=None):
         condition = condition[0] if condition else None
         sharpness = Sharpness(checked_temperature(temperature))
-        return self._model.draw(seed, streams, condition, sharpness, images, known)
+        return self._model.draw(Request(None, condition, seed, sharpness, images, known, streams))[
+            -1
+        ]
 
     def _parts(self, images, **condition):
         images, *condition = self._checked_batch({"images": images, **condition}).values()

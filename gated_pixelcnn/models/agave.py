@@ -12,7 +12,6 @@ Without the second term, the auxiliary one, a decoder that is good enough by its
 z. What is reported, a bound of log p(x), has the first and the third, with λ = 1.
 """
 
-import functools
 import math
 
 import keras
@@ -197,14 +196,6 @@ class AGAVE(TrainedApart, LatentVariableModel):
         """See `DensityModel`."""
         return self.decoder.draws_logistics
 
-    def draw_given(self, f, seed, streams, sharpness):
+    def draw_given(self, f, request):
         """See `LatentVariableModel`."""
-        return self.decoder.draw(seed, streams, self.maps(f), sharpness)
-
-    def _sample_given(self, f, request):
-        """See `LatentVariableModel`."""
-        return self.decoder._sample(request._replace(condition=self._maps_graph(f)))
-
-    @functools.cached_property
-    def _maps_graph(self):
-        return tf.function(self.maps, reduce_retracing=True, autograph=False)
+        return self.decoder.draw(request._replace(condition=self.maps(f)))[-1]

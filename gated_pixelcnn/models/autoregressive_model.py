@@ -10,7 +10,6 @@ Everything else is here, in `contract` or in `likelihood_model`, once.
 """
 
 import abc
-import functools
 
 import keras
 import tensorflow as tf
@@ -215,41 +214,14 @@ class AutoregressiveModel(LikelihoodModel):
 
         return call
 
-    # What the contract is computed with: graphs, traced once for any batch size.
-
-    def _value_log_prob(self, images, condition):
-        """See `DensityModel`."""
-        return self._value_log_prob_graph(images, condition)
-
-    def _log_prob_parts(self, images, condition):
-        """See `DensityModel`; the parts are those of the colours."""
-        return of_colours(self._value_log_prob(images, condition))
-
-    def _sample(self, request):
-        """See `DensityModel`."""
-        _, condition, seed, sharpness, given, known, streams, jit = request
-        noise = sampling.noise(seed, streams, self)
-        graph = self._sample_jit_graph if jit else self._sample_graph
-        return graph(noise, condition, sharpness, given, known)
-
-    @functools.cached_property
-    def _value_log_prob_graph(self):
-        return tf.function(self.value_log_prob_of, reduce_retracing=True, autograph=False)
-
-    @functools.cached_property
-    def _sample_graph(self):
-        return tf.function(functools.partial(sampling.sample, self), autograph=False)
-
-    @functools.cached_property
-    def _sample_jit_graph(self):
-        return tf.function(functools.partial(sampling.sample, self, jit=True), autograph=False)
+    # The hooks of `DensityModel`.
 
     def value_log_prob_of(self, images, condition=None, training=False):
-        """`value_log_prob` without checks, for use inside a graph."""
+        """See `DensityModel`."""
         return self.likelihood.log_prob(self.parameters_for(images, condition, training), images)
 
     def log_prob_parts_of(self, images, condition=None, training=False):
-        """See `LikelihoodModel`."""
+        """See `DensityModel`: the parts are those of the colours."""
         return of_colours(self.value_log_prob_of(images, condition, training))
 
     @property
@@ -257,10 +229,11 @@ class AutoregressiveModel(LikelihoodModel):
         """See `DensityModel`."""
         return self.likelihood.is_logistic
 
-    def draw(self, seed, streams, condition, sharpness, given=None, known=None):
-        """See `LikelihoodModel`."""
-        noise = sampling.noise(seed, streams, self)
-        return sampling.sample(self, noise, condition, sharpness, given, known)
+    def draw(self, request):
+        """See `DensityModel`: in one stage."""
+        noise = sampling.noise(request.seed, request.streams, self)
+        how = request.sharpness, request.given, request.known, request.jit
+        return [sampling.sample(self, noise, request.condition, *how)]
 
     # Keras.
 

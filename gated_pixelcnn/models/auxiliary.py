@@ -13,8 +13,6 @@ Sources:
   with the embedding network f_w.
 """
 
-import functools
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -206,7 +204,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         self.built = True
 
     def call(self, images, condition=None, training=False):
-        """The terms of the bound, see `log_prob_parts_of`; checked as by `AutoregressiveModel.call`."""
+        """The terms of the bound, see `log_prob_parts_of`; checked as by an exact model."""
         return self.log_prob_parts_of(*self.checked(images, condition), training)
 
     def log_prob_parts_of(self, images, condition=None, training=False):
@@ -295,84 +293,30 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         """See `DensityModel`: in one of the parts at least, the other draws as it is."""
         return self.prior.draws_logistics or self.conditional.draws_logistics
 
-    def draw(self, seed, streams, condition, sharpness, given=None, known=None):
-        """See `LikelihoodModel`; there is nothing `given`."""
-        streams = tf.cast(streams, tf.int64)
-        view = self.prior.draw(seed, streams + FAR, condition, sharpness)
-        return self.conditional.draw(seed, streams, self.maps(view, condition), sharpness)
-
-    def _log_prob_parts(self, images, condition):
-        """See `DensityModel`."""
-        return self._log_prob_parts_graph(images, condition)
+    def draw(self, request):
+        """See `DensityModel`: views, the simplest first, and the images."""
+        streams = tf.cast(request.streams, tf.int64)
+        stages = [request.stage]
+        if request.stage is None or tuple(request.stage.shape[1:]) != self.prior.image_shape:
+            stages = self.prior.draw(request._replace(streams=streams + FAR))
+        maps = self.maps(stages[-1], request.condition)
+        of_image = request._replace(condition=maps, streams=streams, stage=None)
+        return [*stages, *self.conditional.draw(of_image)]
 
     @property
     def stages(self):
-        """(image_shape, levels) of all that is drawn: the simplest view first, the image last."""
-        first = [(self.prior.image_shape, self.prior.levels)]
-        if isinstance(self.prior, AuxiliaryModel):
-            first = self.prior.stages
-        return [*first, (self.image_shape, self.levels)]
+        """See `DensityModel`: views, the simplest first, then the image."""
+        return [*self.prior.stages, self.image_spec]
 
-    def sample_stages(self, num=None, condition=None, view=None, **how):
-        """Draws images, or images of given views, and keeps what they were made from.
-
-        Args:
-          num: number of images; may be left out where `condition` or `view` tells it.
-          condition: what the model is conditioned on, or None.
-          view: integers [N, h, w, C] of the shape of one of the `stages` but the last: these views
-            are taken, not drawn.
-          **how: other arguments of `sample`.
-
-        Returns:
-          List of uint8 [N, h, w, C]: the drawn or given views, the simplest first, then the images.
-
-        Raises:
-          ValueError: see `sample`; a view that does not fit the model.
-        """
-        if view is not None:
-            view = self._checked_view(as_array("view", view))
-            num = len(view) if num is None else num
-            if num != len(view):
-                raise ValueError(f"there must be a view for each of {num} images, got {len(view)}.")
-        return self._stages(self._request(num, condition, **how), view)
-
-    def _checked_view(self, view):
-        """A view as a tensor, or the ValueError that says why it is none."""
-        model, wanted = self, []
-        while isinstance(model, AuxiliaryModel):
-            model = model.prior
-            if tuple(np.shape(view)[1:]) == model.image_shape:
-                return model.image_spec.check(view)
-            wanted.append(f"[N, {', '.join(map(str, model.image_shape))}]")
-        raise ValueError(
-            f"a view must have the shape {' or '.join(wanted)}, got {list(np.shape(view))}."
-        )
-
-    def _sample(self, request):
-        """See `DensityModel`."""
-        return self._stages(request)[-1]
-
-    def _stages(self, request, view=None):
-        """`sample_stages` of arguments that were checked."""
-        streams = tf.cast(request.streams, tf.int64)
-        of_prior = request._replace(streams=streams + FAR)
-        if view is not None and tuple(view.shape[1:]) == self.prior.image_shape:
-            stages = [view]
-        elif isinstance(self.prior, AuxiliaryModel):
-            stages = self.prior._stages(of_prior, view)
-        else:
-            stages = [self.prior._sample(of_prior)]
-        maps = self._maps_graph(stages[-1], request.condition)
-        image = self.conditional._sample(request._replace(condition=maps, streams=streams))
-        return [*stages, image]
-
-    @functools.cached_property
-    def _log_prob_parts_graph(self):
-        return tf.function(self.log_prob_parts_of, reduce_retracing=True, autograph=False)
-
-    @functools.cached_property
-    def _maps_graph(self):
-        return tf.function(self.maps, reduce_retracing=True, autograph=False)
+    def check_stage(self, view):
+        """See `DensityModel.sample_stages`: integers [N, h, w, C] of the shape of a view."""
+        view = as_array("view", view)
+        views = self.stages[:-1]
+        for spec in views:
+            if tuple(np.shape(view)[1:]) == spec.shape:
+                return spec.check(view)
+        wanted = " or ".join(f"[N, {', '.join(map(str, s.shape))}]" for s in reversed(views))
+        raise ValueError(f"a view must have the shape {wanted}, got {list(np.shape(view))}.")
 
     def get_config(self):
         """See `keras.Model.get_config`."""

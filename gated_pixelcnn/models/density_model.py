@@ -1,9 +1,14 @@
 """What can be asked of a density model, whether it is a Keras model or an exported SavedModel.
 
-The arguments are checked here, once; what is computed comes from the class that is derived.
+The public methods check their arguments, here and nowhere else, and run one hook each in a graph:
+
+    log_prob, log_prob_parts   log_prob_parts_of
+    value_log_prob             value_log_prob_of
+    sample, sample_stages      draw
 """
 
 import abc
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,16 +34,18 @@ class Request(NamedTuple):
       known: booleans [N, H, W, C], or None.
       streams: integers [N].
       jit: whether XLA compiles.
+      stage: what was drawn before, of a model that draws in stages and is given one; or None.
     """
 
-    num: int
+    num: int | None
     condition: Any
     seed: int
     sharpness: Sharpness
     given: Any
     known: Any
     streams: tf.Tensor
-    jit: bool
+    jit: bool = False
+    stage: Any = None
 
 
 def check_density_model(model):
@@ -80,20 +87,53 @@ class DensityModel(Inputs):
     terms = None
     draws_logistics = False
 
-    @abc.abstractmethod
-    def _log_prob_parts(self, images, condition):
-        """`log_prob_parts` of arguments that were checked."""
+    # The hooks: their arguments were checked, and they run in a graph.
 
-    def _value_log_prob(self, images, condition):
-        """`value_log_prob` of arguments that were checked, of a model that is exact."""
+    @abc.abstractmethod
+    def log_prob_parts_of(self, images, condition=None, training=False):
+        """Log-probability of images in parts.
+
+        Args:
+          images: integers 0…levels−1 [N, H, W, C].
+          condition: what the model is conditioned on, or None.
+          training: whether dropout and the like are on.
+
+        Returns:
+          Nats, float64 [N, P]: sums of thousands of values.
+        """
+
+    def value_log_prob_of(self, images, condition=None, training=False):
+        """Log-probability of every value, nats [N, H, W, C], of a model that is exact."""
         raise ValueError(
             "log_prob of this model is a lower bound: single values have no log-probability; see "
             "log_prob_parts."
         )
 
     @abc.abstractmethod
-    def _sample(self, request):
-        """`sample` of a `Request`."""
+    def draw(self, request):
+        """Draws a `Request`.
+
+        Returns:
+          A list of uint8 [N, h, w, C]: all `stages`, the images last.
+        """
+
+    def _run(self, hook):
+        """A hook as a graph, traced once for any number of images that it can be."""
+        return self._graphs[hook]
+
+    @functools.cached_property
+    def _graphs(self):
+        retraced = {"reduce_retracing": True, "autograph": False}
+        hooks = {"log_prob_parts_of": retraced, "value_log_prob_of": retraced}
+        hooks["draw"] = {"autograph": False}  # faster where the number of images is known
+        return {name: tf.function(getattr(self, name), **how) for name, how in hooks.items()}
+
+    # The public methods.
+
+    @property
+    def stages(self):
+        """The ImageSpec of all that is drawn for an image, the image last."""
+        return [self.image_spec]
 
     def value_log_prob(self, images, condition=None):
         """Log-probability of every value given those before it.
@@ -109,7 +149,7 @@ class DensityModel(Inputs):
           ValueError: images or a condition that do not fit the model, or a model whose `log_prob`
             is a lower bound.
         """
-        nats = self._value_log_prob(*self.checked(images, condition))
+        nats = self._run("value_log_prob_of")(*self.checked(images, condition))
         return self.nan_if_unchecked(nats, images, condition)
 
     def log_prob_parts(self, images, condition=None):
@@ -126,7 +166,7 @@ class DensityModel(Inputs):
         Raises:
           ValueError: images or a condition that do not fit the model.
         """
-        nats = self._log_prob_parts(*self.checked(images, condition))
+        nats = self._run("log_prob_parts_of")(*self.checked(images, condition))
         return self.nan_if_unchecked(nats, images, condition)
 
     @staticmethod
@@ -207,18 +247,44 @@ class DensityModel(Inputs):
           ValueError: arguments that do not fit the model or each other; images to complete, for a
             model whose `log_prob` is a lower bound.
         """
-        sharpness = {
-            "temperature": temperature,
-            "reduce_log_scale": reduce_log_scale,
-            "most_probable": most_probable,
-        }
-        request = self._request(num, condition, seed, given, known, streams, jit, **sharpness)
-        return self._sample(request)
+        how = {"temperature": temperature, "seed": seed, "streams": streams, "jit": jit}
+        how |= {"reduce_log_scale": reduce_log_scale, "most_probable": most_probable}
+        return self.sample_stages(num, condition, given=given, known=known, **how)[-1]
+
+    def sample_stages(self, num=None, condition=None, stage=None, **how):
+        """Draws images, and keeps what they were drawn from.
+
+        Args:
+          num: see `sample`; may also be left out where `stage` tells it.
+          condition: see `sample`.
+          stage: one of the `stages` but the last, an entry for each image, or what the first one is
+            made from: it is taken and not drawn. See `check_stage` of the family.
+          **how: other arguments of `sample`.
+
+        Returns:
+          List of uint8 [N, h, w, C]: what was drawn or given, the simplest first, then the images.
+
+        Raises:
+          ValueError: see `sample`; a stage that does not fit the model.
+        """
+        if stage is not None:
+            stage = self.check_stage(stage)
+            num = len(stage) if num is None else num
+            if num != len(stage):
+                raise ValueError(
+                    f"stage must have one entry for each of {num} images, got {len(stage)}."
+                )
+        return self._run("draw")(self._request(num, condition, **how)._replace(stage=stage))
+
+    def check_stage(self, stage):
+        """A stage as a tensor, or the ValueError that says why it is none."""
+        raise ValueError("this model draws an image in one stage: leave out stage.")
 
     def _request(
         self, num, condition, seed=0, given=None, known=None, streams=0, jit=True, **sharpness
     ):
         """The `Request` for the arguments of `sample`, which are checked."""
+        self.prepare()
         if (given is None) != (known is None):
             raise ValueError("given and known go together: the images and which values to keep.")
         if given is not None and self.is_lower_bound:

@@ -157,8 +157,8 @@ class LatentVariableModel(LikelihoodModel):
         """
 
     @abc.abstractmethod
-    def draw_given(self, f, seed, streams, sharpness):
-        """Images by f(z), for use inside a graph; see `draw`."""
+    def draw_given(self, f, request):
+        """Images by f(z): uint8 [N, H, W, C], see `draw`."""
 
     # z and f(z).
 
@@ -188,7 +188,7 @@ class LatentVariableModel(LikelihoodModel):
     # Bounds.
 
     def call(self, images, condition=None, training=False):
-        """The terms of the bound, see `log_prob_parts_of`; checked as by `AutoregressiveModel.call`."""
+        """The terms of the bound, see `log_prob_parts_of`; checked as by an exact model."""
         return self.log_prob_parts_of(*self.checked(images, condition), training)
 
     def log_prob_parts_of(self, images, condition=None, training=False, draw=0):
@@ -219,14 +219,6 @@ class LatentVariableModel(LikelihoodModel):
             weights = self._log_weights_graph(images, tf.constant(draw, tf.int64))
             whole = np.logaddexp(whole, weights.numpy())
         return whole - np.log(draws)
-
-    def _log_prob_parts(self, images, condition):
-        """See `DensityModel`."""
-        return self._log_prob_parts_graph(images)
-
-    @functools.cached_property
-    def _log_prob_parts_graph(self):
-        return tf.function(self.log_prob_parts_of, reduce_retracing=True, autograph=False)
 
     @functools.cached_property
     def _log_weights_graph(self):
@@ -309,8 +301,8 @@ class LatentVariableModel(LikelihoodModel):
 
     @property
     def stages(self):
-        """(image_shape, levels) of all that is drawn: f(z), then the image."""
-        return [(self.view.image_shape, self.view.levels), (self.image_shape, self.levels)]
+        """See `DensityModel`: f(z) as an image, then the image."""
+        return [ImageSpec(self.view.image_shape, self.view.levels), self.image_spec]
 
     def encode_latents(self, images, draw=0):
         """Draws z from the posterior of images: float32 [N, h, w, maps], the same every time.
@@ -338,62 +330,33 @@ class LatentVariableModel(LikelihoodModel):
         streams = as_array("streams", streams)
         if not tf.as_dtype(streams.dtype).is_integer:
             raise ValueError(f"streams must be integers [N], got {streams.dtype}.")
+        return self._drawn_latents(check_seed(seed), streams)
+
+    def _drawn_latents(self, seed, streams):
         streams = tf.cast(streams, tf.int64) + FAR
-        return sampling.gaussian_noise(check_seed(seed), streams, self.network.latent_shape)
+        return sampling.gaussian_noise(seed, streams, self.network.latent_shape)
 
     def show_latents(self, latents):
         """f(z) of given z [N, h, w, maps] as an image, see `as_view`."""
-        return self.as_view(self._decode_graph(self._checked_latents(latents)))
+        return self.as_view(self._decode_graph(self.check_stage(latents)))
 
-    def _checked_latents(self, latents, num=None):
-        """Latents as a tensor, or the ValueError that says why they are none."""
+    def check_stage(self, latents):
+        """See `DensityModel.sample_stages`: z of each image, float [N, h, w, maps]."""
         latents, wanted = as_array("latents", latents), self.network.latent_shape
-        if tuple(latents.shape[1:]) != wanted or num not in (None, len(latents)):
+        if tuple(latents.shape[1:]) != wanted:
             raise ValueError(
-                f"latents must have the shape {[num or 'N', *wanted]} of this model, got "
+                f"latents must have the shape {['N', *wanted]} of this model, got "
                 f"{list(latents.shape)}."
             )
         return tf.cast(latents, tf.float32)
 
-    def sample_stages(self, num=None, condition=None, latents=None, **how):
-        """Draws images, and shows f(z) that each was drawn from.
-
-        Args:
-          num: number of images; may be left out where `latents` tells it.
-          condition: None.
-          latents: z for each image, float [N, h, w, maps]; by default drawn from the prior.
-          **how: other arguments of `sample`.
-
-        Returns:
-          f(z) as an image, uint8 [N, h, w, C], and the images, uint8 [N, H, W, C].
-
-        Raises:
-          ValueError: see `sample`; latents that do not fit the model.
-        """
-        if latents is not None:
-            latents = self._checked_latents(latents, num)
-            num = len(latents)
-        return self._stages(self._request(num, condition, **how), latents)
-
-    def _sample(self, request):
-        """See `DensityModel`."""
-        return self._stages(request)[-1]
-
-    def _stages(self, request, latents=None):
-        """`sample_stages` of arguments that were checked."""
+    def draw(self, request):
+        """See `DensityModel`: f(z) as an image, and the images."""
+        latents = request.stage
         if latents is None:
-            latents = self.draw_latents(request.seed, request.streams)
-        f = self._decode_graph(latents)
-        return [self.as_view(f), self._sample_given(f, request)]
-
-    def _sample_given(self, f, request):
-        """Images by f(z), see `DensityModel._sample`."""
-        return self.draw_given(f, request.seed, request.streams, request.sharpness)
-
-    def draw(self, seed, streams, condition, sharpness, given=None, known=None):
-        """See `LikelihoodModel`; there is nothing `given`."""
-        f = self.network.decode(self.draw_latents(seed, streams))
-        return self.draw_given(f, seed, streams, sharpness)
+            latents = self._drawn_latents(request.seed, request.streams)
+        f = self.network.decode(latents)
+        return [self.as_view(f), self.draw_given(f, request)]
 
     @functools.cached_property
     def _decode_graph(self):

@@ -57,11 +57,10 @@ class Trainable(Inputs, KerasTraining):
         check_family(self, other)
         return take_layers([self], [other])
 
-    def checked(self, images, condition=None):
-        """See `Inputs`; a model that nobody has called yet is built, as by a call."""
+    def prepare(self):
+        """See `Inputs`: a model that nobody has called yet is built, as by a call."""
         if not self.built:
             self.build()
-        return super().checked(images, condition)
 
     def scale(self, images):
         """Integers 0…levels−1 → the network's input −1…1, in the dtype of computation."""
