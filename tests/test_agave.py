@@ -46,11 +46,11 @@ OVERRIDES = [
 SHORT = ["train.steps=1", "train.eval_every=0"]
 # The presets with another decoder, of which graphs are traced in a moment.
 PRESET = """
-from gated_pixelcnn.configs import {preset}, base
+from gated_pixelcnn.configs import {preset}, schema
 
 def get_config():
     config = {preset}.get_config()
-    result = base.get_config("agave", {{"decoder": "gated_pixelcnn"}})
+    result = schema.defaults("agave", {{"decoder": "gated_pixelcnn"}})
     result.data.update(config.data)
     result.train.update(config.train)
     result.model.update({{k: v for k, v in config.model.items() if k != "decoder"}})

@@ -11,7 +11,7 @@ import pytest
 import gated_pixelcnn as gpc
 from gated_pixelcnn import building, data
 from gated_pixelcnn.cli import train as script
-from gated_pixelcnn.configs import base, flat
+from gated_pixelcnn.configs import flat, schema
 from gated_pixelcnn.data import images
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.families import FAMILIES
@@ -96,7 +96,7 @@ def test_families_of_2016a_have_one_size_and_training_for_mnist(name):
 
 
 def test_defaults_are_those_of_the_classes():
-    config = base.get_config()
+    config = schema.defaults()
     for section, kind in (("data", data.DataConfig), ("train", TrainConfig)):
         assert dict(config[section]) == {f.name: f.default for f in dataclasses.fields(kind)}
     family = FAMILIES["gated_pixelcnn"]
@@ -185,7 +185,7 @@ def test_what_a_file_leaves_out_has_its_default(tmp_path, returned):
     path.write_text(
         f"from ml_collections import ConfigDict\ndef get_config():\n    return {returned}\n"
     )
-    expected = base.get_config()
+    expected = schema.defaults()
     expected.model.features, expected.train.learning_rate = 12, 1.0
     config = gpc.get_config(str(path))
     assert config == expected and isinstance(config.train.learning_rate, float)

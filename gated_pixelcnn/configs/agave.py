@@ -1,11 +1,11 @@
 """AGAVE of the embedded Fashion-MNIST images, sized for a CPU."""
 
-from gated_pixelcnn.configs import base, vae
+from gated_pixelcnn.configs import schema, vae
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("agave")
+    config = schema.defaults("agave")
     of_vae = vae.get_config()
     config.description = "AGAVE of Fashion-MNIST (embedded, 4,000 images)"
     config.train.update(of_vae.train)

@@ -3,12 +3,12 @@
 The averaged weights and the number of steps are those of the autoencoder's paper, not its own.
 """
 
-from gated_pixelcnn.configs import base, vae_cifar10
+from gated_pixelcnn.configs import schema, vae_cifar10
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("agave")
+    config = schema.defaults("agave")
     config.description = "CIFAR-10, AGAVE at the paper's sizes"
     config.expected = "2.92 (paper, test, 150 draws)"
     of_vae = vae_cifar10.get_config()

@@ -1,11 +1,11 @@
 """Static binarized MNIST, the set of the published nats per image."""
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config()
+    config = schema.defaults()
     config.description = "static binarized MNIST (50k/10k/10k)"
     config.data.source = "tfds:binarized_mnist"
     config.data.levels = 2

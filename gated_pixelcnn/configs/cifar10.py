@@ -1,11 +1,11 @@
 """CIFAR-10. The paper gives no sizes for it; these are in the range of its authors' other work."""
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config()
+    config = schema.defaults()
     config.description = "CIFAR-10"
     config.expected = "3.03 (paper, test)"
     config.data.source = "tfds:cifar10"

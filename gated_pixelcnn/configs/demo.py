@@ -1,11 +1,11 @@
 """The embedded Fashion-MNIST images, 16 levels, conditioned on the class: minutes on a CPU."""
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config()
+    config = schema.defaults()
     config.description = "Fashion-MNIST (embedded, 4,000 images), by class, in minutes"
     config.data.levels = 16
     config.model.update(

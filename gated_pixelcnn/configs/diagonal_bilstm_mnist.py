@@ -1,11 +1,11 @@
 """The Diagonal BiLSTM of 2016a for static binarized MNIST: 7 layers, h = 16."""
 
-from gated_pixelcnn.configs import base, binarized_mnist
+from gated_pixelcnn.configs import binarized_mnist, schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("diagonal_bilstm")
+    config = schema.defaults("diagonal_bilstm")
     config.description = "static binarized MNIST, Diagonal BiLSTM at the size of 2016a"
     config.expected = "79.20 nats (paper, test)"
     config.data.update(binarized_mnist.get_config().data)

@@ -1,11 +1,11 @@
 """scikit-learn's 8x8 digits: seconds on a CPU, for tests and first steps."""
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config()
+    config = schema.defaults()
     config.description = "8x8 digits (embedded), in seconds"
     config.data.source = "embedded:digits8"
     config.data.levels = 16

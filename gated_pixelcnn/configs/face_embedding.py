@@ -3,12 +3,12 @@
 Give the images by --config.data.source: a folder with a sub-folder for each person, or an npz file.
 """
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("embedding")
+    config = schema.defaults("embedding")
     config.description = "Embedding of faces by the triplet loss (give data.source)"
     config.data.update(
         source="tfds:lfw",

@@ -1,11 +1,11 @@
 """Grayscale PixelCNN, sized for a CPU: embedded 32×32 tiles in 16 grays, then in colour."""
 
-from gated_pixelcnn.configs import base, tiles32
+from gated_pixelcnn.configs import schema, tiles32
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("auxiliary", {"prior": "pixelcnn_pp", "conditional": "pixelcnn_pp"})
+    config = schema.defaults("auxiliary", {"prior": "pixelcnn_pp", "conditional": "pixelcnn_pp"})
     single = tiles32.get_config()
     config.description = "Grayscale PixelCNN: 32x32 tiles (embedded) in gray, then in colour"
     config.data.update(single.data)

@@ -5,12 +5,12 @@ apart by --config.model.train_only=prior --config.train.steps=23438, and the col
 --config.model.train_only=conditional.
 """
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("auxiliary", {"prior": "pixelcnn_pp", "conditional": "pixelcnn_pp"})
+    config = schema.defaults("auxiliary", {"prior": "pixelcnn_pp", "conditional": "pixelcnn_pp"})
     config.description = "CIFAR-10, Grayscale PixelCNN at the paper's sizes"
     config.expected = "2.98 (paper, test, bound)"
     config.data.source = "tfds:cifar10"

@@ -1,11 +1,11 @@
 """ImageNet 32x32 as in the paper: 20 layers, 384 features, 5x5, batch 128, 200,000 steps."""
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config()
+    config = schema.defaults()
     config.description = "ImageNet 32x32, the paper's model"
     config.expected = "3.83 (paper, validation)"
     config.data.source = "tfds:downsampled_imagenet/32x32"

@@ -1,11 +1,11 @@
 """MNIST in 256 levels, conditioned on the digit."""
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config()
+    config = schema.defaults()
     config.description = "MNIST, 256 levels, by class"
     config.data.source = "tfds:mnist"
     config.model.update(

@@ -1,6 +1,6 @@
 """The baseline of autoencoder10: its encoder with a decoder trained for the squared error."""
 
-from gated_pixelcnn.configs import autoencoder10, base
+from gated_pixelcnn.configs import autoencoder10, schema
 
 
 def get_config():
@@ -10,7 +10,7 @@ def get_config():
 
 def baseline_of(autoencoder):
     """The baseline of a PixelCNN autoencoder: the same data, encoder and budget of training."""
-    config = base.get_config("mse_autoencoder")
+    config = schema.defaults("mse_autoencoder")
     sizes = {key: autoencoder.model[key] for key in ("code_size", "encoder_features")}
     config.description = (
         f"The encoder of autoencoder{sizes['code_size']}, its decoder trained for the squared error"

@@ -1,11 +1,11 @@
 """Multi-scale: the embedded Fashion-MNIST images at 14x14, then at 28x28 given these, by class."""
 
-from gated_pixelcnn.configs import base, demo
+from gated_pixelcnn.configs import demo, schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("auxiliary")
+    config = schema.defaults("auxiliary")
     single = demo.get_config()
     config.description = "Multi-scale: Fashion-MNIST (embedded) at 14x14, then 28x28, by class"
     config.data.update(single.data)

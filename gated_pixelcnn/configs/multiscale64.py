@@ -3,12 +3,12 @@
 The paper does not tell the architecture; both parts are as its models of ImageNet.
 """
 
-from gated_pixelcnn.configs import base, imagenet32
+from gated_pixelcnn.configs import imagenet32, schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("auxiliary")
+    config = schema.defaults("auxiliary")
     single = imagenet32.get_config()
     config.description = "Multi-scale: ImageNet at 32x32, then 64x64, by class"
     config.data.update(single.data)

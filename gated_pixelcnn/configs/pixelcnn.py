@@ -1,11 +1,11 @@
 """The original PixelCNN, sized for a CPU: the embedded Fashion-MNIST images, 16 levels."""
 
-from gated_pixelcnn.configs import base, demo
+from gated_pixelcnn.configs import demo, schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("pixelcnn")
+    config = schema.defaults("pixelcnn")
     gated = demo.get_config()
     config.description = "PixelCNN (2016a) of Fashion-MNIST (embedded), in minutes"
     config.data.update(gated.data)

@@ -1,11 +1,11 @@
 """The PixelCNN of "Pixel Recurrent Neural Networks" for CIFAR-10: 15 layers, h = 128."""
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("pixelcnn")
+    config = schema.defaults("pixelcnn")
     config.description = "CIFAR-10, PixelCNN at the size of 2016a"
     config.expected = "3.14 (paper, test)"
     config.data.source = "tfds:cifar10"

@@ -3,7 +3,7 @@
 The paper tells the size of its Diagonal BiLSTM only, 7 layers and h = 16; this is the same.
 """
 
-from gated_pixelcnn.configs import base, diagonal_bilstm_mnist
+from gated_pixelcnn.configs import diagonal_bilstm_mnist, schema
 
 
 def get_config():
@@ -13,7 +13,7 @@ def get_config():
 
 def of_family(family, name, nats):
     """The Diagonal BiLSTM's sizes, images and training for another family of the paper."""
-    config = base.get_config(family)
+    config = schema.defaults(family)
     diagonal = diagonal_bilstm_mnist.get_config()
     config.description = f"static binarized MNIST, {name} at the size of 2016a's Diagonal BiLSTM"
     config.expected = f"{nats} nats (paper, test)"

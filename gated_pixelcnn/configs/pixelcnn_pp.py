@@ -1,11 +1,11 @@
 """PixelCNN++, sized for a CPU: the embedded 32×32 colour tiles."""
 
-from gated_pixelcnn.configs import base, tiles32
+from gated_pixelcnn.configs import schema, tiles32
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("pixelcnn_pp")
+    config = schema.defaults("pixelcnn_pp")
     gated = tiles32.get_config()
     config.description = "PixelCNN++ of 32x32 colour tiles (embedded)"
     config.data.update(gated.data)

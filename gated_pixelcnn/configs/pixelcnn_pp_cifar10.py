@@ -1,11 +1,11 @@
 """PixelCNN++ for CIFAR-10 as in the authors' code: F = 160, batches of 8 × 16 images."""
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("pixelcnn_pp")
+    config = schema.defaults("pixelcnn_pp")
     config.description = "CIFAR-10, PixelCNN++ at the size of the authors' code"
     config.expected = "2.92 (paper, test)"
     config.data.source = "tfds:cifar10"

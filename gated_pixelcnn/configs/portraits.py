@@ -3,12 +3,12 @@
 Give the run of the embedding by --config.train.encoder and its images by --config.data.source.
 """
 
-from gated_pixelcnn.configs import base, face_embedding
+from gated_pixelcnn.configs import face_embedding, schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config()
+    config = schema.defaults()
     config.description = "Portraits given a face's embedding (give data.source, train.encoder)"
     embedding = face_embedding.get_config()
     config.data.update(embedding.data)

@@ -1,6 +1,6 @@
 """Pyramid PixelCNN, sized for a CPU: embedded colour tiles at 8×8, 16×16 and then 32×32."""
 
-from gated_pixelcnn.configs import base, tiles32
+from gated_pixelcnn.configs import schema, tiles32
 
 
 def of_halvings(halvings, features, embedding_blocks, dropout):
@@ -18,7 +18,7 @@ def of_halvings(halvings, features, embedding_blocks, dropout):
         families[whole] = "auxiliary"
     paths = [f"{whole}.conditional".lstrip(".") for whole in wholes]
     paths.append(".".join(["prior"] * halvings))  # the smallest image
-    config = base.get_config("auxiliary", families | dict.fromkeys(paths, "pixelcnn_pp"))
+    config = schema.defaults("auxiliary", families | dict.fromkeys(paths, "pixelcnn_pp"))
     model = config.model
     for _ in wholes:
         model.update(

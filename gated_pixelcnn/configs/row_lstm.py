@@ -1,11 +1,11 @@
 """PixelRNN with Row LSTM layers, sized for a CPU: the embedded Fashion-MNIST images, 16 levels."""
 
-from gated_pixelcnn.configs import base, pixelcnn
+from gated_pixelcnn.configs import pixelcnn, schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("row_lstm")
+    config = schema.defaults("row_lstm")
     masked = pixelcnn.get_config()
     config.description = "Row LSTM (2016a) of Fashion-MNIST (embedded), in minutes"
     config.data.update(masked.data)

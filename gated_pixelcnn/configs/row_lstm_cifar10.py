@@ -1,11 +1,11 @@
 """The Row LSTM of 2016a for CIFAR-10: 12 layers, h = 128."""
 
-from gated_pixelcnn.configs import base, pixelcnn_cifar10
+from gated_pixelcnn.configs import pixelcnn_cifar10, schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("row_lstm")
+    config = schema.defaults("row_lstm")
     masked = pixelcnn_cifar10.get_config()
     config.description = "CIFAR-10, Row LSTM at the size of 2016a"
     config.expected = "3.07 (paper, test)"

@@ -1,11 +1,11 @@
 """The Row LSTM of 2016a for ImageNet 32×32: 12 layers, h = 384."""
 
-from gated_pixelcnn.configs import base, imagenet32, pixelcnn_cifar10
+from gated_pixelcnn.configs import imagenet32, pixelcnn_cifar10, schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("row_lstm")
+    config = schema.defaults("row_lstm")
     masked = pixelcnn_cifar10.get_config()
     config.description = "ImageNet 32x32, Row LSTM at the size of 2016a"
     config.expected = "3.86 (paper, validation)"

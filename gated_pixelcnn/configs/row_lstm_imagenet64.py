@@ -1,11 +1,11 @@
 """The Row LSTM of 2016a for ImageNet 64×64: 4 layers, h = 512, no residual connections."""
 
-from gated_pixelcnn.configs import base, imagenet64, pixelcnn_cifar10
+from gated_pixelcnn.configs import imagenet64, pixelcnn_cifar10, schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("row_lstm")
+    config = schema.defaults("row_lstm")
     masked = pixelcnn_cifar10.get_config()
     config.description = "ImageNet 64x64, Row LSTM at the size of 2016a"
     config.expected = "3.63 (paper, validation)"

@@ -1,11 +1,11 @@
 """32x32 colour tiles of the embedded pictures: colour images without a download."""
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config()
+    config = schema.defaults()
     config.description = "32x32 colour tiles (embedded)"
     config.data.source = "embedded:tiles32"
     config.data.flips = True

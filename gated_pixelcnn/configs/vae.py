@@ -1,11 +1,11 @@
 """A variational autoencoder of the embedded Fashion-MNIST images, sized for a CPU."""
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("vae")
+    config = schema.defaults("vae")
     config.description = "Variational autoencoder of Fashion-MNIST (embedded, 4,000 images)"
     config.model.update(
         features=32,

@@ -1,11 +1,11 @@
 """The variational autoencoder of CIFAR-10 of Kingma et al. (2016): 20 blocks at 16×16."""
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs import schema
 
 
 def get_config():
     """Returns the configuration."""
-    config = base.get_config("vae")
+    config = schema.defaults("vae")
     config.description = "CIFAR-10, variational autoencoder with inverse autoregressive flow"
     config.expected = "3.11 (paper, test, 10,000 draws)"
     config.data.source = "tfds:cifar10"
