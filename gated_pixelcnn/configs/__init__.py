@@ -1,7 +1,9 @@
-"""Presets: one short file each, with what differs from the defaults (schema.py)."""
+"""Configurations by name or by file. `schema` says what one is; the other files have the presets.
+
+There is one file for each data set. Its variables of type Preset are presets, by their names.
+"""
 
 import importlib.util
-import pkgutil
 import re
 import traceback
 from collections.abc import Iterable
@@ -10,17 +12,33 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from gated_pixelcnn import paths
-from gated_pixelcnn.configs import schema
-from gated_pixelcnn.configs.schema import complete, flat
+from gated_pixelcnn.configs import (
+    binarized_mnist,
+    cifar10,
+    embedded,
+    faces,
+    imagenet,
+    mnist,
+    schema,
+)
+from gated_pixelcnn.configs.schema import Preset, complete, flat
 from gated_pixelcnn.errors import UserError, nearest
 
 DEFAULT = "demo"
+DATA_SETS = (embedded, mnist, binarized_mnist, cifar10, imagenet, faces)
+
+
+def presets_of(data_set) -> dict[str, Preset]:
+    """Returns the presets of one of DATA_SETS, by their names."""
+    return {name: value for name, value in vars(data_set).items() if isinstance(value, Preset)}
+
+
+PRESETS = {name: preset for file in DATA_SETS for name, preset in presets_of(file).items()}
 
 
 def list_presets() -> list[str]:
     """Returns the names of the presets, the default one first."""
-    names = {module.name for module in pkgutil.iter_modules(__path__)} - {"schema"}
-    return [DEFAULT, *sorted(names - {DEFAULT})]
+    return sorted(PRESETS, key=lambda name: (name != DEFAULT, name))
 
 
 def get_config(name: str = DEFAULT, overrides: Iterable[str] = ()) -> ConfigDict:
@@ -45,13 +63,12 @@ def get_config(name: str = DEFAULT, overrides: Iterable[str] = ()) -> ConfigDict
 
 
 def _load(name):
-    presets = list_presets()
-    path = Path(name if name in presets else paths.local(name))
-    if name in presets:
-        path = Path(__file__).parent / f"{name}.py"
-    elif path.suffix != ".py":
-        raise UserError(f"there is no preset {name!r}{nearest(name, presets)}")
-    elif not path.is_file():
+    if name in PRESETS:
+        return PRESETS[name].config()
+    path = Path(paths.local(name))
+    if path.suffix != ".py":
+        raise UserError(f"there is no preset {name!r}{nearest(name, list_presets())}")
+    if not path.is_file():
         raise UserError(f"there is no configuration file {name}")
     spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)

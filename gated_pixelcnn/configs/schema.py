@@ -8,7 +8,6 @@ from ml_collections import ConfigDict, config_dict, config_flags
 
 from gated_pixelcnn.data import DataConfig
 from gated_pixelcnn.errors import UserError, nearest
-from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.training.config import TrainConfig
 
 # Arguments of a model that come from the data, or are Keras' own.
@@ -19,11 +18,92 @@ _NOT_CONFIGURED = {
 _NOT_CONFIGURED_OF_PART = _NOT_CONFIGURED | {
     *("condition", "code_size", "encoder_features", "normalised_code", "train_encoder")
 }
+DEFAULT_FAMILY = "gated_pixelcnn"
 # Types of the arguments whose default is None; only these take none as a value.
 OPTIONAL = {"condition": str, "head_features": int}
 
 
-def defaults(family="gated_pixelcnn", parts=None):
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A configuration that has a name: that of a variable in the file of its data set.
+
+    Attributes:
+      description: What it is.
+      image_shape: (H, W, C) of its images.
+      parameters: Number of its model's. Like the shape it is for lists, so that these need no
+        models; a test builds these. Neither is part of the configuration, which can be changed.
+      expected: The bits/dim it reaches, and who says so.
+      data: What differs from the defaults in this section, as in the two next ones.
+      model: A dict, with `family` if it is not a Gated PixelCNN, and with one for each part.
+      train: A dict.
+    """
+
+    description: str
+    _: dataclasses.KW_ONLY
+    image_shape: tuple[int, int, int]
+    parameters: int
+    expected: str = ""
+    data: dict = dataclasses.field(default_factory=dict)
+    model: dict = dataclasses.field(default_factory=dict)
+    train: dict = dataclasses.field(default_factory=dict)
+
+    def variant(self, description, *, parameters, expected="", model=None, **changes) -> "Preset":
+        """Returns a preset that differs in some values.
+
+        Args:
+          description: Of the new preset; `parameters` and `expected` too are its own.
+          parameters: See the class.
+          expected: See the class.
+          model: Values of the section. If they name another family they are all of it.
+          **changes: Values of `data` and `train`; `image_shape`.
+        """
+        model = model or {}
+        another = model.get("family", self._family) != self._family
+        for section in changes.keys() & {"data", "train"}:
+            changes[section] = getattr(self, section) | changes[section]
+        return dataclasses.replace(
+            self,
+            description=description,
+            parameters=parameters,
+            expected=expected,
+            model=model if another else self.model | model,
+            **changes,
+        )
+
+    @property
+    def _family(self):
+        return self.model.get("family", DEFAULT_FAMILY)
+
+    def config(self) -> ConfigDict:
+        """Returns the whole configuration."""
+        keys = ("description", "expected", "data", "model", "train")
+        return complete({key: getattr(self, key) for key in keys})
+
+
+def pyramid_model(halvings, features, embedding_blocks, dropout):
+    """Returns the section `model` of a pyramid with light networks, as in the paper.
+
+    Args:
+      halvings: How often images are halved: the number of stages but the first.
+      features: Of all networks.
+      embedding_blocks: Blocks of an embedding at each scale on the way down.
+      dropout: Of the autoregressive networks.
+    """
+    network = dict(family="pixelcnn_pp", features=features, blocks=3, scales=1, dropout=dropout)
+    model = network  # of the smallest image
+    for _ in range(halvings):
+        model = dict(
+            family="auxiliary",
+            embedding="resnet",
+            embedding_features=features,
+            embedding_blocks=embedding_blocks,
+            prior=model,
+            conditional=network,
+        )
+    return model
+
+
+def defaults(family=DEFAULT_FAMILY, parts=None):
     """Returns the defaults, locked: a preset can change a key but not invent one.
 
     Sections `data` (DataConfig), `model` (the constructor of the family), `train` (TrainConfig);
@@ -45,6 +125,12 @@ def defaults(family="gated_pixelcnn", parts=None):
     return config.lock()
 
 
+def _families():
+    from gated_pixelcnn.families import FAMILIES  # with TensorFlow, which takes seconds
+
+    return FAMILIES
+
+
 def _dataclass_defaults(kind):
     return {field.name: field.default for field in dataclasses.fields(kind)}
 
@@ -55,7 +141,7 @@ def _model(family, parts, path="", left_out=_NOT_CONFIGURED):
     That is the keyword arguments of its class and of those it passes **kwargs on to.
     """
     result = ConfigDict({"family": family})
-    for kind in reversed(FAMILIES[family].__mro__):
+    for kind in reversed(_families()[family].__mro__):
         if not kind.__module__.startswith("gated_pixelcnn.") or "__init__" not in vars(kind):
             continue
         for name, parameter in inspect.signature(kind.__init__).parameters.items():
@@ -88,11 +174,11 @@ def complete(given) -> ConfigDict:
     values = flat(given)
     families = {key: family for key, family in values.items() if _is_family(key)}
     for key, family in families.items():
-        if family not in list(FAMILIES):
-            raise UserError(f"{key} is {family!r}{nearest(str(family), FAMILIES)}")
+        if family not in list(_families()):
+            raise UserError(f"{key} is {family!r}{nearest(str(family), _families())}")
     # "model.prior.family" names the family of the part "prior".
     parts = {key[len("model.") : -len(".family")]: family for key, family in families.items()}
-    config = defaults(families.get("model.family", next(iter(FAMILIES))), parts)
+    config = defaults(families.get("model.family", DEFAULT_FAMILY), parts)
     keys = flat(config)
     for key, value in values.items():
         if key not in keys:
