@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import os
 import subprocess
 import sys
 import types
@@ -341,3 +342,9 @@ def test_the_script_lists_the_presets_with_their_sizes():
     digits = next(line for line in lines if line.startswith("digits"))
     model = gpc.build_model(gpc.get_config("digits"))
     assert "8x8x1" in digits and f"{model.count_params():,}" in digits
+
+
+def test_the_script_lists_the_presets_without_importing_tensorflow(tmp_path):
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('imported')")
+    result = run_script("--list_presets", env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"})
+    assert result.returncode == 0, result.stderr
