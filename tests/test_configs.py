@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import os
+import re
 import subprocess
 import sys
 import types
@@ -256,6 +257,7 @@ def test_the_work_directory_is_named_after_the_preset_unless_given(monkeypatch, 
             config=name,
             workdir=given,
             list_presets=False,
+            markdown=False,
             strategy="auto",
             cpu_devices=None,
             allow_changes=False,
@@ -348,3 +350,18 @@ def test_the_script_lists_the_presets_without_importing_tensorflow(tmp_path):
     (tmp_path / "tensorflow.py").write_text("raise SystemExit('imported')")
     result = run_script("--list_presets", env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"})
     assert result.returncode == 0, result.stderr
+
+
+def test_the_page_of_the_presets_is_what_the_script_prints(tmp_path):
+    page = run_script("--list_presets", "--markdown").stdout
+    assert page == (ROOT / "docs" / "presets.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.M) == list(configs.PRESETS)
+    example = tmp_path / "mine.py"
+    example.write_text(re.search("```python\n(.*?)```", page, re.S)[1])
+    assert gpc.get_config(str(example)).model.features == 96
+
+
+def test_the_script_says_that_markdown_is_of_the_list():
+    result = run_script("--markdown", "--config=nowhere.py")
+    assert result.returncode == 1
+    assert result.stderr == "error: --markdown needs --list_presets\n"

@@ -51,6 +51,7 @@ def define_flags(argv):
         "that diverged.",
     )
     flags.DEFINE_bool("list_presets", False, "Print the presets and exit.")
+    flags.DEFINE_bool("markdown", False, "With --list_presets: print the page docs/presets.md.")
     for key in _override_keys(argv):
         flags.DEFINE_string(f"config.{key}", None, "A change of the configuration.")
 
@@ -66,8 +67,10 @@ def main(argv):
     if FLAGS.list_presets:
         from gated_pixelcnn.cli import presets
 
-        print(presets.as_text())
+        print(presets.as_markdown() if FLAGS.markdown else presets.as_text())
         return 0
+    if FLAGS.markdown:
+        raise UserError("--markdown needs --list_presets")
     errors.import_tensorflow_quietly()
     from gated_pixelcnn import configs
     from gated_pixelcnn.training import strategies, train

@@ -1,4 +1,7 @@
-"""Static binarized MNIST, the set of the published nats per image."""
+"""Static binarized MNIST.
+
+It is the data set of the published nats per image.
+"""
 
 from gated_pixelcnn.configs.schema import Preset
 

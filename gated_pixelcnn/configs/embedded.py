@@ -1,4 +1,7 @@
-"""Embedded images, without a download, in sizes for a CPU: Fashion-MNIST, colour tiles, digits."""
+"""Embedded images: Fashion-MNIST, colour tiles and digits.
+
+They come with the package, and the sizes of the models are for a CPU.
+"""
 
 from gated_pixelcnn.configs.schema import Preset, pyramid_model
 

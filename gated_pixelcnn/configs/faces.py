@@ -1,4 +1,7 @@
-"""Faces: folders or files with identities, and CelebA."""
+"""Faces.
+
+Those with identities are in a folder or file of the user's, or TFDS' `lfw`.
+"""
 
 from gated_pixelcnn.configs import cifar10
 from gated_pixelcnn.configs.schema import Preset, pyramid_model
