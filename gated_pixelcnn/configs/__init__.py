@@ -1,6 +1,6 @@
-"""Configurations by name or by file. `schema` says what one is; the other files have the presets.
+"""Configurations by name or by file. `schema` says what one is.
 
-There is one file for each data set. Its variables of type Preset are presets, by their names.
+The presets have a file for each data set: its variables of type Preset, by their names.
 """
 
 import importlib.util
@@ -21,7 +21,8 @@ from gated_pixelcnn.configs import (
     mnist,
     schema,
 )
-from gated_pixelcnn.configs.schema import Preset, complete, flat
+from gated_pixelcnn.configs.preset import Preset
+from gated_pixelcnn.configs.schema import complete, flat
 from gated_pixelcnn.errors import UserError, nearest
 
 DEFAULT = "demo"

@@ -3,7 +3,7 @@
 It is the data set of the published nats per image.
 """
 
-from gated_pixelcnn.configs.schema import Preset
+from gated_pixelcnn.configs.preset import Preset
 
 binarized_mnist = Preset(
     "static binarized MNIST (50k/10k/10k)",

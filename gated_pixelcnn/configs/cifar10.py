@@ -1,6 +1,6 @@
 """CIFAR-10."""
 
-from gated_pixelcnn.configs.schema import Preset, pyramid_model
+from gated_pixelcnn.configs.preset import Preset, pyramid_model
 
 # The papers of 2017 and 2018 train on all 50,000 images; the test images choose the weights.
 ALL = dict(source="tfds:cifar10", validation=0)

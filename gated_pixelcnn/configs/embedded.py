@@ -3,7 +3,7 @@
 They come with the package, and the sizes of the models are for a CPU.
 """
 
-from gated_pixelcnn.configs.schema import Preset, pyramid_model
+from gated_pixelcnn.configs.preset import Preset, pyramid_model
 
 # 4,000 images of Fashion-MNIST, 16 levels, conditioned on the class: minutes on a CPU.
 demo = Preset(

@@ -4,7 +4,7 @@ Those with identities are in a folder or file of the user's, or TFDS' `lfw`.
 """
 
 from gated_pixelcnn.configs import cifar10
-from gated_pixelcnn.configs.schema import Preset, pyramid_model
+from gated_pixelcnn.configs.preset import Preset, pyramid_model
 
 # The identities it is validated on are held out. Give the images by --config.data.source: a folder
 # with a sub-folder for each person, or an npz file.

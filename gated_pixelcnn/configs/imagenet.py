@@ -6,7 +6,7 @@ not known before the download, so `image_size` says them.
 """
 
 from gated_pixelcnn.configs import cifar10
-from gated_pixelcnn.configs.schema import Preset
+from gated_pixelcnn.configs.preset import Preset
 
 # As in the paper: 20 layers, 384 features, 5×5, batch 128, 200,000 steps.
 imagenet32 = Preset(

@@ -1,6 +1,6 @@
 """MNIST and Fashion-MNIST in 256 levels."""
 
-from gated_pixelcnn.configs.schema import Preset
+from gated_pixelcnn.configs.preset import Preset
 
 mnist = Preset(
     "MNIST, 256 levels, by class",
