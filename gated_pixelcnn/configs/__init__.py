@@ -1,6 +1,7 @@
 """Configurations by name or by file. `schema` says what one is.
 
 The presets have a file for each data set: its variables of type Preset, by their names.
+After a change of them: `python train.py --list_presets --markdown > docs/presets.md`.
 """
 
 import importlib.util

@@ -14,12 +14,14 @@ class Preset:
     Attributes:
       description: What it is.
       image_shape: (H, W, C) of its images.
-      parameters: Number of its model's. Like the shape it is for lists, so that these need no
-        models; a test builds these. Neither is part of the configuration, which can be changed.
-      expected: The bits/dim it reaches, and who says so.
-      data: What differs from the defaults in this section, as in the two next ones.
-      model: A dict, with `family` if it is not a Gated PixelCNN, and with one for each part.
-      train: A dict.
+      parameters: Number of parameters of its model. Lists of the presets show both, and would take
+        long to build the models; a test builds them. They are not part of the configuration, so
+        that no override can make them wrong.
+      expected: The bits/dim that it reaches, and who says so.
+      data: What differs from the defaults in the section `data`.
+      model: In the section `model`: the family, unless it is a Gated PixelCNN, and its arguments;
+        a dict for each part.
+      train: In the section `train`.
     """
 
     description: str
@@ -32,14 +34,14 @@ class Preset:
     train: dict = dataclasses.field(default_factory=dict)
 
     def variant(self, description, *, parameters, expected="", model=None, **changes) -> "Preset":
-        """Returns a preset that differs in some values.
+        """Returns a preset that is like this one but for what is given.
 
         Args:
-          description: Of the new preset; `parameters` and `expected` too are its own.
+          description: See the class.
           parameters: See the class.
-          expected: See the class.
-          model: Values of the section. If they name another family they are all of it.
-          **changes: Values of `data` and `train`; `image_shape`.
+          expected: See the class; another model reaches other bits/dim.
+          model: Values that are changed; those of another family replace the whole section.
+          **changes: `data` and `train`: values that are changed; `image_shape`.
         """
         model = model or {}
         another = model.get("family", self._family) != self._family
