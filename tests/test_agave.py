@@ -46,15 +46,12 @@ OVERRIDES = [
 SHORT = ["train.steps=1", "train.eval_every=0"]
 # The presets with another decoder, of which graphs are traced in a moment.
 PRESET = """
-from gated_pixelcnn.configs import {preset}, base
+import gated_pixelcnn as gpc
 
 def get_config():
-    config = {preset}.get_config()
-    result = base.get_config("agave", {{"decoder": "gated_pixelcnn"}})
-    result.data.update(config.data)
-    result.train.update(config.train)
-    result.model.update({{k: v for k, v in config.model.items() if k != "decoder"}})
-    return result
+    config = gpc.get_config("{preset}").to_dict()
+    config["model"]["decoder"] = dict(family="gated_pixelcnn")
+    return config
 """
 
 

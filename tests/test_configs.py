@@ -2,22 +2,27 @@
 
 import dataclasses
 import inspect
+import os
+import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
+import keras
 import pytest
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import building, data
+from gated_pixelcnn import building, configs, data
 from gated_pixelcnn.cli import train as script
-from gated_pixelcnn.configs import base, flat
+from gated_pixelcnn.configs import flat, schema
 from gated_pixelcnn.data import images
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.training import train as training
 from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
+ROOT = Path(__file__).parents[1]
 EXPECTED = """
     demo agave agave32 agave_cifar10 agave_no_auxiliary autoencoder10 autoencoder100
     autoencoder100_imagenet autoencoder10_imagenet binarized_mnist binarized_mnist_cpu cifar10
@@ -54,19 +59,32 @@ def test_the_presets_are_listed_with_the_default_first():
 
 
 @pytest.mark.parametrize("name", EXPECTED.split())
-def test_every_preset_is_accepted_by_the_classes_and_says_what_it_is(name):
-    config = gpc.get_config(name)
-    assert config.description
+def test_every_preset_can_be_built_with_the_size_and_parameters_that_it_tells(name):
+    preset, config = configs.PRESETS[name], gpc.get_config(name)
+    assert config.description == preset.description != ""
     TrainConfig(**config.train)
-    source = data.DataConfig(**config.data)
-    arguments = config.model.to_dict()
-    family = FAMILIES[arguments.pop("family")]
-    colour = ("cifar10", "imagenet32", "imagenet64", "multiscale64", "tiles32")
-    colour += ("pixelcnn_pp", "pixelcnn_pp_cifar10_192", "grayscale", "pyramid", "celeba")
-    colour += ("agave32", "_imagenet")
-    channels = 3 if name.endswith(colour) else 1
-    classes = 10 if config.model.get("condition") == "label" else 0
-    family((16, 16, channels), source.levels, condition_size=classes, **arguments)
+    info = data.describe(data.DataConfig(**config.data))
+    # In this scope variables have shapes but no values: big models are counted at once.
+    with keras.StatelessScope(initialize_variables=False):
+        model = building.build_model(config, info.image_shape, info.levels, info.num_classes)
+    assert (model.image_shape, model.count_params()) == (preset.image_shape, preset.parameters)
+
+
+def test_a_preset_is_one_of_one_data_set():
+    assert sum(len(configs.presets_of(file)) for file in configs.DATA_SETS) == len(configs.PRESETS)
+
+
+def test_a_variant_keeps_what_it_does_not_change_but_a_model_of_another_family_nothing():
+    preset = configs.PRESETS["demo"]
+    small = preset.variant("Small", parameters=7, model={"features": 3}, data={"gray": True})
+    assert small.model == preset.model | {"features": 3}
+    assert small.data == preset.data | {"gray": True} and small.train == preset.train
+    assert (small.description, small.parameters, small.expected) == ("Small", 7, "")
+    assert small.image_shape == preset.image_shape
+    other = small.variant("Other", parameters=8, model={"family": "vae", "blocks": 2})
+    assert other.model == {"family": "vae", "blocks": 2} and other.data == small.data
+    same = other.variant("Same", parameters=9, model={"family": "vae", "latents": 3})
+    assert same.model == {"family": "vae", "blocks": 2, "latents": 3}
 
 
 def test_the_pyramid_of_celeba_has_the_sizes_and_the_crop_of_the_paper():
@@ -96,7 +114,7 @@ def test_families_of_2016a_have_one_size_and_training_for_mnist(name):
 
 
 def test_defaults_are_those_of_the_classes():
-    config = base.get_config()
+    config = schema.defaults()
     for section, kind in (("data", data.DataConfig), ("train", TrainConfig)):
         assert dict(config[section]) == {f.name: f.default for f in dataclasses.fields(kind)}
     family = FAMILIES["gated_pixelcnn"]
@@ -161,8 +179,8 @@ def test_a_wrong_name_key_or_type_is_one_sentence(name, override, message):
 
 def test_a_file_is_a_configuration_like_a_preset(tmp_path):
     path = tmp_path / "mine.py"
-    text = "from gated_pixelcnn.configs import digits\n\ndef get_config():\n"
-    text += "    config = digits.get_config()\n    config.{} = {}\n    return config\n"
+    text = "import gated_pixelcnn as gpc\n\ndef get_config():\n"
+    text += "    config = gpc.get_config('digits')\n    config.{} = {}\n    return config\n"
     path.write_text(text.format("model.features", 12))
     assert gpc.get_config(str(path), ["seed=3"]).model.features == 12
     for key, value in (("model.featurs", 12), ("model.features", "'x'"), ("seed", "(")):
@@ -185,7 +203,7 @@ def test_what_a_file_leaves_out_has_its_default(tmp_path, returned):
     path.write_text(
         f"from ml_collections import ConfigDict\ndef get_config():\n    return {returned}\n"
     )
-    expected = base.get_config()
+    expected = schema.defaults()
     expected.model.features, expected.train.learning_rate = 12, 1.0
     config = gpc.get_config(str(path))
     assert config == expected and isinstance(config.train.learning_rate, float)
@@ -239,6 +257,7 @@ def test_the_work_directory_is_named_after_the_preset_unless_given(monkeypatch, 
             config=name,
             workdir=given,
             list_presets=False,
+            markdown=False,
             strategy="auto",
             cpu_devices=None,
             allow_changes=False,
@@ -299,13 +318,9 @@ def test_every_key_of_a_preset_is_of_a_type_that_a_flag_can_have():
         assert isinstance(value, str | int | float | bool | None), key
 
 
-def run_script(*arguments):
-    return subprocess.run(
-        [sys.executable, script.__file__.replace("gated_pixelcnn/cli/train.py", "train.py")]
-        + list(arguments),
-        capture_output=True,
-        text=True,
-    )
+def run_script(*arguments, **options):
+    command = [sys.executable, ROOT / "train.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 def test_the_script_ends_with_one_line_and_exit_code_1():
@@ -319,8 +334,34 @@ def test_the_script_ends_with_one_line_and_exit_code_1():
 def test_the_script_lists_the_presets_with_their_sizes():
     result = run_script("--list_presets")
     assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == EXPECTED.split()
+    _, *lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == EXPECTED.split()
+    for line in lines:
+        name, source, *_ = line.split()
+        config = gpc.get_config(name)
+        assert source == config.data.source and line.endswith(config.description)
+        assert config.expected in line
     digits = next(line for line in lines if line.startswith("digits"))
     model = gpc.build_model(gpc.get_config("digits"))
     assert "8x8x1" in digits and f"{model.count_params():,}" in digits
+
+
+def test_the_script_lists_the_presets_without_importing_tensorflow(tmp_path):
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('imported')")
+    result = run_script("--list_presets", env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"})
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_page_of_the_presets_is_what_the_script_prints(tmp_path):
+    page = run_script("--list_presets", "--markdown").stdout
+    assert page == (ROOT / "docs" / "presets.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.M) == list(configs.PRESETS)
+    example = tmp_path / "mine.py"
+    example.write_text(re.search("```python\n(.*?)```", page, re.S)[1])
+    assert gpc.get_config(str(example)).model.features == 96
+
+
+def test_the_script_says_that_markdown_is_of_the_list():
+    result = run_script("--markdown", "--config=nowhere.py")
+    assert result.returncode == 1
+    assert result.stderr == "error: --markdown needs --list_presets\n"

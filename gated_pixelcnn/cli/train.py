@@ -51,6 +51,7 @@ def define_flags(argv):
         "that diverged.",
     )
     flags.DEFINE_bool("list_presets", False, "Print the presets and exit.")
+    flags.DEFINE_bool("markdown", False, "With --list_presets: print the page docs/presets.md.")
     for key in _override_keys(argv):
         flags.DEFINE_string(f"config.{key}", None, "A change of the configuration.")
 
@@ -61,14 +62,19 @@ def _override_keys(argv):
 
 def main(argv):
     """Prints the presets or trains; returns the exit code."""
-    from gated_pixelcnn import configs
-    from gated_pixelcnn.training import strategies, train
-
     if len(argv) > 1:
         raise UserError(f"unexpected argument {argv[1]!r}; flags start with --")
     if FLAGS.list_presets:
-        print_presets()
+        from gated_pixelcnn.cli import presets
+
+        print(presets.as_markdown() if FLAGS.markdown else presets.as_text())
         return 0
+    if FLAGS.markdown:
+        raise UserError("--markdown needs --list_presets")
+    errors.import_tensorflow_quietly()
+    from gated_pixelcnn import configs
+    from gated_pixelcnn.training import strategies, train
+
     overrides = [f"{key}={FLAGS[f'config.{key}'].value}" for key in _override_keys(sys.argv)]
     config = configs.get_config(FLAGS.config, overrides)
     if FLAGS.workdir == "":
@@ -95,34 +101,10 @@ def summary(result, workdir):
     return "\n".join(lines)
 
 
-def print_presets():
-    """Prints a table of the presets: data set, image size, parameters, expected bits/dim."""
-    import keras
-
-    from gated_pixelcnn import building, configs, data
-
-    rows = [("preset", "data", "size", "parameters", "bits/dim", "")]
-    for name in configs.list_presets():
-        config = configs.get_config(name)
-        info = data.describe(data.DataConfig(**config.data))
-        # In this scope variables have shapes but no values: big models are counted at once.
-        with keras.StatelessScope(initialize_variables=False):
-            model = building.build_model(config, info.image_shape, info.levels, info.num_classes)
-        size = "x".join(map(str, info.image_shape))
-        parameters = f"{model.count_params():,}"
-        rows.append(
-            (name, config.data.source, size, parameters, config.expected, config.description)
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
-
-
 def run():
     """Entry point of train.py and of the console command."""
     # What --help prints: this module's text, and its flags as those of the script.
     sys.modules["__main__"].__doc__ = __doc__
     flags.disclaim_key_flags()
     define_flags(sys.argv)
-    errors.run(main)
+    errors.run(main, load_tensorflow=False)  # main does, unless it lists the presets

@@ -1,20 +1,14 @@
-"""MNIST in 256 levels, conditioned on the digit."""
+"""MNIST and Fashion-MNIST in 256 levels."""
 
-from gated_pixelcnn.configs import base
+from gated_pixelcnn.configs.preset import Preset
 
-
-def get_config():
-    """Returns the configuration."""
-    config = base.get_config()
-    config.description = "MNIST, 256 levels, by class"
-    config.data.source = "tfds:mnist"
-    config.model.update(
-        features=64,
-        layers=12,
-        kernel_size=5,
-        condition="label",
-    )
-    config.train.update(
+mnist = Preset(
+    "MNIST, 256 levels, by class",
+    image_shape=(28, 28, 1),
+    parameters=1_971_008,
+    data=dict(source="tfds:mnist"),
+    model=dict(features=64, layers=12, kernel_size=5, condition="label"),
+    train=dict(
         steps=100_000,
         batch_size=64,
         warmup_steps=500,
@@ -22,5 +16,10 @@ def get_config():
         final_fraction=0.01,
         clip_norm=1.0,  # ours, as is the averaging of the weights
         eval_batch_size=256,
-    )
-    return config
+    ),
+)
+fashion_mnist = mnist.variant(
+    "Fashion-MNIST, 256 levels, by class",
+    parameters=1_971_008,
+    data=dict(source="tfds:fashion_mnist"),
+)

@@ -36,13 +36,14 @@ import numpy as np
 IMAGE = 0.5  # values −1…1: 1/3 if they are uniform, 1 if they are black and white
 PART = 0.4  # a term of a pre-activation: what comes from above, and what comes from the row
 CONDITION = 0.5  # what a vector or a map of unit numbers adds; a label less
+# Of the Gauss–Hermite quadrature; finding them takes longer than making a layer.
+_POINTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(100)
 
 
 def moment(function, variance=1.0, power=2):
     """E[f(a)^power] of a ~ N(0, variance), by Gauss–Hermite quadrature."""
-    points, weights = np.polynomial.hermite_e.hermegauss(100)
-    values = function(np.sqrt(variance) * points) ** power
-    return float(weights @ values / weights.sum())
+    values = function(np.sqrt(variance) * _POINTS) ** power
+    return float(_WEIGHTS @ values / _WEIGHTS.sum())
 
 
 def _sigmoid(a):
