@@ -184,7 +184,7 @@ def measure(directory):
     import tensorflow as tf
 
     from gated_pixelcnn.data.split import ArraySplit
-    from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+    from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
     from gated_pixelcnn.training.config import TrainConfig
     from gated_pixelcnn.training.state import TrainState
 

@@ -42,7 +42,7 @@ def main(_):
 
     import gated_pixelcnn as gpc
     from gated_pixelcnn import sampling
-    from gated_pixelcnn.families import FAMILIES
+    from gated_pixelcnn.models.registry import FAMILIES
 
     print(machine.describe())
     print(f"{'model, image, parameters':41}{'batch':>6}{'forward':>9}{'sample':>9}", end="")

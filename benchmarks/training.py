@@ -39,7 +39,7 @@ def main(_):
     import numpy as np
     import tensorflow as tf
 
-    from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+    from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
     from gated_pixelcnn.training.config import TrainConfig
     from gated_pixelcnn.training.state import TrainState
 

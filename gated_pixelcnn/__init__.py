@@ -27,7 +27,7 @@ _PUBLIC = {
     "load": "building",
     "load_saved_model": "exporting",
     "train": "training.train",
-    "GatedPixelCNN": "models.gated_pixelcnn",
+    "GatedPixelCNN": "models.families.gated_pixelcnn",
     "UserError": "errors",
 }
 

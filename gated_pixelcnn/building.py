@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gated_pixelcnn import data, keras_file, limits, paths
 from gated_pixelcnn.errors import UserError, nearest
-from gated_pixelcnn.families import FAMILIES
+from gated_pixelcnn.models.registry import FAMILIES
 from gated_pixelcnn.training.checkpoints import Checkpoints, assign, named
 from gated_pixelcnn.training.run_directory import RunDirectory
 

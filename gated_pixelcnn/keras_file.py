@@ -14,12 +14,12 @@ import zipfile
 from typing import NamedTuple
 
 import h5py
-import keras
 import numpy as np
 
 from gated_pixelcnn import configs
 from gated_pixelcnn.errors import UserError, first_line
-from gated_pixelcnn.families import FAMILIES
+from gated_pixelcnn.models.registry import FAMILIES, PACKAGE
+from gated_pixelcnn.models.trainable import Trainable
 from gated_pixelcnn.training.config import PRECISIONS
 from gated_pixelcnn.training.run_directory import checked_record, checked_sizes, record
 
@@ -117,19 +117,14 @@ def _check_entries(archive):
 
 def _arguments(saved):
     """The arguments of `build_model`, of plain values only, from Keras' description of a model."""
-    registered = _registered()
-    if saved["registered_name"] not in registered:
-        kind = saved["registered_name"] or saved["class_name"]
+    name = saved["registered_name"] or saved["class_name"]
+    package, _, family = name.partition(">")
+    if package != PACKAGE or family not in FAMILIES:
         raise UserError(
-            f"it holds a {kind!r}, not a model of this package ({', '.join(registered)}); if you "
+            f"it holds a {name!r}, not a model of this package ({', '.join(FAMILIES)}); if you "
             "trust where it is from, load it with Keras"
         )
-    values = dict(saved["config"])
-    return arguments_of(registered[saved["registered_name"]], values)
-
-
-def _registered():
-    return {keras.saving.get_registered_name(kind): name for name, kind in FAMILIES.items()}
+    return arguments_of(family, dict(saved["config"]))
 
 
 def arguments_of(family, values):
@@ -166,10 +161,9 @@ def record_of(model):
     Raises:
       UserError: It is no model of this package.
     """
-    family = next((name for name, kind in FAMILIES.items() if type(model) is kind), None)
-    if family is None:
+    if not isinstance(model, Trainable):
         raise UserError(f"{type(model).__name__} is no model of this package")
-    found = arguments_of(family, json.loads(json.dumps(model.get_config())))
+    found = arguments_of(model.family, json.loads(json.dumps(model.get_config())))
     config = found["config"].unlock()
     config.data.update(source="", levels=found["levels"])
     sizes = (found["image_shape"], found["levels"], found["condition_size"])

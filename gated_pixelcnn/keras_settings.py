@@ -9,19 +9,7 @@ import importlib.util
 import os
 import sys
 
-PACKAGE = "gated_pixelcnn"  # under which models are registered
-MODELS = (
-    "AGAVE",
-    "AuxiliaryModel",
-    "DiagonalBiLSTMModel",
-    "Embedding",
-    "GatedPixelCNN",
-    "MSEAutoencoder",
-    "PixelCNN",
-    "PixelCNNPP",
-    "RowLSTMModel",
-    "VAE",
-)
+from gated_pixelcnn.models.registry import FAMILIES, PACKAGE
 
 
 def install():
@@ -102,7 +90,7 @@ class _AfterKeras:
 
 def _register(keras):
     known = keras.saving.get_custom_objects()
-    for name in MODELS:
+    for name in FAMILIES:
         known.setdefault(f"{PACKAGE}>{name}", _Later(name))
 
 
@@ -114,8 +102,4 @@ class _Later:
 
     def from_config(self, config):
         """The model of a configuration, as Keras asks for it."""
-        from gated_pixelcnn.families import FAMILIES
-
-        return {kind.__name__: kind for kind in FAMILIES.values()}[self.__name__].from_config(
-            config
-        )
+        return FAMILIES[self.__name__].from_config(config)

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gated_pixelcnn.models.diagonal_bilstm import DiagonalBiLSTMModel
-from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
-from gated_pixelcnn.models.pixelcnn import PixelCNN
-from gated_pixelcnn.models.pixelcnn_pp import PixelCNNPP
-from gated_pixelcnn.models.row_lstm import RowLSTMModel
+from gated_pixelcnn.models.families.diagonal_bilstm import DiagonalBiLSTMModel
+from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.models.families.pixelcnn import PixelCNN
+from gated_pixelcnn.models.families.pixelcnn_pp import PixelCNNPP
+from gated_pixelcnn.models.families.row_lstm import RowLSTMModel
 
 
 @dataclasses.dataclass(frozen=True)

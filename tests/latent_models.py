@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from gated_pixelcnn.models.agave import AGAVE
-from gated_pixelcnn.models.vae import VAE
+from gated_pixelcnn.models.families.agave import AGAVE
+from gated_pixelcnn.models.families.vae import VAE
 
 DECODERS = {
     "gated_pixelcnn": {"features": 6, "layers": 2, "first_kernel_size": 3, "kernel_size": 3},

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gated_pixelcnn.families import FAMILIES
+from gated_pixelcnn.models.registry import FAMILIES
 
 SHAPE, LEVELS = (4, 4, 1), 8
 STACK = {"features": 4, "layers": 2, "first_kernel_size": 3}

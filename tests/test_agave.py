@@ -20,8 +20,8 @@ import gated_pixelcnn as gpc
 from gated_pixelcnn import building, cli, evaluation, sampling
 from gated_pixelcnn.cli import evaluate, sample
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.agave import AGAVE
-from gated_pixelcnn.models.auxiliary import AuxiliaryModel
+from gated_pixelcnn.models.families.agave import AGAVE
+from gated_pixelcnn.models.families.auxiliary import AuxiliaryModel
 from gated_pixelcnn.training import checkpoints
 
 ROOT = Path(__file__).parents[1]

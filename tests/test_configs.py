@@ -18,7 +18,7 @@ from gated_pixelcnn.cli import train as script
 from gated_pixelcnn.configs import flat, schema
 from gated_pixelcnn.data import images
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.families import FAMILIES
+from gated_pixelcnn.models.registry import FAMILIES
 from gated_pixelcnn.training import train as training
 from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 

@@ -8,7 +8,7 @@ from test_row_lstm import sigmoid
 
 from gated_pixelcnn.layers import DiagonalBiLSTM
 from gated_pixelcnn.layers.diagonal_lstm import skew, unskew
-from gated_pixelcnn.models.diagonal_bilstm import DiagonalBiLSTMModel
+from gated_pixelcnn.models.families.diagonal_bilstm import DiagonalBiLSTMModel
 
 
 @pytest.mark.parametrize(("height", "width"), [(3, 5), (5, 3), (1, 4), (4, 1)])

@@ -13,7 +13,7 @@ from gated_pixelcnn import verification
 from gated_pixelcnn.cli import evaluate, sample
 from gated_pixelcnn.data.split import ArraySplit
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.embedding import Embedding, triplet_losses
+from gated_pixelcnn.models.families.embedding import Embedding, triplet_losses
 from gated_pixelcnn.training import train as training
 from gated_pixelcnn.training.config import TrainConfig
 

@@ -8,10 +8,10 @@ import tensorflow as tf
 from gated_pixelcnn.layers import Deconvolution, initial_weights
 from gated_pixelcnn.layers.colour_groups import columns
 from gated_pixelcnn.layers.gated_block import UNITS
-from gated_pixelcnn.models.diagonal_bilstm import DiagonalBiLSTMModel
-from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
-from gated_pixelcnn.models.pixelcnn import PixelCNN
-from gated_pixelcnn.models.row_lstm import RowLSTMModel
+from gated_pixelcnn.models.families.diagonal_bilstm import DiagonalBiLSTMModel
+from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.models.families.pixelcnn import PixelCNN
+from gated_pixelcnn.models.families.row_lstm import RowLSTMModel
 
 GATED, ABOVE = initial_weights.gated(0.8) ** 0.5, initial_weights.gated(0.4) ** 0.5
 SHAPES = {"gray": (28, 28, 1), "colour": (32, 32, 3)}

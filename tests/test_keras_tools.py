@@ -13,11 +13,10 @@ import tensorflow as tf
 from small_models import ARGUMENTS, batch_of, build, images_of
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import keras_settings
 from gated_pixelcnn.cli import evaluate
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.models.density_model import DensityModel
+from gated_pixelcnn.models.registry import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 every_family = pytest.mark.parametrize("family", ARGUMENTS)
@@ -174,9 +173,11 @@ def test_a_fresh_process_loads_every_family_by_keras(tmp_path):
     assert kinds == [FAMILIES[family].__name__ for family in ARGUMENTS]
 
 
-def test_keras_is_told_of_all_families():
-    names = {keras.saving.get_registered_name(kind) for kind in FAMILIES.values()}
-    assert {f"{keras_settings.PACKAGE}>{name}" for name in keras_settings.MODELS} == names
+def test_every_family_is_registered_by_the_name_of_its_module():
+    for name, kind in FAMILIES.items():
+        assert kind.__module__ == f"gated_pixelcnn.models.families.{name}"
+        assert keras.saving.get_registered_name(kind) == f"gated_pixelcnn>{name}"
+        assert kind.family == name
 
 
 def test_a_compiled_model_comes_back_compiled(tmp_path):

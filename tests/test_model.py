@@ -7,9 +7,9 @@ import tensorflow as tf
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import sampling
-from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.layers import GatedBlock
-from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.models.registry import FAMILIES
 
 
 def randomise(model, seed=0):

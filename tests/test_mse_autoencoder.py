@@ -12,7 +12,11 @@ from test_cli import ROOT
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.data.split import ArraySplit
-from gated_pixelcnn.models.mse_autoencoder import MSEAutoencoder, mean_image, squared_errors
+from gated_pixelcnn.models.families.mse_autoencoder import (
+    MSEAutoencoder,
+    mean_image,
+    squared_errors,
+)
 
 SHAPE, LEVELS = (8, 8, 1), 16
 NAMES = ["bag", "boot"]  # the classes of the images

@@ -8,8 +8,8 @@ import pytest
 from conformance import dependencies, randomise
 
 from gated_pixelcnn.layers import MaskedBlock, MaskedConv2D
-from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
-from gated_pixelcnn.models.pixelcnn import PixelCNN
+from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.models.families.pixelcnn import PixelCNN
 
 
 def masked_kernel(layer):

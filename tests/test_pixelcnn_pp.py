@@ -7,7 +7,7 @@ from tensorflow_probability import distributions as tfd
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import likelihoods
-from gated_pixelcnn.models.pixelcnn_pp import PixelCNNPP
+from gated_pixelcnn.models.families.pixelcnn_pp import PixelCNNPP
 
 COMPONENTS, LEVELS = 4, 256
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gated_pixelcnn.layers.weight_norm import NormalisedDeconv2D
-from gated_pixelcnn.models.pixelcnn_pp import PixelCNNPP
+from gated_pixelcnn.models.families.pixelcnn_pp import PixelCNNPP
 
 
 def elu(x):

@@ -8,7 +8,7 @@ from PIL import Image
 from gated_pixelcnn import pictures
 from gated_pixelcnn.cli import interpolation, prompts
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
 from gated_pixelcnn.photos import read_images
 
 NAMES = ["shirt", "bag", "boot"]

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from gated_pixelcnn.layers import GatedBlock, HorizontalConv2D, VerticalConv2D, colour_groups
-from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
 
 
 def values(weight):

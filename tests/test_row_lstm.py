@@ -6,7 +6,7 @@ import pytest
 from conformance import dependencies, randomise
 
 from gated_pixelcnn.layers import RowLSTM
-from gated_pixelcnn.models.row_lstm import RowLSTMModel
+from gated_pixelcnn.models.families.row_lstm import RowLSTMModel
 
 
 def sigmoid(x):

@@ -15,7 +15,7 @@ import tensorflow as tf
 import yaml
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples"

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from gated_pixelcnn import likelihoods
-from gated_pixelcnn.models.auxiliary import AuxiliaryModel
-from gated_pixelcnn.models.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.models.families.auxiliary import AuxiliaryModel
+from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
 
 SIZE = {"features": 6, "layers": 2, "first_kernel_size": 3, "kernel_size": 3}
 

@@ -153,7 +153,7 @@ def config_of(config, values):
     """Our model again, with other values."""
     return config | {
         "class_name": "GatedPixelCNN",
-        "registered_name": "gated_pixelcnn>GatedPixelCNN",
+        "registered_name": "gated_pixelcnn>gated_pixelcnn",
         "config": plain() | values,
     }
 

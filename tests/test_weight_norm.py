@@ -14,7 +14,7 @@ from gated_pixelcnn.layers.weight_norm import (
     NormalisedDeconv2D,
     data_dependent_initialisation,
 )
-from gated_pixelcnn.models.pixelcnn_pp import PixelCNNPP
+from gated_pixelcnn.models.families.pixelcnn_pp import PixelCNNPP
 from gated_pixelcnn.training import train as training
 
 

@@ -228,7 +228,7 @@ def _label_map(model, record, images, split):
 
 def _reconstruct(model, images, split):
     """What evaluate.py tells of an autoencoder trained for the squared error: that error."""
-    from gated_pixelcnn.models.mse_autoencoder import mean_image, squared_errors
+    from gated_pixelcnn.models.families.mse_autoencoder import mean_image, squared_errors
 
     arguments = (split, model.levels, FLAGS.batch_size, FLAGS.num_images)
     errors = squared_errors(model.reconstruct_graph, *arguments)

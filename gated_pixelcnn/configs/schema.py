@@ -1,13 +1,13 @@
 """What a configuration is: sections, keys and types, by the defaults of the classes themselves."""
 
 import dataclasses
-import inspect
 
 from absl import flags
 from ml_collections import ConfigDict, config_dict, config_flags
 
 from gated_pixelcnn.data import DataConfig
 from gated_pixelcnn.errors import UserError, nearest
+from gated_pixelcnn.models import registry
 from gated_pixelcnn.training.config import TrainConfig
 
 # Arguments of a model that come from the data, or are Keras' own.
@@ -45,12 +45,6 @@ def defaults(family=DEFAULT_FAMILY, parts=None):
     return config.lock()
 
 
-def _families():
-    from gated_pixelcnn.families import FAMILIES  # with TensorFlow, which takes seconds
-
-    return FAMILIES
-
-
 def _dataclass_defaults(kind):
     return {field.name: field.default for field in dataclasses.fields(kind)}
 
@@ -61,19 +55,15 @@ def _model(family, parts, path="", left_out=_NOT_CONFIGURED):
     That is the keyword arguments of its class and of those it passes **kwargs on to.
     """
     result = ConfigDict({"family": family})
-    for kind in reversed(_families()[family].__mro__):
-        if not kind.__module__.startswith("gated_pixelcnn.") or "__init__" not in vars(kind):
+    for name, default in registry.defaults(registry.FAMILIES[family]).items():
+        if name in left_out:
             continue
-        for name, parameter in inspect.signature(kind.__init__).parameters.items():
-            default = parameter.default
-            if name in left_out or default is parameter.empty:
-                continue
-            if isinstance(default, dict):
-                of_part = parts.get(path + name, default["family"])
-                default = _model(of_part, parts, f"{path}{name}.", _NOT_CONFIGURED_OF_PART)
-            elif default is None:
-                default = config_dict.placeholder(OPTIONAL[name])
-            result[name] = default
+        if isinstance(default, dict):
+            of_part = parts.get(path + name, default["family"])
+            default = _model(of_part, parts, f"{path}{name}.", _NOT_CONFIGURED_OF_PART)
+        elif default is None:
+            default = config_dict.placeholder(OPTIONAL[name])
+        result[name] = default
     return result
 
 
@@ -94,8 +84,8 @@ def complete(given) -> ConfigDict:
     values = flat(given)
     families = {key: family for key, family in values.items() if _is_family(key)}
     for key, family in families.items():
-        if family not in list(_families()):
-            raise UserError(f"{key} is {family!r}{nearest(str(family), _families())}")
+        if family not in list(registry.FAMILIES):
+            raise UserError(f"{key} is {family!r}{nearest(str(family), registry.FAMILIES)}")
     # "model.prior.family" names the family of the part "prior".
     parts = {key[len("model.") : -len(".family")]: family for key, family in families.items()}
     config = defaults(families.get("model.family", DEFAULT_FAMILY), parts)

@@ -11,7 +11,6 @@ Everything else is here, in `contract` or in `likelihood_model`, once.
 
 import abc
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn import likelihoods, sampling
@@ -95,19 +94,6 @@ class AutoregressiveModel(LikelihoodModel):
                 f"condition_size ({condition_size}) and spatial_features ({spatial_features}) need "
                 "a condition: set condition to 'label', 'vector', 'spatial' or 'image'."
             )
-        self._config = {
-            "image_shape": image_shape,
-            "levels": levels,
-            "likelihood": likelihood,
-            "components": components,
-            "condition": condition,
-            "condition_size": condition_size,
-            "spatial_features": spatial_features,
-            "code_size": code_size,
-            "encoder_features": encoder_features,
-            "normalised_code": normalised_code,
-            "train_encoder": train_encoder,
-        }
 
     # What a family gives.
 
@@ -248,12 +234,6 @@ class AutoregressiveModel(LikelihoodModel):
         if self.condition_map is not None:
             self.condition_map.build()
         self.built = True
-
-    def get_config(self):
-        """See `keras.Model.get_config`."""
-        policy = keras.saving.serialize_keras_object(self.dtype_policy)
-        config = {"name": self.name, "dtype": policy, **self._config}
-        return config | {"class_names": list(self.class_names)} if self.class_names else config
 
 
 def of_colours(values):

@@ -4,6 +4,7 @@ import abc
 
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+from gated_pixelcnn.models.registry import FAMILIES
 from gated_pixelcnn.models.trainable import Trainable, check_family, take_layers
 
 
@@ -20,8 +21,7 @@ def make_part(part, name, note="", **arguments):
       ValueError: it is no such dict, or the family refuses an argument; the message tells which
         part it is.
     """
-    # These have the models with parts, too.
-    from gated_pixelcnn.families import FAMILIES
+    # It has parts, too.
     from gated_pixelcnn.models.latent_variable import LatentVariableModel
 
     if not isinstance(part, dict) or part.keys() & arguments.keys():
@@ -53,6 +53,10 @@ class TrainedApart(Trainable):
     """
 
     parts = ()  # what `train_only` may be, but for ""
+
+    def get_config(self):
+        """See `Trainable`."""
+        return super().get_config() | {"train_only": self.train_only}
 
     @abc.abstractmethod
     def layers_by_part(self):

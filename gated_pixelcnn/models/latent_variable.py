@@ -125,16 +125,6 @@ class LatentVariableModel(LikelihoodModel):
             dtype=self.dtype_policy,
         )
         self.noise = keras.random.SeedGenerator()  # of training; its state is set in every step
-        self._config = {
-            "image_shape": image_shape,
-            "levels": levels,
-            "features": features,
-            "blocks": blocks,
-            "latents": latents,
-            "halvings": halvings,
-            "posterior": posterior,
-            "free_bits": free_bits,
-        }
 
     # What a family gives.
 
@@ -368,11 +358,6 @@ class LatentVariableModel(LikelihoodModel):
             return self.infer(images, self.posterior_noise(images, draw))[1]
 
         return tf.function(latents, reduce_retracing=True, autograph=False)
-
-    def get_config(self):
-        """See `keras.Model.get_config`."""
-        policy = keras.saving.serialize_keras_object(self.dtype_policy)
-        return {"name": self.name, "dtype": policy, **self._config}
 
 
 def total(values):

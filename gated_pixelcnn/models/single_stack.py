@@ -64,15 +64,6 @@ class SingleStack(AutoregressiveModel):
             raise ValueError(f"layers must be at least 1, got {layers}.")
         check_kernel_size(first_kernel_size, "first_kernel_size")
         head_features = head_features or 2 * features
-        own = {
-            "features": features,
-            "layers": layers,
-            "first_kernel_size": first_kernel_size,
-            "head_features": head_features,
-            "residual": residual,
-            "skips": skips,
-        }
-        self._config.update(own | of_layers)
         self.features = features
         colours, policy = self.colours, {"dtype": self.dtype_policy}
         colour_groups.check_divisible("features", features, colours)

@@ -1,8 +1,12 @@
 """What training asks of a model, whatever it is trained for."""
 
 import abc
+import contextlib
+
+import keras
 
 from gated_pixelcnn.layers.weight_norm import data_dependent_initialisation
+from gated_pixelcnn.models import registry
 from gated_pixelcnn.models.keras_training import KerasTraining
 from gated_pixelcnn.spec import Inputs
 
@@ -56,6 +60,23 @@ class Trainable(Inputs, KerasTraining):
         """
         check_family(self, other)
         return take_layers([self], [other])
+
+    def __new__(cls, *args, **kwargs):
+        """Keeps the arguments, for `get_config`."""
+        model = super().__new__(cls, *args, **kwargs)
+        with contextlib.suppress(TypeError):  # that of __init__ says what is wrong
+            # Not by Keras' own, which would track the values.
+            object.__setattr__(model, "arguments", registry.arguments(cls, args, kwargs))
+        return model
+
+    def get_config(self):
+        """See `keras.Model.get_config`: the arguments, and what was left to their defaults."""
+        policy = keras.saving.serialize_keras_object(self.dtype_policy)
+        config = {"name": self.name, "dtype": policy, **self.arguments}
+        config["image_shape"] = self.image_shape
+        if self.class_names:  # they may have been set
+            return config | {"class_names": list(self.class_names)}
+        return {name: value for name, value in config.items() if name != "class_names"}
 
     def prepare(self):
         """See `Inputs`: a model that nobody has called yet is built, as by a call."""

@@ -11,7 +11,6 @@ the authors' code.
 As a pixel's colours share the parameters of a mixture, they need no groups inside the network.
 """
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers.gated_resnet import ABOVE, ABOVE_AND_LEFT, ShiftedConv2D
@@ -19,10 +18,11 @@ from gated_pixelcnn.layers.stream import make_stream, run_stream
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 from gated_pixelcnn.models.pixelcnn_pp_view import PixelCNNPPView
+from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.spec import check_integer
 
 
-@keras.saving.register_keras_serializable("gated_pixelcnn")
+@register("pixelcnn_pp")
 class PixelCNNPP(AutoregressiveModel):
     """PixelCNN++ with any number of resolutions.
 
@@ -73,8 +73,6 @@ class PixelCNNPP(AutoregressiveModel):
                 f"image_shape must have an even height and width to be halved, got "
                 f"{tuple(image_shape)}; set scales=1 or another image_size."
             )
-        own = {"features": features, "blocks": blocks, "scales": scales, "dropout": dropout}
-        self._config.update(own)
         self.features, self.scales = features, scales
         policy = {"dtype": self.dtype_policy}
         self.first_up = ShiftedConv2D(features, (2, 3), (-1, 1), name="first_up", **policy)

@@ -4,13 +4,12 @@ Source: "Pixel Recurrent Neural Networks" (van den Oord et al., 2016a), section 
 table 1.
 """
 
-import keras
-
 from gated_pixelcnn.layers import MaskedBlock
+from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.single_stack import ConvolutionalStack
 
 
-@keras.saving.register_keras_serializable("gated_pixelcnn")
+@register("pixelcnn")
 class PixelCNN(ConvolutionalStack):
     """Residual blocks of masked convolutions, see `MaskedBlock`."""
 

@@ -16,11 +16,12 @@ from gated_pixelcnn.evaluation import filled_up, split_batches
 from gated_pixelcnn.layers import Encoder
 from gated_pixelcnn.layers.condition import Deconvolution
 from gated_pixelcnn.layers.gated_block import relu
+from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.trainable import Trainable
 from gated_pixelcnn.spec import ConditionSpec, ImageSpec
 
 
-@keras.saving.register_keras_serializable("gated_pixelcnn")
+@register("mse_autoencoder")
 class MSEAutoencoder(Trainable):
     """Images [N, H, W, C] → codes [N, code_size] → one reconstruction of each.
 
@@ -73,13 +74,6 @@ class MSEAutoencoder(Trainable):
         self.colours = keras.layers.Conv2D(
             channels, 3, padding="same", name="colours", data_format="channels_last", **own
         )
-        self._config = {
-            "image_shape": self.image_shape,
-            "levels": levels,
-            "code_size": code_size,
-            "encoder_features": encoder_features,
-            "decoder_features": decoder_features,
-        }
 
     def build(self, input_shape=None):
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
@@ -137,11 +131,6 @@ class MSEAutoencoder(Trainable):
         """The mean squared error of reconstructions from 0 to 1, see `squared_errors`."""
         arguments = (split, self.levels, batch_size, num_images)
         return float(squared_errors(self.reconstruct_graph, *arguments).mean())
-
-    def get_config(self):
-        """See `keras.Model.get_config`."""
-        policy = keras.saving.serialize_keras_object(self.dtype_policy)
-        return {"name": self.name, "dtype": policy, **self._config}
 
 
 def squared_errors(function, split, levels, batch_size=64, num_images=None):

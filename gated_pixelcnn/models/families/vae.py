@@ -5,16 +5,16 @@ section 6.2: means f(z) of logistics for every colour of every pixel, and a scal
 that all pixels share.
 """
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn import sampling
 from gated_pixelcnn.likelihoods.logistic import clamp_log_scale, draw_logistic
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
+from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.transforms import Whole
 
 
-@keras.saving.register_keras_serializable("gated_pixelcnn")
+@register("vae")
 class VAE(LatentVariableModel):
     """A variational autoencoder with the posterior of an inverse autoregressive flow."""
 

@@ -3,13 +3,12 @@
 Source: "Pixel Recurrent Neural Networks" (van den Oord et al., 2016a), section 3.2 and table 1.
 """
 
-import keras
-
 from gated_pixelcnn.layers import DiagonalBiLSTM
+from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.single_stack import SingleStack
 
 
-@keras.saving.register_keras_serializable("gated_pixelcnn")
+@register("diagonal_bilstm")
 class DiagonalBiLSTMModel(SingleStack):
     """Diagonal BiLSTM layers: every pixel sees all that come before it."""
 

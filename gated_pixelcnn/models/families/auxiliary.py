@@ -13,7 +13,6 @@ Sources:
   with the embedding network f_w.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -22,6 +21,7 @@ from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import Condition, Upsampler, ViewEmbedding
 from gated_pixelcnn.models.composite import TrainedApart, make_part
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.transforms import TRANSFORMS
 from gated_pixelcnn.spec import ImageSpec, as_array, condition_spec
 
@@ -29,7 +29,7 @@ PART = {"family": "gated_pixelcnn"}
 FAR = 2**32  # random streams of the prior: farther than any that a user can name (int32)
 
 
-@keras.saving.register_keras_serializable("gated_pixelcnn")
+@register("auxiliary")
 class AuxiliaryModel(TrainedApart, LikelihoodModel):
     """A prior of views ψ(x) and a conditional of images given their view.
 
@@ -148,21 +148,6 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
             condition_size=embedding_features + maps,
             **own,
         )
-        self._config = {
-            "image_shape": self.image_shape,
-            "levels": levels,
-            "transform": transform,
-            "prior": dict(prior),
-            "conditional": dict(conditional),
-            "embedding": embedding,
-            "embedding_features": embedding_features,
-            "embedding_blocks": embedding_blocks,
-            "embedding_scales": embedding_scales,
-            "condition": condition,
-            "condition_size": condition_size,
-            "spatial_features": spatial_features,
-            "train_only": train_only,
-        }
         if getattr(self.prior, "train_only", "") and train_only != "prior":
             raise ValueError(
                 f"prior.train_only={self.prior.train_only!r} needs train_only='prior', got "
@@ -266,10 +251,9 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         if different or own.keys() != wanted.keys():
             raise ValueError(f"the priors differ in {', '.join(different) or 'their families'}.")
         self.prior.set_weights(other.prior.get_weights())
-        self.train_only = self._config["train_only"] = ""
+        self.train_only = ""
         if isinstance(self.prior, AuxiliaryModel):
             self.prior.train_only = other.prior.train_only
-            self.prior._config["train_only"] = other.prior.train_only
 
     def maps(self, view, condition=None):
         """What the conditional is conditioned on.
@@ -319,12 +303,11 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         raise ValueError(f"a view must have the shape {wanted}, got {list(np.shape(view))}.")
 
     def get_config(self):
-        """See `keras.Model.get_config`."""
-        policy = keras.saving.serialize_keras_object(self.dtype_policy)
-        config = {"name": self.name, "dtype": policy, **self._config}
-        if isinstance(self.prior, AuxiliaryModel):  # `take_prior` may have changed it
-            config["prior"] = {**config["prior"], "train_only": self.prior.train_only}
-        return config | {"class_names": list(self.class_names)} if self.class_names else config
+        """See `Trainable`; `take_prior` may have changed what is trained alone."""
+        config = super().get_config()
+        if isinstance(self.prior, AuxiliaryModel):
+            config["prior"] = config["prior"] | {"train_only": self.prior.train_only}
+        return config
 
 
 def _architecture(model):

@@ -6,17 +6,17 @@ portraits of "Conditional Image Generation with PixelCNN Decoders" (van den Oord
 section 3.3) are conditioned on such an embedding. Here its layers are those of `Encoder`.
 """
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn import verification
 from gated_pixelcnn.layers import Encoder
 from gated_pixelcnn.models.keras_training import unpacked
+from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.trainable import Trainable
 from gated_pixelcnn.spec import ConditionSpec, ImageSpec
 
 
-@keras.saving.register_keras_serializable("gated_pixelcnn")
+@register("embedding")
 class Embedding(Trainable):
     """Images [N, H, W, C] → unit vectors [N, code_size]."""
 
@@ -66,14 +66,6 @@ class Embedding(Trainable):
         self.encoder = Encoder(
             code_size, encoder_features, normalised=True, name="encoder", dtype=self.dtype_policy
         )
-        self._config = {
-            "image_shape": self.image_shape,
-            "levels": levels,
-            "code_size": code_size,
-            "encoder_features": encoder_features,
-            "margin": margin,
-            "images_per_class": images_per_class,
-        }
 
     def build(self, input_shape=None):
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
@@ -113,11 +105,6 @@ class Embedding(Trainable):
     def validation_loss(self, split, batch_size, num_images, compute):
         """1 − the area under the ROC curve of verification, see `verification.auc`."""
         return 1.0 - verification.auc(*verification.embed(self, split, batch_size, num_images))
-
-    def get_config(self):
-        """See `keras.Model.get_config`."""
-        policy = keras.saving.serialize_keras_object(self.dtype_policy)
-        return {"name": self.name, "dtype": policy, **self._config}
 
 
 def triplet_losses(embeddings, labels, margin):

@@ -14,7 +14,6 @@ z. What is reported, a bound of log p(x), has the first and the third, with λ =
 
 import math
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn import evaluation
@@ -22,13 +21,14 @@ from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import ViewEmbedding
 from gated_pixelcnn.models.composite import TrainedApart, make_part
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
+from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
 from gated_pixelcnn.spec import ImageSpec, check_integer
 
 DECODER = {"family": "pixelcnn_pp"}
 
 
-@keras.saving.register_keras_serializable("gated_pixelcnn")
+@register("agave")
 class AGAVE(TrainedApart, LatentVariableModel):
     """A variational autoencoder of a view of an image, and a density model of it given f(z).
 
@@ -104,15 +104,6 @@ class AGAVE(TrainedApart, LatentVariableModel):
         depth = self.decoder.get_config()
         blocks, scales = depth.get("blocks", depth.get("layers")), depth.get("scales", 1)
         self.stream = ViewEmbedding(stream_features, blocks, scales, name="stream", **own)
-        self._config |= {
-            "decoder": dict(decoder),
-            "stream_features": stream_features,
-            "auxiliary": auxiliary,
-            "auxiliary_levels": auxiliary_levels,
-            "auxiliary_weight": auxiliary_weight,
-            "kl_weight": kl_weight,
-            "train_only": train_only,
-        }
         self.set_train_only(train_only)
 
     def build(self, input_shape=None):

@@ -12,16 +12,16 @@ What the paper leaves open, and our choice (BUILD_NOTES.md tells why):
 
 import functools
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers import GatedBlock, Head, SkipSum, colour_groups, initial_weights
 from gated_pixelcnn.layers.gated_block import UNITS, check_options, concat
 from gated_pixelcnn.layers.masked_convolution import check_kernel_size
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
+from gated_pixelcnn.models.registry import register
 
 
-@keras.saving.register_keras_serializable("gated_pixelcnn")
+@register("gated_pixelcnn")
 class GatedPixelCNN(AutoregressiveModel):
     """A stack of gated blocks (Figure 2) between an image and the parameters of its likelihood."""
 
@@ -71,20 +71,6 @@ class GatedPixelCNN(AutoregressiveModel):
             check_kernel_size(kernel_size)
             check_kernel_size(first_kernel_size, "first_kernel_size")
         head_features = head_features or features
-        own = {
-            "features": features,
-            "layers": layers,
-            "kernel_size": kernel_size,
-            "first_kernel_size": first_kernel_size,
-            "head_features": head_features,
-            "residual": residual,
-            "skips": skips,
-            "vertical_residual": vertical_residual,
-            "gate": gate,
-            "stacks": stacks,
-            "dropout": dropout,
-        }
-        self._config.update(own)
         self.features, self.stacks = features, stacks
         colours, policy = self.colours, self.dtype_policy
         self.blocks = [

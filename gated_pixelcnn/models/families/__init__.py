@@ -1,0 +1,1 @@
+"""One module for each family, of its name; see `models.registry`."""
