@@ -21,7 +21,7 @@ from gated_pixelcnn.data.config import OF_FILES
 from gated_pixelcnn.data.folders import matching
 from gated_pixelcnn.data.values import BYTES
 from gated_pixelcnn.errors import UserError, nearest
-from gated_pixelcnn.pictures import check_writable, written_aside
+from gated_pixelcnn.files import check_writable, written_aside
 
 FLAGS = flags.FLAGS
 READING = ("layout", "values", "alpha", "frames")  # flags

@@ -17,7 +17,7 @@ import time
 import numpy as np
 from absl import flags
 
-from gated_pixelcnn import cli, errors, photos, pictures
+from gated_pixelcnn import cli, errors, files, photos, pictures
 from gated_pixelcnn.cli import reconstructions
 from gated_pixelcnn.cli.interpolation import WAYS
 from gated_pixelcnn.cli.prompts import prompts, resizing
@@ -196,7 +196,7 @@ def main(argv):
         *((FLAGS.workdir, "samples") if FLAGS.workdir else ()), "sample.png"
     )
     for path in filter(None, (output, FLAGS.npz, FLAGS.gif)):
-        pictures.check_writable(path)
+        files.check_writable(path)
 
     start = time.perf_counter()
     stages = [draw(each, wanted.of(each)) for each in models]
@@ -282,7 +282,7 @@ def _write(output, model, images, wanted, stages):
         arrays |= wanted.arrays(images)
         if "images" in arrays:  # that they can be given again
             arrays["levels"] = np.array(model.levels)
-        with pictures.written_aside(FLAGS.npz) as file:
+        with files.written_aside(FLAGS.npz) as file:
             np.savez_compressed(file, **arrays)
         print(f"images: {FLAGS.npz}")
     if FLAGS.gif:
