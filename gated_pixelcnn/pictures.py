@@ -141,7 +141,7 @@ def save_png(path, image):
     Raises:
       UserError: the file cannot be written.
     """
-    with files.written_aside(path) as file:
+    with files.atomic_write(path) as file:
         _picture(image).save(file, "PNG", optimize=True)
 
 
@@ -159,7 +159,7 @@ def save_gif(path, frames, seconds=6.0):
     """
     first, *others = (_picture(frame) for frame in frames)
     durations = [max(20, round(1000 * seconds / max(1, len(others))))] * len(others) + [2000]
-    with files.written_aside(path) as file:
+    with files.atomic_write(path) as file:
         first.save(file, "GIF", save_all=True, append_images=others, duration=durations, loop=0)
 
 

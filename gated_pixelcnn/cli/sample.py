@@ -282,7 +282,7 @@ def _write(output, model, images, wanted, stages):
         arrays |= wanted.arrays(images)
         if "images" in arrays:  # that they can be given again
             arrays["levels"] = np.array(model.levels)
-        with files.written_aside(FLAGS.npz) as file:
+        with files.atomic_write(FLAGS.npz) as file:
             np.savez_compressed(file, **arrays)
         print(f"images: {FLAGS.npz}")
     if FLAGS.gif:
