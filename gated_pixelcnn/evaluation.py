@@ -10,7 +10,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn.data.split import input_error
+from gated_pixelcnn.data.batches import input_error
 from gated_pixelcnn.likelihoods.base import check_integer
 from gated_pixelcnn.models.class_names import ClassNames
 from gated_pixelcnn.models.inputs import as_array

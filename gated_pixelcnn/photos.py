@@ -14,8 +14,7 @@ import numpy as np
 from gated_pixelcnn.data import folders
 from gated_pixelcnn.data.config import ImageRules
 from gated_pixelcnn.data.image_reading import READ_ERRORS, inspect, read, why_unreadable
-from gated_pixelcnn.data.images import to_gray, to_middle
-from gated_pixelcnn.data.values import BYTES, LEVELS, to_levels
+from gated_pixelcnn.data.preprocessing import BYTES, LEVELS, to_gray, to_levels, to_middle
 from gated_pixelcnn.errors import UserError
 
 KEPT = 128  # the least value of a mask that keeps a pixel
@@ -26,7 +25,7 @@ class Reading:
     """How a user's images are read: as the run read those that it was trained on.
 
     Attributes:
-      values: Whether they hold levels or bytes, see data/values.py.
+      values: Whether they hold levels or bytes, see data/preprocessing.py.
       by_hand: Whether the user has said so for these images.
       gray: Whether colours become gray where gray images are needed.
       rules: What may be lost.

@@ -12,7 +12,7 @@ import gated_pixelcnn as gpc
 from gated_pixelcnn import building, data
 from gated_pixelcnn.cli import train as script
 from gated_pixelcnn.configs import base, flat
-from gated_pixelcnn.data import images
+from gated_pixelcnn.data import preprocessing
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.families import FAMILIES
 from gated_pixelcnn.training import train as training
@@ -71,7 +71,7 @@ def test_every_preset_is_accepted_by_the_classes_and_says_what_it_is(name):
 
 def test_the_pyramid_of_celeba_has_the_sizes_and_the_crop_of_the_paper():
     config = gpc.get_config("pyramid_celeba")
-    shape = images.prepared_shape((218, 178, 3), data.DataConfig(**config.data))
+    shape = preprocessing.prepared_shape((218, 178, 3), data.DataConfig(**config.data))
     arguments = config.model.to_dict()
     model = FAMILIES[arguments.pop("family")](shape, **arguments)
     assert [size for (size, *_), _ in model.stages] == [8, 16, 32, 64, 128]

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from gated_pixelcnn import data
-from gated_pixelcnn.data import fingerprint
-from gated_pixelcnn.data import images as image_ops
-from gated_pixelcnn.data.split import ArraySplit
-from gated_pixelcnn.data.values import to_levels
+from gated_pixelcnn.data import fingerprint, preprocessing
+from gated_pixelcnn.data.batches import ArraySplit
+from gated_pixelcnn.data.preprocessing import to_levels
 from gated_pixelcnn.errors import UserError
 
 SHARED = pathlib.Path(__file__).parent.parent.parent / "shared" / "data"
@@ -89,7 +88,7 @@ def test_resizing_averages_the_centre_square():
     image[:, :2] = 255  # outside of the centre square
     image[:2, 2:4, 0] = [[10, 20], [30, 41]]  # 25.25 on average
     image[2:, 4:6, 0] = [[10, 20], [30, 43]]  # 25.75
-    square = image_ops.to_square(image, 2)
+    square = preprocessing.to_square(image, 2)
     assert square[..., 0].tolist() == [[25, 0], [0, 26]]
 
 
@@ -102,7 +101,7 @@ def test_margins_are_cut_off_before_anything_else(tmp_path):
     assert found.image_shape == data.describe(data.DataConfig(source, **options)).image_shape
     options |= {"image_size": 4, "gray": True}
     found = load(source, **options)
-    expected = image_ops.to_gray(image_ops.to_square(images[5, 1:7, 3:], 4))
+    expected = preprocessing.to_gray(preprocessing.to_square(images[5, 1:7, 3:], 4))
     np.testing.assert_array_equal(found.train.take(12)[0][5], expected)
     assert found.image_shape == data.describe(data.DataConfig(source, **options)).image_shape
     with pytest.raises(UserError, match="image_size=8 is larger than an image of 8x7"):
@@ -117,7 +116,7 @@ def test_gray_is_the_luma_of_pil():
 
     image = bytes_of((9, 7, 3))
     expected = np.asarray(PIL.Image.fromarray(image).convert("L"))
-    np.testing.assert_array_equal(image_ops.to_gray(image)[..., 0], expected)
+    np.testing.assert_array_equal(preprocessing.to_gray(image)[..., 0], expected)
 
 
 # Embedded data.
@@ -477,8 +476,8 @@ def test_batches_need_no_other_reference_to_the_split_and_free_the_images():
 def test_process_ends_while_batches_are_being_made():
     program = """
 import numpy as np
-from gated_pixelcnn.data.split import ArraySplit
-from gated_pixelcnn.data.values import to_levels
+from gated_pixelcnn.data.batches import ArraySplit
+from gated_pixelcnn.data.preprocessing import to_levels
 
 split = ArraySplit(np.zeros((200, 256, 256, 3), np.uint8))
 iterators = [iter(split.train_batches(64, seed)) for seed in range(4)]

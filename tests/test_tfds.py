@@ -176,7 +176,7 @@ def test_images_that_need_no_preparation_do_not_pass_through_python(tmp_path, mo
 
     Unknown(data_dir=str(tmp_path)).download_and_prepare()
     options = {"data_dir": str(tmp_path), "validation": 0, "image_size": 6}
-    monkeypatch.setattr(source.image_ops, "prepare", fail)
+    monkeypatch.setattr(source.preprocessing, "prepare", fail)
     memory = data.load(make_config("unknown_shapes", **options)).train
     stream = data.load(make_config("unknown_shapes", memory_limit_mb=0, **options)).train
     np.testing.assert_array_equal(stream.take(40)[0], memory.images)

@@ -18,10 +18,10 @@ from gated_pixelcnn import cli, errors
 from gated_pixelcnn.cli import tables
 from gated_pixelcnn.cli.labels import named_by_other_numbers
 from gated_pixelcnn.data.config import OF_FILES
-from gated_pixelcnn.data.folders import matching
-from gated_pixelcnn.data.values import BYTES
+from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.files import atomic_write, check_writable
+from gated_pixelcnn.names import matching
 
 FLAGS = flags.FLAGS
 READING = ("layout", "values", "alpha", "frames")  # flags

@@ -11,7 +11,7 @@ import dataclasses
 import importlib
 
 from gated_pixelcnn.data.config import OF_FILES, DataConfig
-from gated_pixelcnn.data.dataset import Data, DataInfo
+from gated_pixelcnn.data.splits import Data, DataInfo
 from gated_pixelcnn.errors import UserError
 
 __all__ = ["Data", "DataConfig", "DataInfo", "describe", "load"]
@@ -46,7 +46,7 @@ def load(config: DataConfig, like: DataInfo | None = None) -> Data:
     loaded = source.load(address, config, like)
     if not config.patch:
         return loaded
-    from gated_pixelcnn.data.patches import PatchSplit
+    from gated_pixelcnn.data.batches import PatchSplit
 
     info = _info_of_patches(loaded.info, config)
     patches = {

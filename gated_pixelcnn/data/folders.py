@@ -10,11 +10,11 @@ import os
 import pathlib
 import re
 import stat
-import unicodedata
 from collections.abc import Iterable
 
 from gated_pixelcnn.data.image_reading import ENDINGS, ends_like_an_image
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.names import matching, natural
 
 NAMES_OF_SPLITS = {
     "train": ("train", "training"),
@@ -77,29 +77,6 @@ class Arrangement:
     layout: str
     parts: dict[str, Part]
     left_out: dict[str, str]
-
-
-def natural(name: str):
-    """Sorts names with numbers in them by the numbers: 1, 2, 10."""
-    parts = re.split("([0-9]+)", name)
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
-
-
-def matching(name: str, known: Iterable[str]) -> str | None:
-    """Returns the known class of this name, or the only one that differs in case or accents' form.
-
-    None if there is no such class, or several.
-    """
-    known = list(known)
-    if name in known:
-        return name
-    alike = [other for other in known if folded(other) == folded(name)]
-    return alike[0] if len(alike) == 1 else None
-
-
-def folded(name: str) -> str:
-    """The name without what case and the forms of accents make of it."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def find(root) -> Tree:

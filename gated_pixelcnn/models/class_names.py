@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn.data.folders import folded
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.models.inputs import as_array
+from gated_pixelcnn.names import folded
 
 
 class ClassNames:

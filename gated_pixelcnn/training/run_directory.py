@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gated_pixelcnn import paths
 from gated_pixelcnn.configs import complete, flat
-from gated_pixelcnn.data.values import BYTES, LEVELS
+from gated_pixelcnn.data.preprocessing import BYTES, LEVELS
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.files import atomic_write
 from gated_pixelcnn.training.config import CHANGEABLE, CHANGEABLE_ON_REQUEST

@@ -11,10 +11,11 @@ import unicodedata
 
 import numpy as np
 
-from gated_pixelcnn.data import dataset, fingerprint, folders, values
-from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data import fingerprint, folders, preprocessing
+from gated_pixelcnn.data import splits as splitting
 from gated_pixelcnn.data.image_reading import READ_ERRORS, inspect, read_prepared, why_unreadable
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.names import matching, natural
 
 
 def load(directory, config, like=None):
@@ -53,7 +54,7 @@ def load(directory, config, like=None):
         place[...] = read_prepared(path, frame, shape, config)
 
     _all(read, jobs, [path for _, path, _ in jobs], directory)
-    return dataset.from_arrays(config, arrays, names, **facts)
+    return splitting.from_arrays(config, arrays, names, **facts)
 
 
 def describe(directory, config):
@@ -63,7 +64,7 @@ def describe(directory, config):
     path = os.path.join(directory, found.parts["train"].files[0])
     (headers,) = _all(lambda path: inspect(path, config.image_rules()), [path], [path], directory)
     shape = _common_shape({"train": [(path, headers[0], None)]}, directory, config, None)
-    return dataset.DataInfo(shape, config.levels, len(names), names)
+    return splitting.DataInfo(shape, config.levels, len(names), names)
 
 
 def _arranged(directory, config, like):
@@ -73,16 +74,16 @@ def _arranged(directory, config, like):
 
 def _opened(config, splits, names, shape, facts):
     """The Data of files that are not held in memory."""
-    from gated_pixelcnn.data.files import FileSplit, read_one
+    from gated_pixelcnn.data.batches import FileSplit, read_one
 
     def pieces(paths, frames, _):
         for path, frame in zip(paths, frames, strict=True):
             yield read_one(path, frame, shape, config)
 
-    stored = values.decide(config, {split: pieces(*x) for split, x in splits.items()})
+    stored = preprocessing.decide_values(config, {split: pieces(*x) for split, x in splits.items()})
     opened = {split: FileSplit(*x, shape, config, stored) for split, x in splits.items()}
-    opened = dataset.hold_out(config, opened)
-    return dataset.make_data(config, opened, names, values=stored, **facts)
+    opened = splitting.hold_out(config, opened)
+    return splitting.make_data(config, opened, names, values=stored, **facts)
 
 
 def _columns(pictures, names):
@@ -97,7 +98,7 @@ def _class_names(found, directory, config, like):
     train = found.parts["train"].classes
     if not config.labels or train is None:
         return ()
-    names = sorted(set(train), key=folders.natural)
+    names = sorted(set(train), key=natural)
     forms = {}
     for name in names:
         other = forms.setdefault(unicodedata.normalize("NFC", name), name)
@@ -119,8 +120,8 @@ def _labels(part, names, directory, split):
             f"the {split} images of {directory} are not in class sub-folders, as the training "
             f"images are: sort them or set data.labels=False"
         )
-    known = {name: folders.matching(name, names) for name in set(part.classes)}
-    unknown = sorted((name for name, other in known.items() if other is None), key=folders.natural)
+    known = {name: matching(name, names) for name in set(part.classes)}
+    unknown = sorted((name for name, other in known.items() if other is None), key=natural)
     if unknown:
         raise UserError(
             f"the {split} images of {directory} have classes that the training images do not "
@@ -146,7 +147,7 @@ def _common_shape(pictures, directory, config, like):
     headers = [(path, header) for part in pictures.values() for path, header, _ in part]
     gray = all(header.gray for _, header in headers) and not (like and like.image_shape[-1] == 3)
     channels = 1 if config.gray or gray else 3
-    sizes = [image_ops.cropped_size(*header.size, config) for _, header in headers]
+    sizes = [preprocessing.cropped_size(*header.size, config) for _, header in headers]
     if size := config.image_size:
         small = {
             path: f"{height}x{width}"

@@ -15,10 +15,9 @@ import zlib
 
 import numpy as np
 
-from gated_pixelcnn.data import dataset, fingerprint
-from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data import fingerprint, preprocessing, splits
 from gated_pixelcnn.data.folders import SPLIT_OF
-from gated_pixelcnn.data.values import BYTES, LEVELS
+from gated_pixelcnn.data.preprocessing import BYTES, LEVELS
 from gated_pixelcnn.errors import UserError, nearest
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
@@ -41,7 +40,7 @@ def load(path, config, like=None):
                 if split != "train" and names:
                     _check_known(labels, arrays["train"][1], f"y_{suffix} of {path}")
                 prints.append(fingerprint.of_arrays(split, images, labels))
-                images = image_ops.prepare_all(images, config)
+                images = preprocessing.prepare_all(images, config)
                 arrays[split] = images, labels
     shapes = {images.shape[1:] for images, _ in arrays.values()}
     if len(shapes) > 1:
@@ -51,7 +50,7 @@ def load(path, config, like=None):
             f"them equal"
         )
     facts = {"left_out": left_out, "declared": declared, "named": named}
-    return dataset.from_arrays(config, arrays, names, " ".join(prints), **facts)
+    return splits.from_arrays(config, arrays, names, " ".join(prints), **facts)
 
 
 def describe(path, config):
@@ -61,8 +60,8 @@ def describe(path, config):
         _check_images(shape, dtype, f"x_train of {path}")
         names = _class_names(archive, path, config)
     shape = shape[1:] if len(shape) == 4 else (*shape[1:], 1)
-    shape = image_ops.prepared_shape(shape, config)
-    return dataset.DataInfo(shape, config.levels, len(names), names)
+    shape = preprocessing.prepared_shape(shape, config)
+    return splits.DataInfo(shape, config.levels, len(names), names)
 
 
 @contextlib.contextmanager

@@ -15,11 +15,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from gated_pixelcnn import paths
-from gated_pixelcnn.data import dataset, fingerprint, values
-from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data import fingerprint, preprocessing
+from gated_pixelcnn.data import splits as splitting
+from gated_pixelcnn.data.batches import StreamSplit, input_error
 from gated_pixelcnn.data.python_calls import numpy_function
-from gated_pixelcnn.data.split import input_error
-from gated_pixelcnn.data.stream import StreamSplit
 from gated_pixelcnn.errors import UserError, nearest
 
 PROBED_IMAGES = 100  # looked at, at least, when a streamed set is opened
@@ -54,25 +53,25 @@ def load(name, config, like=None):
     version = fingerprint.of_version(builder.info.full_name, counts)
     if sum(counts.values()) * np.prod(shape) > config.memory_limit_mb * 10**6:
         opened, stored = _open_all(builder, splits, features, shape, config)
-        return dataset.make_data(config, opened, features.class_names, version, values=stored)
+        return splitting.make_data(config, opened, features.class_names, version, values=stored)
     arrays = {
         key: _read_all(builder, split, features, shape, config) for key, split in splits.items()
     }
-    return dataset.from_arrays(config, arrays, features.class_names, version)
+    return splitting.from_arrays(config, arrays, features.class_names, version)
 
 
 def describe(name, config):
     """Describes a TFDS data set, which need not be downloaded; see data.describe."""
     builder = _builder(name, config)
     features = _features(builder, config)
-    known = image_ops.prepared_shape(features.shape, config)
+    known = preprocessing.prepared_shape(features.shape, config)
     if None in known and not builder.is_prepared():
         raise UserError(
             f"the image size of TFDS data set {name!r} is not known before it is downloaded; set "
             f"data.image_size"
         )
     shape = _shape(builder, features, config)
-    return dataset.DataInfo(shape, config.levels, len(features.class_names), features.class_names)
+    return splitting.DataInfo(shape, config.levels, len(features.class_names), features.class_names)
 
 
 def _builder(name, config):
@@ -188,7 +187,7 @@ def _decoder(builder, features, shape, config):
     cropped = any(config.margins())
 
     def prepare(image):
-        prepared = image_ops.prepare(image, config)
+        prepared = preprocessing.prepare(image, config)
         if prepared.shape != shape:
             raise UserError(
                 f"{config.source} has images of different shapes, {shape} and {prepared.shape}: "
@@ -212,18 +211,18 @@ def _decoder(builder, features, shape, config):
 def _shape(builder, features, config):
     """Returns the shape of the prepared images, if need be by a look at the first one."""
     stored = features.shape
-    if None in image_ops.prepared_shape(stored, config):
+    if None in preprocessing.prepared_shape(stored, config):
         feature = builder.info.features[features.image]
         (first, *_), *_ = _encoded(builder, "train", features).take(1)
         stored = tuple(feature.decode_example(first).shape)
     if None not in stored[:2]:
-        height, width = image_ops.cropped_size(*stored[:2], config)
+        height, width = preprocessing.cropped_size(*stored[:2], config)
         if config.image_size > min(height, width):
             raise UserError(
                 f"data.image_size={config.image_size} is larger than the images of "
                 f"{config.source}, which are {height}x{width} (height x width)"
             )
-    return image_ops.prepared_shape(stored, config)
+    return preprocessing.prepared_shape(stored, config)
 
 
 def _read_all(builder, split, features, shape, config):
@@ -256,7 +255,7 @@ def _open_all(builder, splits, features, shape, config):
     """
     sizes = {key: builder.info.splits[split].num_examples for key, split in splits.items()}
     if "validation" not in splits:
-        held_out = dataset.held_out_count(config, sizes["train"])
+        held_out = splitting.held_out_count(config, sizes["train"])
         if held_out:
             sizes["train"] -= held_out
             sizes["validation"] = held_out
@@ -271,18 +270,20 @@ def _open_all(builder, splits, features, shape, config):
         return (images for images, *_ in examples.as_numpy_iterator())
 
     try:
-        stored = values.decide(config, {key: pieces(split) for key, split in splits.items()})
+        stored = preprocessing.decide_values(
+            config, {key: pieces(split) for key, split in splits.items()}
+        )
     except tf.errors.OpError as error:
         raise input_error(error, f"the images of {config.source}") from error
-    table = image_ops.levels_table(config.levels)
+    table = preprocessing.levels_table(config.levels)
 
     def decode_to_levels(*encoded):
         image, *label = decode(*encoded)
-        if stored == values.BYTES:
+        if stored == preprocessing.BYTES:
             return tf.gather(table, tf.cast(image, tf.int32)), *label
         highest = tf.cast(tf.reduce_max(image), tf.int32)
         # `input_error` makes the sentence of it.
-        sentence = "UserError: " + values.too_high(config.source, "more", config.levels)
+        sentence = "UserError: " + preprocessing.too_high(config.source, "more", config.levels)
         with tf.control_dependencies([tf.debugging.Assert(highest < config.levels, [sentence])]):
             return tf.identity(image), *label
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gated_pixelcnn.data import folders
-from gated_pixelcnn.data import values as value_ops
+from gated_pixelcnn.data import folders, preprocessing
 from gated_pixelcnn.errors import UserError
 
 if TYPE_CHECKING:
+    from gated_pixelcnn.data.batches import IndexedSplit, Split
     from gated_pixelcnn.data.config import DataConfig
-    from gated_pixelcnn.data.split import IndexedSplit, Split
 
 MAX_AUTOMATIC_VALIDATION = 10_000
 
@@ -50,7 +49,7 @@ class Data:
       fingerprint: Of each split of the source the number of images and a checksum (for TFDS: name
         and version of the set). It is another one if images came, went, changed or moved, as far
         as a look at a part of them tells, and the same on every machine; see data/fingerprint.py.
-      values: Whether the images were stored as "levels" or "bytes", see data/values.py.
+      values: Whether the images were stored as "levels" or "bytes", see data/preprocessing.py.
       layout: Of a folder, what its sub-folders are, see data/folders.py; else empty.
       left_out: What in the source is not among the images, and why: path or array → reason.
       declared: Whether the source says itself whether its values are levels.
@@ -66,7 +65,7 @@ class Data:
     validation: Split | None
     test: Split | None
     fingerprint: str
-    values: str = value_ops.BYTES
+    values: str = preprocessing.BYTES
     layout: str = ""
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
     declared: bool = False
@@ -106,7 +105,7 @@ class Data:
         """Returns what was found: splits, classes, values, what is left out; lines for people."""
         counts = ", ".join(f"{split.num_images} {name}" for name, split in self._splits().items())
         layout = f" ({self.layout})" if self.layout else ""
-        stored = "bytes" if self.values == value_ops.BYTES else "levels already"
+        stored = "bytes" if self.values == preprocessing.BYTES else "levels already"
         size = "x".join(map(str, self.image_shape))
         lines = [
             f"{self.name}{layout}: {counts} images, {size}, values are {stored}, "
@@ -250,13 +249,13 @@ def from_arrays(
     Raises:
       UserError: If the images do not suit the number of levels.
     """
-    from gated_pixelcnn.data.split import ArraySplit
+    from gated_pixelcnn.data.batches import ArraySplit
 
     pieces = {split: _pieces(images) for split, (images, _) in arrays.items()}
-    values = value_ops.decide(config, pieces)
+    values = preprocessing.decide_values(config, pieces)
     splits = {}
     for name, (images, labels) in arrays.items():
-        value_ops.to_levels(images, config.levels, values, config.source, in_place=True)
+        preprocessing.to_levels(images, config.levels, values, config.source, in_place=True)
         splits[name] = ArraySplit(images, labels if config.labels else None)
     names = class_names if config.labels else ()
     return make_data(config, hold_out(config, splits), names, fingerprint, values=values, **facts)

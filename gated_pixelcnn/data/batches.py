@@ -11,8 +11,12 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
+from gated_pixelcnn.data.image_reading import READ_ERRORS, read_prepared, why_unreadable
+from gated_pixelcnn.data.preprocessing import to_levels
 from gated_pixelcnn.data.python_calls import numpy_function
 from gated_pixelcnn.errors import UserError
+
+SHUFFLE_BUFFER = 20_000  # encoded images
 
 
 def input_error(error: tf.errors.OpError, source: str = "the images") -> UserError:
@@ -295,3 +299,186 @@ def _finished(dataset):
     # Batches are sharded already; tf.distribute must not do it again.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+class FileSplit(IndexedSplit):
+    """Images of files, decoded batch by batch."""
+
+    def __init__(self, paths, frames, labels, image_shape, config, values):
+        """Opens the split.
+
+        Args:
+          paths: The file of each image.
+          frames: Its number in the file.
+          labels: int32 [N], or None.
+          image_shape: Shape (H, W, C) that the images are brought to.
+          config: The DataConfig.
+          values: Whether they hold levels or bytes, see data/preprocessing.py.
+        """
+        self._paths = np.array([str(path) for path in paths])
+        self._frames = np.asarray(frames)
+        self.labels = labels
+        self._config = config
+        self._values = values
+        self.num_images = len(paths)
+        self.image_shape = image_shape
+        self.has_labels = labels is not None
+
+    def subset(self, indices):
+        """Returns the split of the images of these numbers, in this order."""
+        labels = None if self.labels is None else self.labels[indices]
+        how = self.image_shape, self._config, self._values
+        return FileSplit(self._paths[indices], self._frames[indices], labels, *how)
+
+    def _read(self, indices):
+        images = np.empty((len(indices), *self.image_shape), np.uint8)
+        for place, number in zip(images, indices, strict=True):
+            path, frame = self._paths[number], int(self._frames[number])
+            image = read_one(path, frame, self.image_shape, self._config)
+            place[...] = to_levels(image, self._config.levels, self._values, path)
+        return images
+
+
+def read_one(path, frame, shape, config):
+    """The same as `read_prepared`, but all that may be wrong with a file is a UserError."""
+    try:
+        return read_prepared(path, frame, shape, config)
+    except READ_ERRORS as error:
+        why = " ".join(why_unreadable(path, error).splitlines())
+    # Inside of a graph: `input_error` makes the sentence of what TensorFlow makes of it.
+    raise UserError(f"image file {path} cannot be used ({why}); remove or replace it")
+
+
+class StreamSplit(Split):
+    """Encoded examples in a fixed order, decoded as they are needed.
+
+    An epoch is shuffled through a buffer of encoded examples, seeded by (seed, epoch). Jumping to
+    a step reads the encoded examples of that epoch which come before it, and decodes none.
+    """
+
+    def __init__(self, encoded, decode, num_images, image_shape, has_labels):
+        """Opens the split.
+
+        Args:
+          encoded: Finite tf.data.Dataset of encoded examples, tuples of scalars, in an order that
+            is always the same.
+          decode: Maps an encoded example, in a graph, to (image uint8 [H, W, C], label int32 []),
+            or to (image,).
+          num_images: Number of examples.
+          image_shape: (H, W, C).
+          has_labels: Whether `decode` gives labels.
+        """
+        self._encoded = encoded
+        self._decode = decode
+        self.num_images = num_images
+        self.image_shape = image_shape
+        self.has_labels = has_labels
+
+    def _train_examples(self, batch_size, seed, start_step, shard):
+        first_epoch, first_step = divmod(start_step, self.num_images // batch_size)
+
+        def epoch_of_batches(epoch):
+            seeds = tf.random.stateless_uniform(
+                (2,), (seed, epoch), None, None, tf.int64, alg="philox"
+            )
+            shuffled = _shuffled(self._encoded, min(SHUFFLE_BUFFER, self.num_images), seeds)
+            batches = shuffled.batch(batch_size, drop_remainder=True)
+            skipped = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
+            return batches.skip(skipped)
+
+        return (
+            tf.data.Dataset.range(first_epoch, tf.int64.max)
+            .flat_map(epoch_of_batches)
+            .map(lambda *batch: tuple(part[shard] for part in batch))
+            .unbatch()
+            .map(self._decode, num_parallel_calls=tf.data.AUTOTUNE)
+            .batch(shard.stop - shard.start, drop_remainder=True)
+        )
+
+    def _eval_examples(self, batch_size):
+        decoded = self._encoded.map(self._decode, num_parallel_calls=tf.data.AUTOTUNE)
+        return decoded.batch(batch_size)
+
+
+def _shuffled(dataset, buffer_size, seeds):
+    """The dataset shuffled by two seeds, tensors int64, alone.
+
+    Dataset.shuffle mixes TensorFlow's global seed into its own, and fails if that is 0 and its own
+    a tensor.
+    """
+    structure = dataset.element_spec
+    parts = tf.nest.flatten(structure)
+    shuffled = tf.raw_ops.ShuffleDataset(
+        input_dataset=tf.data.experimental.to_variant(dataset),
+        buffer_size=tf.constant(buffer_size, tf.int64),
+        seed=seeds[0],
+        seed2=seeds[1],
+        output_types=[part.dtype for part in parts],
+        output_shapes=[part.shape for part in parts],
+        reshuffle_each_iteration=False,
+    )
+    return tf.data.experimental.from_variant(shuffled, structure)
+
+
+class PatchSplit(Split):
+    """Square patches, one of each image.
+
+    Those of a batch of training are a function of (seed, step), as the batch itself.
+
+    Attributes:
+      labels: Those of the images, int32 [N], or None; None, too, where they are not known.
+    """
+
+    def __init__(self, images: Split, size: int):
+        """Cuts the patches of a split as they are asked for.
+
+        Args:
+          images: The split, its images of `size` pixels or more in height and width.
+          size: Height and width of a patch.
+        """
+        self._images = images
+        self._size = size
+        self.num_images = images.num_images
+        self.image_shape = (size, size, images.image_shape[-1])
+        self.has_labels = images.has_labels
+        self.labels = getattr(images, "labels", None)
+
+    def _train_examples(self, batch_size, seed, start_step, shard):
+        examples = self._images._train_examples(batch_size, seed, start_step, shard)
+        return self._at_random(examples, batch_size, seed, start_step, shard)
+
+    def _examples_by_class(self, batch_size, seed, start_step, shard, per_class):
+        examples = self._images._examples_by_class(batch_size, seed, start_step, shard, per_class)
+        return self._at_random(examples, batch_size, seed, start_step, shard)
+
+    def _at_random(self, examples, batch_size, seed, start_step, shard):
+        height, width, _ = self._images.image_shape
+        places = np.array([height - self._size + 1, width - self._size + 1])
+
+        def cut(step, batch):
+            # 2^62 + step: no seed of the shuffling or of the flips is ever the same.
+            bits = tf.random.stateless_uniform(
+                (batch_size, 2), (seed, step + 2**62), None, None, tf.uint32, alg="philox"
+            )
+            corners = tf.cast(bits[shard], tf.int64) % places
+            return (self._patches(batch[0], corners), *batch[1:])
+
+        steps = tf.data.Dataset.range(start_step, tf.int64.max)
+        return tf.data.Dataset.zip(steps, examples).map(cut, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def _eval_examples(self, batch_size):
+        height, width, _ = self._images.image_shape
+        top, left = (height - self._size) // 2, (width - self._size) // 2
+
+        def cut(images, *labels):
+            return (images[:, top : top + self._size, left : left + self._size], *labels)
+
+        examples = self._images._eval_examples(batch_size)
+        return examples.map(cut, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def _patches(self, images, corners):
+        rows, columns = (
+            corners[:, axis, tf.newaxis] + tf.range(self._size, dtype=tf.int64) for axis in (0, 1)
+        )
+        strips = tf.gather(images, rows, axis=1, batch_dims=1)
+        return tf.gather(strips, columns, axis=2, batch_dims=1)
