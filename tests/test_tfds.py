@@ -304,6 +304,12 @@ def test_holding_out_everything_is_refused(data_dir):
             data.load(config)
 
 
+def test_classes_cannot_be_held_out_of_images_that_are_read_in_order_only(data_dir):
+    config = make_config("tiny_shapes", data_dir=data_dir, held_out_classes=2, memory_limit_mb=0)
+    with pytest.raises(UserError, match="held_out_classes=2 .*raise data.memory_limit_mb"):
+        data.load(config)
+
+
 @pytest.mark.parametrize("memory_limit_mb", [1500, 0])
 def test_values_that_are_no_levels_are_refused_where_they_are_taken_for_them(
     data_dir, memory_limit_mb

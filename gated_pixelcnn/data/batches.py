@@ -5,14 +5,14 @@ step number, and shard i of n is a slice of it, so that n replicas together see 
 """
 
 import abc
+import copy
 import re
 import weakref
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn.data.image_reading import READ_ERRORS, read_prepared, why_unreadable
-from gated_pixelcnn.data.preprocessing import to_levels
 from gated_pixelcnn.data.python_calls import numpy_function
 from gated_pixelcnn.errors import UserError
 
@@ -43,11 +43,28 @@ class Split(abc.ABC):
       num_images: How many.
       image_shape: (H, W, C).
       has_labels: Whether batches have labels.
+      labels: int32 [N]; None where there are none, or where they are not known.
     """
 
-    num_images: int
-    image_shape: tuple[int, int, int]
-    has_labels: bool
+    def __init__(self, num_images: int, image_shape: tuple[int, int, int], has_labels: bool):
+        """Makes the split of whole images."""
+        self.num_images = num_images
+        self.image_shape = self._whole_shape = tuple(image_shape)
+        self.has_labels = has_labels
+        self.labels = None
+
+    def of_patches(self, size: int) -> "Split":
+        """Returns the split of square patches of these images, one of each.
+
+        In training they are at random places, which are a function of (seed, step) as the batch
+        itself; else in the middle.
+
+        Args:
+          size: Height and width of a patch in pixels, at most those of the images.
+        """
+        patches = copy.copy(self)
+        patches.image_shape = (size, size, self.image_shape[-1])
+        return patches
 
     def train_batches(
         self,
@@ -65,7 +82,7 @@ class Split(abc.ABC):
 
         Args:
           batch_size: Global batch size: that of all shards together.
-          seed: Seed of the order and of the flips.
+          seed: Seed of the order, of the places of patches and of the flips.
           start_step: Number of batches to jump over.
           num_shards: Number of equal slices that each batch is cut into.
           shard_index: Which slice this dataset gives.
@@ -95,16 +112,19 @@ class Split(abc.ABC):
             examples = self._examples_by_class(batch_size, seed, start_step, shard, per_class)
         else:
             examples = self._train_examples(batch_size, seed, start_step, shard)
-        steps = tf.data.Dataset.range(start_step, tf.int64.max)
+        patches = self.image_shape != self._whole_shape
 
-        def flip(step, batch):
-            flipped = _random_flips(batch[0], seed, step, batch_size, shard)
-            return (flipped, *batch[1:])
+        def vary(step, batch):
+            images, *labels = batch
+            if patches:
+                images = self._random_patches(images, seed, step, batch_size, shard)
+            if flips:
+                images = _random_flips(images, seed, step, batch_size, shard)
+            return (images, *labels)
 
-        if flips:
-            examples = tf.data.Dataset.zip(steps, examples).map(
-                flip, num_parallel_calls=tf.data.AUTOTUNE
-            )
+        if patches or flips:
+            steps = tf.data.Dataset.range(start_step, tf.int64.max)
+            examples = _mapped(tf.data.Dataset.zip(steps, examples), vary)
         # Known to have no end: tf.distribute would ask all workers for it before every step.
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         return _finished(examples.apply(endless))
@@ -121,7 +141,10 @@ class Split(abc.ABC):
         """
         if batch_size < 1:
             raise UserError(f"the batch size must be at least 1, but is {batch_size}")
-        return _finished(self._eval_examples(batch_size))
+        examples = self._eval_examples(batch_size)
+        if self.image_shape != self._whole_shape:
+            examples = _mapped(examples, self._middle_patches)
+        return _finished(examples)
 
     def take(self, num: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns the first `num` images, uint8 [num, H, W, C], and their labels or None.
@@ -144,36 +167,75 @@ class Split(abc.ABC):
 
     @abc.abstractmethod
     def _train_examples(self, batch_size, seed, start_step, shard):
-        """Batches as of train_batches, without flips."""
+        """Batches of whole images as of train_batches, without flips."""
 
     @abc.abstractmethod
     def _eval_examples(self, batch_size):
-        """Batches as of eval_batches."""
+        """Batches of whole images as of eval_batches."""
+
+    def _middle_patches(self, images, *labels):
+        size, (height, width, _) = self.image_shape[0], self._whole_shape
+        top, left = (height - size) // 2, (width - size) // 2
+        return (images[:, top : top + size, left : left + size], *labels)
+
+    def _random_patches(self, images, seed, step, batch_size, shard):
+        size, (height, width, _) = self.image_shape[0], self._whole_shape
+        # 2^62 + step: no seed of the shuffling or of the flips is ever the same.
+        bits = tf.random.stateless_uniform(
+            (batch_size, 2), (seed, step + 2**62), None, None, tf.uint32, alg="philox"
+        )
+        corners = tf.cast(bits[shard], tf.int64) % np.array([height - size + 1, width - size + 1])
+        rows, columns = (
+            corners[:, axis, tf.newaxis] + tf.range(size, dtype=tf.int64) for axis in (0, 1)
+        )
+        strips = tf.gather(images, rows, axis=1, batch_dims=1)
+        return tf.gather(strips, columns, axis=2, batch_dims=1)
 
 
 class IndexedSplit(Split):
-    """A split whose images can be had by their numbers, in any order.
+    """A split whose images can be had by their numbers, in any order."""
 
-    Attributes:
-      labels: int32 [N], or None.
-    """
+    def __init__(
+        self,
+        read: Callable[[np.ndarray], np.ndarray],
+        num_images: int,
+        image_shape: tuple[int, int, int],
+        labels: np.ndarray | None = None,
+    ):
+        """Keeps the function and the labels.
 
-    labels: np.ndarray | None
+        Args:
+          read: Maps numbers of images, int64 [B], to the images uint8 [B, H, W, C], values
+            0..levels-1. It is called by several threads.
+          num_images: Number of images.
+          image_shape: (H, W, C).
+          labels: int [N], or None.
+        """
+        super().__init__(num_images, image_shape, labels is not None)
+        self._read_stored = read
+        self._numbers = None  # of the stored images; None: all of them
+        self.labels = None if labels is None else labels.astype(np.int32)
 
-    @abc.abstractmethod
     def subset(self, indices: np.ndarray) -> "IndexedSplit":
         """Returns the split of the images of these numbers, in this order."""
+        part = copy.copy(self)
+        part._numbers = self._stored_numbers(indices)
+        part.num_images = len(indices)
+        part.labels = None if self.labels is None else self.labels[indices]
+        return part
 
-    @abc.abstractmethod
+    def _stored_numbers(self, indices):
+        return indices if self._numbers is None else self._numbers[indices]
+
     def _read(self, indices):
-        """Returns the images of these numbers, int64 [B], as uint8 [B, H, W, C]."""
+        return self._read_stored(self._stored_numbers(indices))
 
     def _fetch(self, indices):
         # TensorFlow keeps for good what it calls: by a weak reference, the images can be freed.
         # The dataset, which maps this method, holds the split.
         read = weakref.WeakMethod(self._read)
         images = numpy_function(lambda numbers: read()(numbers), [indices], tf.uint8)
-        images = tf.ensure_shape(images, (*indices.shape, *self.image_shape))
+        images = tf.ensure_shape(images, (*indices.shape, *self._whole_shape))
         return (images, tf.gather(self.labels, indices)) if self.has_labels else (images,)
 
     def _train_examples(self, batch_size, seed, start_step, shard):
@@ -189,9 +251,7 @@ class IndexedSplit(Split):
             return tf.data.Dataset.from_tensor_slices(batches[skipped:, shard])
 
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-        return epochs.flat_map(epoch_of_batches).map(
-            self._fetch, num_parallel_calls=tf.data.AUTOTUNE
-        )
+        return _mapped(epochs.flat_map(epoch_of_batches), self._fetch)
 
     def _examples_by_class(self, batch_size, seed, start_step, shard, per_class):
         """See `train_batches`; the classes and images of a batch are a function of (seed, step)."""
@@ -222,135 +282,32 @@ class IndexedSplit(Split):
             places = tf.gather(starts, chosen) + tf.cast(picked, tf.int64)
             return self._fetch(tf.gather(order, tf.reshape(places, [-1])[shard]))
 
-        return tf.data.Dataset.range(start_step, tf.int64.max).map(
-            fetch, num_parallel_calls=tf.data.AUTOTUNE
-        )
+        return _mapped(tf.data.Dataset.range(start_step, tf.int64.max), fetch)
 
     def _eval_examples(self, batch_size):
-        starts = tf.data.Dataset.range(0, self.num_images, batch_size)
-
         def fetch(start):
             end = tf.minimum(start + batch_size, self.num_images)
             return self._fetch(tf.range(start, end, dtype=tf.int64))
 
-        return starts.map(fetch, num_parallel_calls=tf.data.AUTOTUNE)
+        return _mapped(tf.data.Dataset.range(0, self.num_images, batch_size), fetch)
 
 
 class ArraySplit(IndexedSplit):
-    """Images in memory. They are not copied: nobody may change them while batches are made.
+    """Images in memory. They are not copied: nobody may change them while batches are made."""
 
-    Attributes:
-      labels: int32 [N], or None.
-    """
-
-    def __init__(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray | None = None,
-        numbers: np.ndarray | None = None,
-    ):
-        """Keeps the arrays.
-
-        Args:
-          images: uint8 [M, H, W, C], values 0..levels-1.
-          labels: int [N], or None.
-          numbers: int64 [N], which of `images` make up the split; None: all of them.
-        """
+    def __init__(self, images: np.ndarray, labels: np.ndarray | None = None):
+        """Keeps the arrays: images uint8 [N, H, W, C], values 0..levels-1; labels int [N]."""
+        super().__init__(images.__getitem__, len(images), images.shape[1:], labels)
         self._stored = images
-        self._numbers = numbers
-        self.labels = None if labels is None else labels.astype(np.int32)
-        self.num_images = len(images if numbers is None else numbers)
-        self.image_shape = tuple(images.shape[1:])
-        self.has_labels = labels is not None
 
     @property
     def images(self) -> np.ndarray:
-        """The images, uint8 [N, H, W, C]; of a subset, a copy."""
+        """The whole images, uint8 [N, H, W, C]; of a subset, a copy."""
         return self._stored if self._numbers is None else self._stored[self._numbers]
-
-    def subset(self, indices):
-        """Returns the split of the images of these numbers, in this order."""
-        labels = None if self.labels is None else self.labels[indices]
-        return ArraySplit(self._stored, labels, self._stored_numbers(indices))
-
-    def _read(self, indices):
-        return self._stored[self._stored_numbers(indices)]
-
-    def _stored_numbers(self, indices):
-        return indices if self._numbers is None else self._numbers[indices]
-
-
-def _random_flips(images, seed, step, batch_size, shard):
-    """Mirrors each image with probability one half; a function of (seed, step) only."""
-    # -1 - step: no seed of the shuffling, (seed, epoch), is ever the same.
-    bits = tf.random.stateless_uniform(
-        (batch_size,), (seed, -1 - step), None, None, tf.uint32, alg="philox"
-    )
-    mirrored = tf.cast(bits[shard] >= 2**31, tf.int32)
-    # Both versions and a choice of rows: ten times as fast as images[:, :, ::-1] in a tf.where.
-    both = tf.concat([images, tf.reverse(images, [2])], 0)
-    share = shard.stop - shard.start
-    return tf.gather(both, tf.range(share) + share * mirrored)
-
-
-def _finished(dataset):
-    options = tf.data.Options()
-    options.deterministic = True
-    # Batches are sharded already; tf.distribute must not do it again.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
-
-
-class FileSplit(IndexedSplit):
-    """Images of files, decoded batch by batch."""
-
-    def __init__(self, paths, frames, labels, image_shape, config, values):
-        """Opens the split.
-
-        Args:
-          paths: The file of each image.
-          frames: Its number in the file.
-          labels: int32 [N], or None.
-          image_shape: Shape (H, W, C) that the images are brought to.
-          config: The DataConfig.
-          values: Whether they hold levels or bytes, see data/preprocessing.py.
-        """
-        self._paths = np.array([str(path) for path in paths])
-        self._frames = np.asarray(frames)
-        self.labels = labels
-        self._config = config
-        self._values = values
-        self.num_images = len(paths)
-        self.image_shape = image_shape
-        self.has_labels = labels is not None
-
-    def subset(self, indices):
-        """Returns the split of the images of these numbers, in this order."""
-        labels = None if self.labels is None else self.labels[indices]
-        how = self.image_shape, self._config, self._values
-        return FileSplit(self._paths[indices], self._frames[indices], labels, *how)
-
-    def _read(self, indices):
-        images = np.empty((len(indices), *self.image_shape), np.uint8)
-        for place, number in zip(images, indices, strict=True):
-            path, frame = self._paths[number], int(self._frames[number])
-            image = read_one(path, frame, self.image_shape, self._config)
-            place[...] = to_levels(image, self._config.levels, self._values, path)
-        return images
-
-
-def read_one(path, frame, shape, config):
-    """The same as `read_prepared`, but all that may be wrong with a file is a UserError."""
-    try:
-        return read_prepared(path, frame, shape, config)
-    except READ_ERRORS as error:
-        why = " ".join(why_unreadable(path, error).splitlines())
-    # Inside of a graph: `input_error` makes the sentence of what TensorFlow makes of it.
-    raise UserError(f"image file {path} cannot be used ({why}); remove or replace it")
 
 
 class StreamSplit(Split):
-    """Encoded examples in a fixed order, decoded as they are needed.
+    """Encoded examples in a fixed order, decoded as they are needed; too big for memory.
 
     An epoch is shuffled through a buffer of encoded examples, seeded by (seed, epoch). Jumping to
     a step reads the encoded examples of that epoch which come before it, and decodes none.
@@ -368,11 +325,9 @@ class StreamSplit(Split):
           image_shape: (H, W, C).
           has_labels: Whether `decode` gives labels.
         """
+        super().__init__(num_images, image_shape, has_labels)
         self._encoded = encoded
         self._decode = decode
-        self.num_images = num_images
-        self.image_shape = image_shape
-        self.has_labels = has_labels
 
     def _train_examples(self, batch_size, seed, start_step, shard):
         first_epoch, first_step = divmod(start_step, self.num_images // batch_size)
@@ -386,18 +341,13 @@ class StreamSplit(Split):
             skipped = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
             return batches.skip(skipped)
 
-        return (
-            tf.data.Dataset.range(first_epoch, tf.int64.max)
-            .flat_map(epoch_of_batches)
-            .map(lambda *batch: tuple(part[shard] for part in batch))
-            .unbatch()
-            .map(self._decode, num_parallel_calls=tf.data.AUTOTUNE)
-            .batch(shard.stop - shard.start, drop_remainder=True)
-        )
+        batches = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch_of_batches)
+        shards = batches.map(lambda *batch: tuple(part[shard] for part in batch))
+        decoded = _mapped(shards.unbatch(), self._decode)
+        return decoded.batch(shard.stop - shard.start, drop_remainder=True)
 
     def _eval_examples(self, batch_size):
-        decoded = self._encoded.map(self._decode, num_parallel_calls=tf.data.AUTOTUNE)
-        return decoded.batch(batch_size)
+        return _mapped(self._encoded, self._decode).batch(batch_size)
 
 
 def _shuffled(dataset, buffer_size, seeds):
@@ -420,65 +370,26 @@ def _shuffled(dataset, buffer_size, seeds):
     return tf.data.experimental.from_variant(shuffled, structure)
 
 
-class PatchSplit(Split):
-    """Square patches, one of each image.
+def _random_flips(images, seed, step, batch_size, shard):
+    """Mirrors each image with probability one half; a function of (seed, step) only."""
+    # -1 - step: no seed of the shuffling, (seed, epoch), is ever the same.
+    bits = tf.random.stateless_uniform(
+        (batch_size,), (seed, -1 - step), None, None, tf.uint32, alg="philox"
+    )
+    mirrored = tf.cast(bits[shard] >= 2**31, tf.int32)
+    # Both versions and a choice of rows: ten times as fast as images[:, :, ::-1] in a tf.where.
+    both = tf.concat([images, tf.reverse(images, [2])], 0)
+    share = shard.stop - shard.start
+    return tf.gather(both, tf.range(share) + share * mirrored)
 
-    Those of a batch of training are a function of (seed, step), as the batch itself.
 
-    Attributes:
-      labels: Those of the images, int32 [N], or None; None, too, where they are not known.
-    """
+def _mapped(dataset, function):
+    return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE)
 
-    def __init__(self, images: Split, size: int):
-        """Cuts the patches of a split as they are asked for.
 
-        Args:
-          images: The split, its images of `size` pixels or more in height and width.
-          size: Height and width of a patch.
-        """
-        self._images = images
-        self._size = size
-        self.num_images = images.num_images
-        self.image_shape = (size, size, images.image_shape[-1])
-        self.has_labels = images.has_labels
-        self.labels = getattr(images, "labels", None)
-
-    def _train_examples(self, batch_size, seed, start_step, shard):
-        examples = self._images._train_examples(batch_size, seed, start_step, shard)
-        return self._at_random(examples, batch_size, seed, start_step, shard)
-
-    def _examples_by_class(self, batch_size, seed, start_step, shard, per_class):
-        examples = self._images._examples_by_class(batch_size, seed, start_step, shard, per_class)
-        return self._at_random(examples, batch_size, seed, start_step, shard)
-
-    def _at_random(self, examples, batch_size, seed, start_step, shard):
-        height, width, _ = self._images.image_shape
-        places = np.array([height - self._size + 1, width - self._size + 1])
-
-        def cut(step, batch):
-            # 2^62 + step: no seed of the shuffling or of the flips is ever the same.
-            bits = tf.random.stateless_uniform(
-                (batch_size, 2), (seed, step + 2**62), None, None, tf.uint32, alg="philox"
-            )
-            corners = tf.cast(bits[shard], tf.int64) % places
-            return (self._patches(batch[0], corners), *batch[1:])
-
-        steps = tf.data.Dataset.range(start_step, tf.int64.max)
-        return tf.data.Dataset.zip(steps, examples).map(cut, num_parallel_calls=tf.data.AUTOTUNE)
-
-    def _eval_examples(self, batch_size):
-        height, width, _ = self._images.image_shape
-        top, left = (height - self._size) // 2, (width - self._size) // 2
-
-        def cut(images, *labels):
-            return (images[:, top : top + self._size, left : left + self._size], *labels)
-
-        examples = self._images._eval_examples(batch_size)
-        return examples.map(cut, num_parallel_calls=tf.data.AUTOTUNE)
-
-    def _patches(self, images, corners):
-        rows, columns = (
-            corners[:, axis, tf.newaxis] + tf.range(self._size, dtype=tf.int64) for axis in (0, 1)
-        )
-        strips = tf.gather(images, rows, axis=1, batch_dims=1)
-        return tf.gather(strips, columns, axis=2, batch_dims=1)
+def _finished(dataset):
+    options = tf.data.Options()
+    options.deterministic = True
+    # Batches are sharded already; tf.distribute must not do it again.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -64,7 +64,7 @@ def describe(directory, config):
     path = os.path.join(directory, found.parts["train"].files[0])
     (headers,) = _all(lambda path: inspect(path, config.image_rules()), [path], [path], directory)
     shape = _common_shape({"train": [(path, headers[0], None)]}, directory, config, None)
-    return splitting.DataInfo(shape, config.levels, len(names), names)
+    return splitting.make_info(config, shape, names)
 
 
 def _arranged(directory, config, like):
@@ -74,16 +74,37 @@ def _arranged(directory, config, like):
 
 def _opened(config, splits, names, shape, facts):
     """The Data of files that are not held in memory."""
-    from gated_pixelcnn.data.batches import FileSplit, read_one
+    from gated_pixelcnn.data.batches import IndexedSplit
 
     def pieces(paths, frames, _):
         for path, frame in zip(paths, frames, strict=True):
-            yield read_one(path, frame, shape, config)
+            yield _read_one(path, frame, shape, config)
+
+    def opened(paths, frames, labels):
+        paths, frames = np.array(paths), np.array(frames)
+
+        def read(numbers):
+            images = np.empty((len(numbers), *shape), np.uint8)
+            for place, path, frame in zip(images, paths[numbers], frames[numbers], strict=True):
+                image = _read_one(path, int(frame), shape, config)
+                place[...] = preprocessing.to_levels(image, config.levels, stored, path)
+            return images
+
+        return IndexedSplit(read, len(paths), shape, labels)
 
     stored = preprocessing.decide_values(config, {split: pieces(*x) for split, x in splits.items()})
-    opened = {split: FileSplit(*x, shape, config, stored) for split, x in splits.items()}
-    opened = splitting.hold_out(config, opened)
-    return splitting.make_data(config, opened, names, values=stored, **facts)
+    opened_splits = {split: opened(*x) for split, x in splits.items()}
+    return splitting.make_data(config, opened_splits, names, values=stored, **facts)
+
+
+def _read_one(path, frame, shape, config):
+    """The same as `read_prepared`, but all that may be wrong with a file is a UserError."""
+    try:
+        return read_prepared(path, frame, shape, config)
+    except READ_ERRORS as error:
+        why = " ".join(why_unreadable(path, error).splitlines())
+    # Inside of a graph: `input_error` makes the sentence of what TensorFlow makes of it.
+    raise UserError(f"image file {path} cannot be used ({why}); remove or replace it")
 
 
 def _columns(pictures, names):

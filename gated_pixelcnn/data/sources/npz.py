@@ -61,7 +61,7 @@ def describe(path, config):
         names = _class_names(archive, path, config)
     shape = shape[1:] if len(shape) == 4 else (*shape[1:], 1)
     shape = preprocessing.prepared_shape(shape, config)
-    return splits.DataInfo(shape, config.levels, len(names), names)
+    return splits.make_info(config, shape, names)
 
 
 @contextlib.contextmanager

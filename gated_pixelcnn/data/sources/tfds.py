@@ -71,7 +71,7 @@ def describe(name, config):
             f"data.image_size"
         )
     shape = _shape(builder, features, config)
-    return splitting.DataInfo(shape, config.levels, len(features.class_names), features.class_names)
+    return splitting.make_info(config, shape, features.class_names)
 
 
 def _builder(name, config):
@@ -253,6 +253,11 @@ def _open_all(builder, splits, features, shape, config):
 
     TFDS shuffles a data set when it prepares it, so its end is a random choice.
     """
+    if config.held_out_classes:
+        raise UserError(
+            f"data.held_out_classes={config.held_out_classes} needs the labels of all images of "
+            f"{config.source}, which are too many to be loaded: raise data.memory_limit_mb"
+        )
     sizes = {key: builder.info.splits[split].num_examples for key, split in splits.items()}
     if "validation" not in splits:
         held_out = splitting.held_out_count(config, sizes["train"])
