@@ -5,13 +5,11 @@ TensorFlow is not imported by importing this module.
 
 import dataclasses
 import os
-import zipfile
-import zlib
 from collections.abc import Callable
 
 import numpy as np
 
-from gated_pixelcnn.data import folders
+from gated_pixelcnn.data import folders, npz_reading
 from gated_pixelcnn.data.config import ImageRules
 from gated_pixelcnn.data.image_reading import READ_ERRORS, inspect, read, why_unreadable
 from gated_pixelcnn.data.preprocessing import BYTES, LEVELS, to_gray, to_levels, to_middle
@@ -211,38 +209,11 @@ def is_npz(path):
 
 
 def _npz_images(path):
-    """The key and the images [N, H, W, C] of an npz file, of any type; its `levels`, or None."""
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise UserError(f"{path} is not an npz file; save it by np.savez(file, images=array)")
-        with archive:
-            key = next((key for key in ("images", "x_test") if key in archive), None)
-            if key is None:
-                found = ", ".join(archive) or "nothing"
-                raise UserError(f"{path} has no array images or x_test, only {found}")
-            images = np.asarray(archive[key])  # of a stray file in the archive: its bytes
-            levels = np.asarray(archive["levels"]) if "levels" in archive else None
-            if levels is not None and (levels.size != 1 or levels.dtype.kind not in "ui"):
-                raise UserError(
-                    f"levels of {path} must be one whole number, but has shape {levels.shape}"
-                )
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
-    except (
-        *(OSError, EOFError, ValueError, RuntimeError, MemoryError),
-        *(zipfile.BadZipFile, zlib.error),
-    ) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path} cannot be read as an npz file ({error})") from error
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or not len(images):
-        raise UserError(
-            f"{key} of {path} has the shape {list(images.shape)}; images are [N, H, W, C]"
-        )
-    return key, images, None if levels is None else int(levels.flat[0])
+    """The key and the images [N, H, W, C] of an npz file; its `levels`, or None."""
+    with npz_reading.opened(path, ("images", "x_test")) as (archive, key):
+        levels = npz_reading.stated_levels(archive, path)
+        images = npz_reading.read(archive, key, path)
+    return key, npz_reading.as_images(images, f"{key} of {path}"), levels
 
 
 def levels_of(path):
@@ -260,12 +231,6 @@ def _read_npz(path, image_shape, levels, reading):
             f"{key} of {path} has the shape {list(images.shape)}, but images of the shape "
             f"[N, {', '.join(map(str, image_shape))}] are needed"
         )
-    if images.dtype.kind not in "biu":
-        raise UserError(f"{key} of {path} must be integers 0…255, but is {images.dtype}")
-    if images.min() < 0 or images.max() > 255:
-        raise UserError(
-            f"{key} of {path} must be integers 0…255, but is from {images.min()} to {images.max()}"
-        )
     if own_levels is not None and not (reading.by_hand and reading.values == BYTES):
         if own_levels != levels:
             raise UserError(
@@ -273,5 +238,4 @@ def _read_npz(path, image_shape, levels, reading):
                 "give --values=bytes if they are bytes"
             )
         reading = dataclasses.replace(reading, values=LEVELS)
-    images = images.astype(np.uint8)
     return to_gray(images) if becomes_gray else images, reading

@@ -443,7 +443,7 @@ def test_pickles_in_given_images_are_not_run(tmp_path, marker):
     np.save(tmp_path / "array.npy", pickled(marker))
     shutil.move(tmp_path / "array.npy", tmp_path / "array.npz")
     for name in ("given.npz", "bare.npz", "array.npz"):
-        with pytest.raises(UserError, match=f"{name} (cannot be read|is not) .*npz file"):
+        with pytest.raises(UserError, match=f"{name} (cannot be read:|is not) .*npz file"):
             photos.read_images(tmp_path / name, (4, 4, 1), 4)
 
 
