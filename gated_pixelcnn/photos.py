@@ -10,9 +10,19 @@ from collections.abc import Callable
 import numpy as np
 
 from gated_pixelcnn.data import folders, npz_reading
-from gated_pixelcnn.data.config import ImageRules
+from gated_pixelcnn.data.config import DataConfig, ImageRules
 from gated_pixelcnn.data.image_reading import READ_ERRORS, inspect, read, why_unreadable
-from gated_pixelcnn.data.preprocessing import BYTES, LEVELS, to_gray, to_levels, to_middle
+from gated_pixelcnn.data.preprocessing import (
+    BYTES,
+    LEVELS,
+    cropped,
+    cropped_size,
+    middle_patch,
+    to_gray,
+    to_levels,
+    to_middle,
+    to_square,
+)
 from gated_pixelcnn.errors import UserError
 
 KEPT = 128  # the least value of a mask that keeps a pixel
@@ -25,16 +35,16 @@ class Reading:
     Attributes:
       values: Whether they hold levels or bytes, see data/preprocessing.py.
       by_hand: Whether the user has said so for these images.
-      gray: Whether colours become gray where gray images are needed.
       rules: What may be lost.
-      resize: None, or a function that is told in a sentence how a larger image is cut to its middle
-        and averaged down to the size that is needed.
+      run: The DataConfig of the run: its `gray` tells whether colours become gray where gray images
+        are needed, its `crop`, `image_size` and `patch` how larger images are prepared.
+      resize: None, or a function that is told in a sentence how a larger image is prepared.
     """
 
     values: str = BYTES
     by_hand: bool = False
-    gray: bool = False
     rules: ImageRules = ImageRules(option="--")
+    run: DataConfig = DataConfig()
     resize: Callable[[str], None] | None = None
 
     @classmethod
@@ -50,8 +60,8 @@ class Reading:
         return cls(
             flags.values or record["data"].get("values", BYTES),
             bool(flags.values),
-            data["gray"],
             ImageRules(flags.alpha or data["alpha"], flags.frames or data["frames"], "--"),
+            DataConfig(**data),
             resize,
         )
 
@@ -124,7 +134,7 @@ def read_mask(path, image_shape, reading=Reading()):  # noqa: B008
       UserError: the file is missing, cannot be read, has another size, or no white though it is not
         black.
     """
-    reading = dataclasses.replace(reading, gray=True)
+    reading = dataclasses.replace(reading, run=dataclasses.replace(reading.run, gray=True))
     mask = _read_file(path, (*image_shape[:2], 1), reading)
     if len(mask) != 1:
         raise UserError(f"{path} holds {len(mask)} images, but a mask is one")
@@ -153,8 +163,8 @@ def _read_file(path, image_shape, reading):
     """The images of a file, brought to the size: uint8 [N, H, W, C]."""
     headers = _headers(path, reading)
     for header in headers:
-        _check_size(header.size, path, image_shape, reading.resize)
-    if image_shape[-1] == 1 and not reading.gray and not all(header.gray for header in headers):
+        _check_size(header.size, path, image_shape, reading)
+    if image_shape[-1] == 1 and not reading.run.gray and not all(header.gray for header in headers):
         raise UserError(
             f"{path} has colours, but gray images are needed: convert it to gray (mode L)"
         )
@@ -162,30 +172,39 @@ def _read_file(path, image_shape, reading):
         pixels = [read(path, header.frame, image_shape[-1], reading.rules) for header in headers]
     except READ_ERRORS as error:
         raise _unreadable(path, error) from error
-    return np.stack([_fitted(image, path, image_shape, reading.resize) for image in pixels])
+    return np.stack([_fitted(image, path, image_shape, reading) for image in pixels])
 
 
-def _check_size(size, path, image_shape, resize):
-    (found_height, found_width), (height, width) = size, image_shape[:2]
-    found = f"{path} is {found_width}x{found_height} pixels (width x height)"
-    if (found_height, found_width) == (height, width):
+def _check_size(size, path, image_shape, reading):
+    height, width = image_shape[:2]
+    if size == (height, width):
         return
-    if found_height < height or found_width < width:
-        more = ": --resize does not enlarge" if resize else ""
+    found = f"{path} is {size[1]}x{size[0]} pixels (width x height)"
+    left = cropped_size(*size, reading.run) if reading.resize else size
+    if left != size:
+        found += f", {left[1]}x{left[0]} without the margins that were cut off in training"
+    if left[0] < height or left[1] < width:
+        more = ": --resize does not enlarge" if reading.resize else ""
         raise UserError(f"{found}, smaller than the {width}x{height} that are needed{more}")
-    if not resize:
+    if not reading.resize:
         raise UserError(
             f"{found}, but images of {width}x{height} are needed: resize it to that size, or give "
             "--resize, which takes the middle of a larger one"
         )
 
 
-def _fitted(pixels, path, image_shape, resize):
-    """An image, uint8 [H, W, C], brought to the size."""
+def _fitted(pixels, path, image_shape, reading):
+    """An image, uint8 [H, W, C], brought to the size as those of training were."""
     height, width = image_shape[:2]
-    if pixels.shape[:2] != (height, width):
-        found = f"{pixels.shape[1]}x{pixels.shape[0]}"
-        resize(f"resized: {path}, the middle of {found} to {width}x{height}")
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    found = f"{pixels.shape[1]}x{pixels.shape[0]}"
+    if any(reading.run.margins()):
+        found += f" without the margins {reading.run.crop}"
+    reading.resize(f"resized: {path}, the middle of {found} to {width}x{height}")
+    pixels = cropped(pixels, reading.run)
+    if (reading.run.patch,) * 2 == (height, width):
+        pixels = middle_patch(to_square(pixels, reading.run.image_size), height, width)
     return to_middle(pixels, height, width)
 
 
@@ -224,7 +243,7 @@ def levels_of(path):
 def _read_npz(path, image_shape, levels, reading):
     """The images of an npz file, uint8 [N, H, W, C], and how their values are to be read."""
     key, images, own_levels = _npz_images(path)
-    becomes_gray = reading.gray and image_shape[-1] == 1 and images.shape[-1] == 3
+    becomes_gray = reading.run.gray and image_shape[-1] == 1 and images.shape[-1] == 3
     shape = (*images.shape[1:3], 1) if becomes_gray else images.shape[1:]
     if shape != tuple(image_shape):
         raise UserError(

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from gated_pixelcnn.data.preprocessing import middle_patch
 from gated_pixelcnn.data.python_calls import numpy_function
 from gated_pixelcnn.errors import UserError
 
@@ -143,7 +144,8 @@ class Split(abc.ABC):
             raise UserError(f"the batch size must be at least 1, but is {batch_size}")
         examples = self._eval_examples(batch_size)
         if self.image_shape != self._whole_shape:
-            examples = _mapped(examples, self._middle_patches)
+            size = self.image_shape[0]
+            examples = _mapped(examples, lambda x, *y: (middle_patch(x, size, size), *y))
         return _finished(examples)
 
     def take(self, num: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -172,11 +174,6 @@ class Split(abc.ABC):
     @abc.abstractmethod
     def _eval_examples(self, batch_size):
         """Batches of whole images as of eval_batches."""
-
-    def _middle_patches(self, images, *labels):
-        size, (height, width, _) = self.image_shape[0], self._whole_shape
-        top, left = (height - size) // 2, (width - size) // 2
-        return (images[:, top : top + size, left : left + size], *labels)
 
     def _random_patches(self, images, seed, step, batch_size, shard):
         size, (height, width, _) = self.image_shape[0], self._whole_shape

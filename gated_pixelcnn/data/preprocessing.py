@@ -51,9 +51,7 @@ def to_middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
       uint8 [height, width, C]; each pixel is the mean of the area that it covers, rounded.
     """
     scale = min(image.shape[0] / height, image.shape[1] / width)
-    rows, columns = int(scale * height + 0.5), int(scale * width + 0.5)
-    top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
-    middle = image[top : top + rows, left : left + columns]
+    middle = middle_patch(image, int(scale * height + 0.5), int(scale * width + 0.5))
     if middle.shape[:2] == (height, width):
         return middle
     # Colour by colour, as PIL has no mode for every number of colours; in floats, as it would
@@ -101,11 +99,22 @@ def cropped_size(height: int, width: int, config) -> tuple[int, int]:
     return height - top - bottom, width - left - right
 
 
-def to_size(image: np.ndarray, config) -> np.ndarray:
-    """Brings one image, uint8 [H, W, C], to the configured size: `config.crop`, `image_size`."""
+def cropped(image: np.ndarray, config) -> np.ndarray:
+    """Returns an image [H, W, C] without the margins `config.crop`; raises as `cropped_size`."""
     height, width = cropped_size(*image.shape[:2], config)
     top, _, left, _ = config.margins()
-    return to_square(image[top : top + height, left : left + width], config.image_size)
+    return image[top : top + height, left : left + width]
+
+
+def middle_patch(images, height: int, width: int):
+    """Cuts the middle of images [..., H, W, C], arrays or tensors, that are at least as large."""
+    top, left = (images.shape[-3] - height) // 2, (images.shape[-2] - width) // 2
+    return images[..., top : top + height, left : left + width, :]
+
+
+def to_size(image: np.ndarray, config) -> np.ndarray:
+    """Brings one image, uint8 [H, W, C], to the configured size: `config.crop`, `image_size`."""
+    return to_square(cropped(image, config), config.image_size)
 
 
 def prepare(image: np.ndarray, config) -> np.ndarray:
