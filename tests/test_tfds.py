@@ -9,6 +9,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from gated_pixelcnn import data
+from gated_pixelcnn.data import image_reading
+from gated_pixelcnn.data.config import ImageRules
 from gated_pixelcnn.data.sources import tfds as source
 from gated_pixelcnn.errors import UserError
 
@@ -361,3 +363,46 @@ def test_images_of_several_sizes_need_an_image_size(tmp_path, monkeypatch):
         data.load(make_config("mixed_shapes", crop="1,0,0,0", **options))
     with pytest.raises(UserError, match="image_size=6 is larger than an image of 5x8"):
         data.load(make_config("mixed_shapes", image_size=6, labels=False, **options))
+
+
+class Photos(TinyShapes):
+    """The same images as JPEG files, in gray and in colour."""
+
+    name = "photos"
+    CHANNELS = 3
+
+    def _info(self):
+        image = tfds.features.Image(shape=(6, 8, self.CHANNELS), encoding_format="jpeg")
+        features = tfds.features.FeaturesDict({"image": image})
+        return tfds.core.DatasetInfo(builder=self, features=features)
+
+    def _generate_examples(self, start, stop):
+        for key, example in super()._generate_examples(start, stop):
+            yield key, {"image": example["image"][..., : self.CHANNELS]}
+
+
+class GrayPhotos(Photos):
+    name = "gray_photos"
+    CHANNELS = 1
+
+
+@pytest.mark.parametrize("builder", [Photos, GrayPhotos])
+@pytest.mark.parametrize("memory_limit_mb", [1500, 0])
+def test_jpeg_images_are_those_that_the_files_give_alone(tmp_path, builder, memory_limit_mb):
+    builder = builder(data_dir=str(tmp_path / "tfds"))
+    builder.download_and_prepare()
+    encoded = builder.as_dataset(split="train", decoders={"image": tfds.decode.SkipDecoding()})
+    for number, example in enumerate(encoded):
+        (tmp_path / f"{number:02}.jpg").write_bytes(example["image"].numpy())
+    config = make_config(
+        builder.name,
+        data_dir=str(tmp_path / "tfds"),
+        validation=0,
+        memory_limit_mb=memory_limit_mb,
+    )
+    found = data.load(config).train.take(40)[0]
+    alone = [
+        image_reading.read(tmp_path / f"{number:02}.jpg", 0, builder.CHANNELS, ImageRules())
+        for number in range(40)
+    ]
+    np.testing.assert_array_equal(found, alone)

@@ -122,8 +122,8 @@ def define_flags():
     flags.DEFINE_bool(
         "resize",
         False,
-        "Cut larger image files to their middle and average them down to the size that is needed; "
-        "a --mask, too.",
+        "Prepare larger image files as those of training: cut to their middle and averaged down to "
+        "the size that is needed; a --mask, too.",
         flag_values=FLAGS,
     )
     cli.define_reading_flags(FLAGS)
