@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from gated_pixelcnn.data.preprocessing import middle_patch
 from gated_pixelcnn.data.python_calls import numpy_function
-from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.errors import UserError, first_line
 
 SHUFFLE_BUFFER = 20_000  # encoded images
 
@@ -31,10 +31,7 @@ def input_error(error: tf.errors.OpError, source: str = "the images") -> UserErr
       The UserError that was raised inside of the graph, which names the file, if there was one.
     """
     ours = re.search(r"UserError: (.*)", error.message)
-    first_line = (error.message.strip().splitlines() or [""])[0][:200]
-    return UserError(
-        ours[1] if ours else f"{source} cannot be read ({type(error).__name__}: {first_line})"
-    )
+    return UserError(ours[1] if ours else f"{source} cannot be read ({first_line(error)})")
 
 
 class Split(abc.ABC):
@@ -322,7 +319,7 @@ class StreamSplit(Split):
           image_shape: (H, W, C).
           has_labels: Whether `decode` gives labels.
         """
-        super().__init__(num_images, image_shape, has_labels)
+        super().__init__(num_images, image_shape, bool(has_labels))
         self._encoded = encoded
         self._decode = decode
 
