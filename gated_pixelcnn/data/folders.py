@@ -165,18 +165,18 @@ def shown(left_out: dict[str, str], named: int = 3) -> str:
     )
 
 
-def arrange(tree: Tree, layout: str = "auto", known: Iterable[str] = ()) -> Arrangement:
+def arrange(tree: Tree, layout: str = "auto", known: Iterable[str] | None = None) -> Arrangement:
     """Tells splits and classes by the names of the sub-folders.
 
     Args:
       tree: The files.
       layout: "splits", "classes" or "flat" to decide by hand; "auto".
-      known: Names of classes that are known already.
+      known: Names of classes that are known already, if any are.
 
     Raises:
       UserError: If the sub-folders fit no reading, or not that of `layout`.
     """
-    known = list(known)
+    known = list(known or ())
     tops = _tops(tree.files)
     loose = [file for file in tree.files if len(file.parts) == 1]
     by_hand = layout != "auto"
