@@ -3,6 +3,7 @@
 TensorFlow is not imported by importing this module.
 """
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable
@@ -115,7 +116,8 @@ def shape_of(path, reading=Reading()):  # noqa: B008
         path = os.path.join(path, folders.find(path).files[0])
     elif is_npz(path):
         return _npz_images(path)[1].shape[1:]
-    header = _headers(path, reading)[0]
+    with _told(path):
+        header = inspect(path, reading.rules)[0]
     return *header.size, 1 if header.gray else 3
 
 
@@ -146,32 +148,30 @@ def read_mask(path, image_shape, reading=Reading()):  # noqa: B008
     return mask[0] >= KEPT
 
 
-def _headers(path, reading):
+@contextlib.contextmanager
+def _told(path):
+    """Turns what reading an image file raises into one sentence."""
     try:
-        return inspect(path, reading.rules)
+        yield
     except READ_ERRORS as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path, error):
-    if not os.path.exists(path):
-        return UserError(f"there is no file {path}")
-    return UserError(f"{path} cannot be used as an image ({why_unreadable(path, error)})")
+        if not os.path.exists(path):
+            raise UserError(f"there is no file {path}") from error
+        why = why_unreadable(path, error)
+        raise UserError(f"{path} cannot be used as an image ({why})") from error
 
 
 def _read_file(path, image_shape, reading):
     """The images of a file, brought to the size: uint8 [N, H, W, C]."""
-    headers = _headers(path, reading)
+    with _told(path):
+        headers = inspect(path, reading.rules)
     for header in headers:
         _check_size(header.size, path, image_shape, reading)
     if image_shape[-1] == 1 and not reading.run.gray and not all(header.gray for header in headers):
         raise UserError(
             f"{path} has colours, but gray images are needed: convert it to gray (mode L)"
         )
-    try:
+    with _told(path):
         pixels = [read(path, header.frame, image_shape[-1], reading.rules) for header in headers]
-    except READ_ERRORS as error:
-        raise _unreadable(path, error) from error
     return np.stack([_fitted(image, path, image_shape, reading) for image in pixels])
 
 

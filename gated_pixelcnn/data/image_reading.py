@@ -150,7 +150,7 @@ def read_prepared(path, frame: int, shape: tuple[int, int, int], config) -> np.n
     Raises:
       READ_ERRORS: As `read`; also if it has another shape.
     """
-    image = preprocessing.to_size(read(path, frame, shape[-1], config.image_rules()), config)
+    image = preprocessing.prepare(read(path, frame, shape[-1], config.image_rules()), config)
     if image.shape != tuple(shape):
         raise UserError(f"its shape is {image.shape}, but was {tuple(shape)}")
     return image

@@ -112,14 +112,9 @@ def middle_patch(images, height: int, width: int):
     return images[..., top : top + height, left : left + width, :]
 
 
-def to_size(image: np.ndarray, config) -> np.ndarray:
-    """Brings one image, uint8 [H, W, C], to the configured size: `config.crop`, `image_size`."""
-    return to_square(cropped(image, config), config.image_size)
-
-
 def prepare(image: np.ndarray, config) -> np.ndarray:
     """Brings one image, uint8 [H, W, C], to the configured size and colours."""
-    image = to_size(image, config)
+    image = to_square(cropped(image, config), config.image_size)
     return to_gray(image) if config.gray else image
 
 
