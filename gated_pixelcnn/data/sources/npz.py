@@ -35,16 +35,15 @@ def load(path, config, like=None):
         left_out = _left_out(archive, path, config)
         declared = "levels" in archive
         config = _with_values(archive, path, config)
-        names = _class_names(archive, path, config)
         named = "class_names" in archive
+        trained = _labels(archive, "train", path, config)
+        names = _class_names(archive, path, trained)
         for split, suffix in SPLITS.items():
             if f"x_{suffix}" in archive:
-                images, labels = _read_split(archive, suffix, path, config)
-                if split != "train" and names:
-                    _check_known(labels, arrays["train"][1], f"y_{suffix} of {path}")
+                labels = _labels(archive, suffix, path, config, trained)
+                images = _images(archive, suffix, path, labels)
                 prints.append(fingerprint.of_arrays(split, images, labels))
-                images = preprocessing.prepare_all(images, config)
-                arrays[split] = images, labels
+                arrays[split] = preprocessing.prepare_all(images, config), labels
     shapes = {images.shape[1:] for images, _ in arrays.values()}
     if len(shapes) > 1:
         raise UserError(
@@ -61,7 +60,7 @@ def describe(path, config):
     with opened(path, ("x_train",)) as (archive, _):
         shape, dtype = _header(archive, "x_train", path)
         _check_images(shape, dtype, f"x_train of {path}")
-        names = _class_names(archive, path, config)
+        names = _class_names(archive, path, _labels(archive, "train", path, config))
     shape = shape[1:] if len(shape) == 4 else (*shape[1:], 1)
     return splits.make_info(config, preprocessing.prepared_shape(shape, config), names)
 
@@ -96,18 +95,16 @@ def _with_values(archive, path, config):
     return dataclasses.replace(config, values=LEVELS)
 
 
-def _read_split(archive, suffix, path, config):
-    """Returns the images of a split as they are stored, and its labels or None."""
-    key = f"x_{suffix}"
-    images = read(archive, key, path)
-    _check_images(images.shape, images.dtype, f"{key} of {path}")
-    images = as_images(images, f"{key} of {path}")
-    labels = _labels(archive, suffix, path, config)
+def _images(archive, suffix, path, labels):
+    """Returns the images of a split as they are stored, uint8 [N, H, W, C]."""
+    what = f"x_{suffix} of {path}"
+    images = read(archive, f"x_{suffix}", path)
+    _check_images(images.shape, images.dtype, what)
     if labels is not None and len(labels) != len(images):
         raise UserError(
-            f"{path} has {len(images)} images in {key} but {len(labels)} labels in y_{suffix}"
+            f"{path} has {len(images)} images in x_{suffix} but {len(labels)} labels in y_{suffix}"
         )
-    return images, labels
+    return as_images(images, what)
 
 
 def _header(archive, key, path):
@@ -130,8 +127,11 @@ def _check_images(shape, dtype, what):
         )
 
 
-def _labels(archive, suffix, path, config):
-    """Returns the labels of a split, int32 [N], or None if the file has none at all."""
+def _labels(archive, suffix, path, config, trained=None):
+    """Returns the labels of a split, int32 [N], or None if the file has none at all.
+
+    Those that are not among the labels `trained` are an error.
+    """
     key = f"y_{suffix}"
     present = [f"y_{s}" for s in SPLITS.values() if f"x_{s}" in archive and f"y_{s}" in archive]
     if not config.labels or not present:
@@ -154,23 +154,18 @@ def _labels(archive, suffix, path, config):
             f"{what} has values {labels.min()}..{labels.max()}; labels must number the classes "
             f"from 0 to at most {MAX_CLASSES - 1}, or set data.labels=False"
         )
+    unknown = [] if trained is None else np.setdiff1d(labels, trained)
+    if len(unknown):
+        raise UserError(
+            f"{what} has {np.isin(labels, unknown).sum()} labels that no training image has "
+            f"({', '.join(map(str, unknown[:5]))}{', ...' if len(unknown) > 5 else ''}); remove "
+            "these images, or set data.labels=False"
+        )
     return labels.astype(np.int32)
 
 
-def _check_known(labels, trained, what):
-    """Raises a UserError for labels that no training image has."""
-    unknown = np.setdiff1d(labels, trained)
-    if unknown.size:
-        raise UserError(
-            f"{what} has {np.isin(labels, unknown).sum()} labels that no training image has "
-            f"({', '.join(map(str, unknown[:5]))}{', ...' if unknown.size > 5 else ''}); remove "
-            "these images, or set data.labels=False"
-        )
-
-
-def _class_names(archive, path, config):
+def _class_names(archive, path, labels):
     """Returns the names of the classes: those of the file, or the training labels as text."""
-    labels = _labels(archive, "train", path, config)
     if labels is None:
         return ()
     count = 1 + int(labels.max(initial=-1))
