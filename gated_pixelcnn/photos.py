@@ -31,7 +31,7 @@ KEPT = 128  # the least value of a mask that keeps a pixel
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How a user's images are read: as the run read those that it was trained on.
+    """Rules by which a user's images are read: those of the run for its training images.
 
     Attributes:
       values: Whether they hold levels or bytes, see data/preprocessing.py.
@@ -50,7 +50,7 @@ class Reading:
 
     @classmethod
     def of(cls, record, flags, resize=None):
-        """How the images for a run are read.
+        """Returns the rules for images that are given to a run.
 
         Args:
           record: config.json of the run.
@@ -223,7 +223,7 @@ def _read_folder(path, *how):
 
 
 def is_npz(path):
-    """Whether a path is taken for an npz file."""
+    """Returns whether a path is taken for an npz file."""
     return str(path).lower().endswith(".npz")
 
 

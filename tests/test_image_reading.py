@@ -33,7 +33,7 @@ def frames(path, *images):
 
 
 def ways(path, channels, **options):
-    """What three readers make of a file: training in memory, streamed, and a user's image.
+    """Yields three readers of a file: training in memory, streamed, and a user's image.
 
     The training images are the file and a noise image beside it, that they are not blank.
     """

@@ -248,7 +248,7 @@ class IndexedSplit(Split):
         return _mapped(epochs.flat_map(epoch_of_batches), self._fetch)
 
     def _examples_by_class(self, batch_size, seed, start_step, shard, per_class):
-        """See `train_batches`; the classes and images of a batch are a function of (seed, step)."""
+        """Batches by class, a function of (seed, step); see `train_batches`."""
         if batch_size % per_class or (shard.stop - shard.start) % per_class:
             raise UserError(
                 f"train.batch_size={batch_size}, and the part of each replica, must be a multiple "

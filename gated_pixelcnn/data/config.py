@@ -37,7 +37,7 @@ DEFAULT_EMBEDDED = "fashion_mnist"
 
 @dataclasses.dataclass(frozen=True)
 class ImageRules:
-    """What reading an image file may lose.
+    """Losses that are allowed when an image file is read.
 
     Attributes:
       alpha: See `DataConfig`.
@@ -52,7 +52,7 @@ class ImageRules:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Which images, and how they are prepared.
+    """Configuration of the images and of their preparation.
 
     Attributes:
       source: `embedded:<name>` (fashion_mnist, tiles32 or digits8; `embedded` alone is
@@ -128,7 +128,7 @@ class DataConfig:
         self.parsed_source()
 
     def image_rules(self) -> ImageRules:
-        """Returns what reading an image file may lose."""
+        """Returns the losses that are allowed when an image file is read."""
         return ImageRules(self.alpha, self.frames)
 
     def margins(self) -> tuple[int, int, int, int]:

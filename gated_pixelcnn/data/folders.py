@@ -1,4 +1,4 @@
-"""Folders of images: which files count, and what the sub-folders stand for.
+"""Folders of images: their files, and the splits or classes that the sub-folders stand for.
 
 The one place that knows what is passed over, how links are followed, in which order files are
 taken, and which names are those of splits.
@@ -37,7 +37,7 @@ NOT_DATA = {
 
 @dataclasses.dataclass(frozen=True)
 class Tree:
-    """What is in a folder.
+    """Image files of a folder.
 
     Attributes:
       root: The folder.
@@ -66,7 +66,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Arrangement:
-    """What the sub-folders of a folder are.
+    """Splits and classes of a folder.
 
     Attributes:
       layout: "splits", "classes" or "flat".

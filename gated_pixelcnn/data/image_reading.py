@@ -69,7 +69,7 @@ class Header(NamedTuple):
 
 
 def ends_like_an_image(name: str) -> bool:
-    """Whether a file of this name is taken for an image."""
+    """Returns whether a file of this name is taken for an image."""
     return name.lower().endswith(ENDINGS)
 
 
@@ -192,7 +192,7 @@ def _frames(image):
 
 
 def _begins_another_image(image):
-    """Whether an open file of raw Netpbm has one more image behind the first."""
+    """Returns whether an open file of raw Netpbm has one more image behind the first."""
     _, (left, top, right, bottom), offset, arguments = image.tile[0]
     raw, highest = arguments if isinstance(arguments, tuple) else (arguments, 255)
     bits = (right - left) * {"1": 1, "L": 8, "RGB": 24}.get(image.mode, 0)

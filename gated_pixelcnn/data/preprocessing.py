@@ -1,4 +1,4 @@
-"""What is done to an image before a model sees it: square, gray, levels.
+"""Preparation of images for a model: margins, square, gray, levels.
 
 Whether the values of images are levels already or bytes is decided once for a data set: by
 `data.values`, or by `decide_values`. The decision is kept in the run's record, and all who read
@@ -132,7 +132,7 @@ def prepared_shape(shape, config) -> tuple[int, int, int]:
 
 
 def prepare_all(images: np.ndarray, config) -> np.ndarray:
-    """The same as `prepare` of each image of [N, H, W, C]; no copy if there is nothing to do."""
+    """Prepares each image of [N, H, W, C] as `prepare`; no copy if there is nothing to do."""
     shape = prepared_shape(images.shape[1:], config)
     if shape == images.shape[1:] and not any(config.margins()):
         return images
@@ -196,7 +196,7 @@ def _decided(values, highest, levels):
 
 
 def _are_one(darkest, brightest, levels, values):
-    """Whether values from the one to the other are all of one level."""
+    """Returns whether values from the one to the other are all of one level."""
     if values == LEVELS:
         return darkest >= brightest
     return darkest >= brightest or darkest * levels // 256 == brightest * levels // 256

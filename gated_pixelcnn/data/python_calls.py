@@ -18,7 +18,7 @@ _running, _last, _ending = 0, -QUIET_SECONDS, False
 
 
 def numpy_function(function, inputs, dtype):
-    """The same as tf.numpy_function, but the process can end while batches are being made.
+    """Does the same as tf.numpy_function, but the process can end while batches are being made.
 
     Args:
       function: Maps arrays to an array. TensorFlow keeps it until the process ends.

@@ -20,7 +20,7 @@ MAX_AUTOMATIC_VALIDATION = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class DataInfo:
-    """What a model must know of the images.
+    """Facts of the images that a model must know.
 
     Attributes:
       image_shape: (H, W, C).
@@ -73,11 +73,11 @@ class Data(DataInfo):
 
     @property
     def info(self) -> DataInfo:
-        """What a model must know of the images, alone."""
+        """The facts of the images that a model must know, alone."""
         return DataInfo(self.image_shape, self.levels, self.num_classes, self.class_names)
 
     def record(self) -> dict:
-        """Returns what was decided of the images, for config.json."""
+        """Returns the decisions about the images, for config.json."""
         return {
             "values": self.values,
             "layout": self.layout,
@@ -86,7 +86,7 @@ class Data(DataInfo):
         }
 
     def report(self) -> list[str]:
-        """Returns what was found: splits, classes, values, what is left out; lines for people."""
+        """Returns lines for people: splits, classes, values, files that are left out."""
         counts = ", ".join(f"{split.num_images} {name}" for name, split in self._splits().items())
         layout = f" ({self.layout})" if self.layout else ""
         stored = "bytes" if self.values == preprocessing.BYTES else "levels already"

@@ -103,7 +103,7 @@ def _opened(columns, shape, config):
 
 
 def _read_one(path, frame, shape, config):
-    """The same as `read_prepared`, but all that may be wrong with a file is a UserError."""
+    """Reads as `read_prepared`, but all that may be wrong with a file is a UserError."""
     try:
         return read_prepared(path, frame, shape, config)
     except READ_ERRORS as error:

@@ -114,7 +114,7 @@ def _make_ready(builder, name, config):
 
 
 def _is_online():
-    """Whether names are resolved: TFDS itself tries for minutes before it says that they are not.
+    """Returns whether names are resolved: TFDS itself tries for minutes before it says no.
 
     Behind a proxy this machine need not resolve names, so the answer is yes.
     """
@@ -163,8 +163,7 @@ def _counts(builder, name):
         raise UserError(
             f"TFDS data set {name!r} has no split 'train'; its splits: {', '.join(found) or 'none'}"
         )
-    splits = (split for split in ("train", "validation", "test") if split in found)
-    return {split: found[split].num_examples for split in splits}
+    return {key: found[key].num_examples for key in ("train", "validation", "test") if key in found}
 
 
 def _encoded(builder, split, features):
