@@ -180,7 +180,8 @@ def _check_size(size, path, image_shape, reading):
     if size == (height, width):
         return
     found = f"{path} is {size[1]}x{size[0]} pixels (width x height)"
-    left = cropped_size(*size, reading.run) if reading.resize else size
+    with _told(path):
+        left = cropped_size(*size, reading.run) if reading.resize else size
     if left != size:
         found += f", {left[1]}x{left[0]} without the margins that were cut off in training"
     if left[0] < height or left[1] < width:
@@ -204,7 +205,9 @@ def _fitted(pixels, path, image_shape, reading):
     reading.resize(f"resized: {path}, the middle of {found} to {width}x{height}")
     pixels = cropped(pixels, reading.run)
     if (reading.run.patch,) * 2 == (height, width):
-        pixels = middle_patch(to_square(pixels, reading.run.image_size), height, width)
+        with _told(path):
+            pixels = to_square(pixels, reading.run.image_size)
+        return middle_patch(pixels, height, width)
     return to_middle(pixels, height, width)
 
 

@@ -265,3 +265,10 @@ def test_a_file_that_is_too_small_without_the_margins_of_training_is_refused(tmp
     reading = photos.Reading(run=DataConfig(crop="2,3,0,0"), resize=print)
     with pytest.raises(UserError, match="12x8 pixels .* 12x3 without the margins .* 6x4 that are"):
         photos.read_images(tmp_path / "a.png", (4, 6, 1), 256, reading)
+    for options, message in (
+        ({"crop": "4,4,0,0"}, "a.png cannot be used .*data.crop=4,4,0,0 leaves nothing"),
+        ({"image_size": 9, "patch": 4}, "a.png cannot be used .*data.image_size=9 is larger than"),
+    ):
+        reading = photos.Reading(run=DataConfig(**options), resize=print)
+        with pytest.raises(UserError, match=message):
+            photos.read_images(tmp_path / "a.png", (4, 4, 1), 256, reading)
