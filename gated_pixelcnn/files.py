@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all.
+"""Files that are written whole or not at all, and the errors of those that are damaged.
 
 TensorFlow is not imported by importing this module.
 """
@@ -6,9 +6,18 @@ TensorFlow is not imported by importing this module.
 import contextlib
 import errno
 import os
+import pickle
+import zipfile
+import zlib
 from collections.abc import Callable
 
 from gated_pixelcnn.errors import UserError
+
+# All that was seen to be raised of damaged archives, and of arrays and JSON in them.
+DAMAGED = (
+    *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError),
+    *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError),
+)
 
 
 @contextlib.contextmanager

@@ -5,20 +5,12 @@ Nothing in a file is run, and whatever is wrong with it is one sentence.
 
 import contextlib
 import os
-import pickle
-import zipfile
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from gated_pixelcnn.errors import UserError
-
-# All that numpy was seen to raise of damaged files.
-_READ_ERRORS = (
-    *(OSError, EOFError, ValueError, NotImplementedError, RuntimeError, MemoryError),
-    *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError),
-)
+from gated_pixelcnn.files import DAMAGED
 
 
 @contextlib.contextmanager
@@ -71,7 +63,7 @@ def readable(what: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except _READ_ERRORS as error:
+    except DAMAGED as error:
         why = f"it is truncated, damaged or not an npz file ({error})"
         if "pickle" in str(error).lower():
             why = (

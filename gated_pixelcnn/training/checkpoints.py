@@ -10,14 +10,13 @@ import json
 import re
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.files import atomic_write
+from gated_pixelcnn.files import DAMAGED, atomic_write
 
 BEST = "best.npz"
 _META = "meta"
@@ -87,11 +86,7 @@ def read(path):
             raise ValueError("arrays are missing")
         if not all(array.dtype.kind in "biuf" for array in arrays.values()):
             raise ValueError("it has entries that are not arrays of numbers")
-    except (
-        *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError),
-        *(TypeError, AttributeError),  # entries that are not what `write` writes
-        *(zipfile.BadZipFile, zlib.error),
-    ) as error:
+    except DAMAGED as error:
         raise DamagedCheckpoint(f"{path} is damaged ({error})") from error
     return arrays, meta
 
