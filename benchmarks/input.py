@@ -131,7 +131,7 @@ def memory():
 def print_memory(directory, num):
     """Prints how much memory an epoch of the last size takes: streamed, and loaded."""
     from gated_pixelcnn.data import fingerprint
-    from gated_pixelcnn.data.stream import SHUFFLE_BUFFER
+    from gated_pixelcnn.data.batches import SHUFFLE_BUFFER
 
     name, batch, shape, _ = SIZES[-1]
     files = list(pathlib.Path(directory).glob(f"images_{name}/**/*.tfrecord*"))
@@ -183,7 +183,7 @@ def measure(directory):
     import numpy as np
     import tensorflow as tf
 
-    from gated_pixelcnn.data.split import ArraySplit
+    from gated_pixelcnn.data.batches import ArraySplit
     from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
     from gated_pixelcnn.training.config import TrainConfig
     from gated_pixelcnn.training.state import TrainState

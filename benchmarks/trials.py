@@ -18,6 +18,7 @@ from pathlib import Path
 from absl import flags
 
 from gated_pixelcnn.errors import UserError, run
+from gated_pixelcnn.files import atomic_write
 
 # What all trainings have in common, so that rows of a table differ in what they name only.
 TRAIN = {
@@ -60,10 +61,8 @@ def read(name):
 def write(name, results):
     """Writes the results, a trial a line."""
     lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in results.items())
-    path = path_of(name)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-    os.replace(unfinished, path)
+    with atomic_write(path_of(name)) as file:
+        file.write(("{\n" + ",\n".join(lines) + "\n}\n").encode())
 
 
 def recorded(settings):

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn.data.split import input_error
+from gated_pixelcnn.data.batches import input_error
 from gated_pixelcnn.models.keras_training import unpacked
 from gated_pixelcnn.spec import as_array, check_integer
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from gated_pixelcnn import configs
 from gated_pixelcnn.errors import UserError, first_line
+from gated_pixelcnn.files import DAMAGED
 from gated_pixelcnn.models.registry import FAMILIES, PACKAGE
 from gated_pixelcnn.models.trainable import Trainable
 from gated_pixelcnn.training.config import PRECISIONS
@@ -94,10 +95,7 @@ def _told(path):
         yield
     except UserError as error:
         raise UserError(f"{path} is refused: {error}") from error
-    except (
-        *(OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, RuntimeError),
-        zipfile.BadZipFile,
-    ) as error:
+    except DAMAGED as error:
         raise UserError(
             f"{path} is not a whole .keras file ({first_line(error)}): it is truncated, damaged or "
             "something else; save the model again by model.save"

@@ -3,19 +3,27 @@
 TensorFlow is not imported by importing this module.
 """
 
+import contextlib
 import dataclasses
 import os
-import zipfile
-import zlib
 from collections.abc import Callable
 
 import numpy as np
 
-from gated_pixelcnn.data import folders
-from gated_pixelcnn.data.config import ImageRules
+from gated_pixelcnn.data import folders, npz_reading
+from gated_pixelcnn.data.config import DataConfig, ImageRules
 from gated_pixelcnn.data.image_reading import READ_ERRORS, inspect, read, why_unreadable
-from gated_pixelcnn.data.images import to_gray, to_middle
-from gated_pixelcnn.data.values import BYTES, LEVELS, to_levels
+from gated_pixelcnn.data.preprocessing import (
+    BYTES,
+    LEVELS,
+    cropped,
+    cropped_size,
+    middle_patch,
+    to_gray,
+    to_levels,
+    to_middle,
+    to_square,
+)
 from gated_pixelcnn.errors import UserError
 
 KEPT = 128  # the least value of a mask that keeps a pixel
@@ -23,26 +31,26 @@ KEPT = 128  # the least value of a mask that keeps a pixel
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How a user's images are read: as the run read those that it was trained on.
+    """Rules by which a user's images are read: those of the run for its training images.
 
     Attributes:
-      values: Whether they hold levels or bytes, see data/values.py.
+      values: Whether they hold levels or bytes, see data/preprocessing.py.
       by_hand: Whether the user has said so for these images.
-      gray: Whether colours become gray where gray images are needed.
       rules: What may be lost.
-      resize: None, or a function that is told in a sentence how a larger image is cut to its middle
-        and averaged down to the size that is needed.
+      run: The DataConfig of the run: its `gray` tells whether colours become gray where gray images
+        are needed, its `crop`, `image_size` and `patch` how larger images are prepared.
+      resize: None, or a function that is told in a sentence how a larger image is prepared.
     """
 
     values: str = BYTES
     by_hand: bool = False
-    gray: bool = False
     rules: ImageRules = ImageRules(option="--")
+    run: DataConfig = DataConfig()
     resize: Callable[[str], None] | None = None
 
     @classmethod
     def of(cls, record, flags, resize=None):
-        """How the images for a run are read.
+        """Returns the rules for images that are given to a run.
 
         Args:
           record: config.json of the run.
@@ -53,8 +61,8 @@ class Reading:
         return cls(
             flags.values or record["data"].get("values", BYTES),
             bool(flags.values),
-            data["gray"],
             ImageRules(flags.alpha or data["alpha"], flags.frames or data["frames"], "--"),
+            DataConfig(**data),
             resize,
         )
 
@@ -108,7 +116,8 @@ def shape_of(path, reading=Reading()):  # noqa: B008
         path = os.path.join(path, folders.find(path).files[0])
     elif is_npz(path):
         return _npz_images(path)[1].shape[1:]
-    header = _headers(path, reading)[0]
+    with _told(path):
+        header = inspect(path, reading.rules)[0]
     return *header.size, 1 if header.gray else 3
 
 
@@ -127,7 +136,7 @@ def read_mask(path, image_shape, reading=Reading()):  # noqa: B008
       UserError: the file is missing, cannot be read, has another size, or no white though it is not
         black.
     """
-    reading = dataclasses.replace(reading, gray=True)
+    reading = dataclasses.replace(reading, run=dataclasses.replace(reading.run, gray=True))
     mask = _read_file(path, (*image_shape[:2], 1), reading)
     if len(mask) != 1:
         raise UserError(f"{path} holds {len(mask)} images, but a mask is one")
@@ -139,56 +148,66 @@ def read_mask(path, image_shape, reading=Reading()):  # noqa: B008
     return mask[0] >= KEPT
 
 
-def _headers(path, reading):
+@contextlib.contextmanager
+def _told(path):
+    """Turns what reading an image file raises into one sentence."""
     try:
-        return inspect(path, reading.rules)
+        yield
     except READ_ERRORS as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path, error):
-    if not os.path.exists(path):
-        return UserError(f"there is no file {path}")
-    return UserError(f"{path} cannot be used as an image ({why_unreadable(path, error)})")
+        if not os.path.exists(path):
+            raise UserError(f"there is no file {path}") from error
+        why = why_unreadable(path, error)
+        raise UserError(f"{path} cannot be used as an image ({why})") from error
 
 
 def _read_file(path, image_shape, reading):
     """The images of a file, brought to the size: uint8 [N, H, W, C]."""
-    headers = _headers(path, reading)
+    with _told(path):
+        headers = inspect(path, reading.rules)
     for header in headers:
-        _check_size(header.size, path, image_shape, reading.resize)
-    if image_shape[-1] == 1 and not reading.gray and not all(header.gray for header in headers):
+        _check_size(header.size, path, image_shape, reading)
+    if image_shape[-1] == 1 and not reading.run.gray and not all(header.gray for header in headers):
         raise UserError(
             f"{path} has colours, but gray images are needed: convert it to gray (mode L)"
         )
-    try:
+    with _told(path):
         pixels = [read(path, header.frame, image_shape[-1], reading.rules) for header in headers]
-    except READ_ERRORS as error:
-        raise _unreadable(path, error) from error
-    return np.stack([_fitted(image, path, image_shape, reading.resize) for image in pixels])
+    return np.stack([_fitted(image, path, image_shape, reading) for image in pixels])
 
 
-def _check_size(size, path, image_shape, resize):
-    (found_height, found_width), (height, width) = size, image_shape[:2]
-    found = f"{path} is {found_width}x{found_height} pixels (width x height)"
-    if (found_height, found_width) == (height, width):
+def _check_size(size, path, image_shape, reading):
+    height, width = image_shape[:2]
+    if size == (height, width):
         return
-    if found_height < height or found_width < width:
-        more = ": --resize does not enlarge" if resize else ""
+    found = f"{path} is {size[1]}x{size[0]} pixels (width x height)"
+    with _told(path):
+        left = cropped_size(*size, reading.run) if reading.resize else size
+    if left != size:
+        found += f", {left[1]}x{left[0]} without the margins that were cut off in training"
+    if left[0] < height or left[1] < width:
+        more = ": --resize does not enlarge" if reading.resize else ""
         raise UserError(f"{found}, smaller than the {width}x{height} that are needed{more}")
-    if not resize:
+    if not reading.resize:
         raise UserError(
             f"{found}, but images of {width}x{height} are needed: resize it to that size, or give "
             "--resize, which takes the middle of a larger one"
         )
 
 
-def _fitted(pixels, path, image_shape, resize):
-    """An image, uint8 [H, W, C], brought to the size."""
+def _fitted(pixels, path, image_shape, reading):
+    """An image, uint8 [H, W, C], brought to the size as those of training were."""
     height, width = image_shape[:2]
-    if pixels.shape[:2] != (height, width):
-        found = f"{pixels.shape[1]}x{pixels.shape[0]}"
-        resize(f"resized: {path}, the middle of {found} to {width}x{height}")
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    found = f"{pixels.shape[1]}x{pixels.shape[0]}"
+    if any(reading.run.margins()):
+        found += f" without the margins {reading.run.crop}"
+    reading.resize(f"resized: {path}, the middle of {found} to {width}x{height}")
+    pixels = cropped(pixels, reading.run)
+    if (reading.run.patch,) * 2 == (height, width):
+        with _told(path):
+            pixels = to_square(pixels, reading.run.image_size)
+        return middle_patch(pixels, height, width)
     return to_middle(pixels, height, width)
 
 
@@ -207,43 +226,16 @@ def _read_folder(path, *how):
 
 
 def is_npz(path):
-    """Whether a path is taken for an npz file."""
+    """Returns whether a path is taken for an npz file."""
     return str(path).lower().endswith(".npz")
 
 
 def _npz_images(path):
-    """The key and the images [N, H, W, C] of an npz file, of any type; its `levels`, or None."""
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise UserError(f"{path} is not an npz file; save it by np.savez(file, images=array)")
-        with archive:
-            key = next((key for key in ("images", "x_test") if key in archive), None)
-            if key is None:
-                found = ", ".join(archive) or "nothing"
-                raise UserError(f"{path} has no array images or x_test, only {found}")
-            images = np.asarray(archive[key])  # of a stray file in the archive: its bytes
-            levels = np.asarray(archive["levels"]) if "levels" in archive else None
-            if levels is not None and (levels.size != 1 or levels.dtype.kind not in "ui"):
-                raise UserError(
-                    f"levels of {path} must be one whole number, but has shape {levels.shape}"
-                )
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
-    except (
-        *(OSError, EOFError, ValueError, RuntimeError, MemoryError),
-        *(zipfile.BadZipFile, zlib.error),
-    ) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path} cannot be read as an npz file ({error})") from error
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or not len(images):
-        raise UserError(
-            f"{key} of {path} has the shape {list(images.shape)}; images are [N, H, W, C]"
-        )
-    return key, images, None if levels is None else int(levels.flat[0])
+    """The key and the images [N, H, W, C] of an npz file; its `levels`, or None."""
+    with npz_reading.opened(path, ("images", "x_test")) as (archive, key):
+        levels = npz_reading.stated_levels(archive, path)
+        images = npz_reading.read(archive, key, path)
+    return key, npz_reading.as_images(images, f"{key} of {path}"), levels
 
 
 def levels_of(path):
@@ -254,18 +246,12 @@ def levels_of(path):
 def _read_npz(path, image_shape, levels, reading):
     """The images of an npz file, uint8 [N, H, W, C], and how their values are to be read."""
     key, images, own_levels = _npz_images(path)
-    becomes_gray = reading.gray and image_shape[-1] == 1 and images.shape[-1] == 3
+    becomes_gray = reading.run.gray and image_shape[-1] == 1 and images.shape[-1] == 3
     shape = (*images.shape[1:3], 1) if becomes_gray else images.shape[1:]
     if shape != tuple(image_shape):
         raise UserError(
             f"{key} of {path} has the shape {list(images.shape)}, but images of the shape "
             f"[N, {', '.join(map(str, image_shape))}] are needed"
-        )
-    if images.dtype.kind not in "biu":
-        raise UserError(f"{key} of {path} must be integers 0…255, but is {images.dtype}")
-    if images.min() < 0 or images.max() > 255:
-        raise UserError(
-            f"{key} of {path} must be integers 0…255, but is from {images.min()} to {images.max()}"
         )
     if own_levels is not None and not (reading.by_hand and reading.values == BYTES):
         if own_levels != levels:
@@ -274,5 +260,4 @@ def _read_npz(path, image_shape, levels, reading):
                 "give --values=bytes if they are bytes"
             )
         reading = dataclasses.replace(reading, values=LEVELS)
-    images = images.astype(np.uint8)
     return to_gray(images) if becomes_gray else images, reading

@@ -3,15 +3,12 @@
 TensorFlow is not imported by importing this module.
 """
 
-import contextlib
-import errno
 import math
-import os
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gated_pixelcnn.errors import UserError
+from gated_pixelcnn import files
 
 UNDRAWN = 127  # The gray of pixels that are not known yet, and of the gaps of a grid.
 
@@ -134,61 +131,6 @@ def growing(images, levels, known=None, max_frames=120):
 # Files to write.
 
 
-def check_writable(path):
-    """Finds out, before the work is done, that a file could not be written in the end.
-
-    Args:
-      path: the file; its directory is made if it is missing, what is there stays as it is.
-
-    Raises:
-      UserError: it cannot be written.
-    """
-    with _clear_write_errors(path), _temporary_beside(path) as temporary:
-        open(temporary, "wb").close()
-
-
-@contextlib.contextmanager
-def written_aside(path):
-    """Opens a file for writing under a temporary name; only when all is well it gets its name.
-
-    Args:
-      path: the file; its directory is made if it is missing.
-
-    Yields:
-      The file, open for writing bytes.
-
-    Raises:
-      UserError: the file cannot be written; what was there before is still there.
-    """
-    with _clear_write_errors(path), _temporary_beside(path) as temporary:
-        with open(temporary, "wb") as file:
-            yield file
-        os.replace(temporary, path)
-
-
-@contextlib.contextmanager
-def _clear_write_errors(path):
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror or error})") from error
-
-
-@contextlib.contextmanager
-def _temporary_beside(path):
-    """Gives the name of a temporary file in the directory of `path`; deletes it in the end."""
-    directory, name = os.path.split(os.path.abspath(path))
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    os.makedirs(directory, exist_ok=True)
-    temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-    finally:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
-
-
 def save_png(path, image):
     """Writes a PNG file.
 
@@ -199,7 +141,7 @@ def save_png(path, image):
     Raises:
       UserError: the file cannot be written.
     """
-    with written_aside(path) as file:
+    with files.atomic_write(path) as file:
         _picture(image).save(file, "PNG", optimize=True)
 
 
@@ -217,7 +159,7 @@ def save_gif(path, frames, seconds=6.0):
     """
     first, *others = (_picture(frame) for frame in frames)
     durations = [max(20, round(1000 * seconds / max(1, len(others))))] * len(others) + [2000]
-    with written_aside(path) as file:
+    with files.atomic_write(path) as file:
         first.save(file, "GIF", save_all=True, append_images=others, duration=durations, loop=0)
 
 

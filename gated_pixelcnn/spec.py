@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from gated_pixelcnn import graph_checks
 from gated_pixelcnn.errors import nearest
+from gated_pixelcnn.names import folded
 
 MOST = 1e30  # size of a served condition's numbers: sums of products with weights stay finite
 
@@ -467,8 +468,6 @@ def find_name(name, names):
     Raises:
       ValueError: several are called so.
     """
-    from gated_pixelcnn.data.folders import folded
-
     for same in (str, folded):
         found = [index for index, known in enumerate(names) if same(known) == same(name)]
         if len(found) > 1:

@@ -95,3 +95,11 @@ def photo(tmp_path):
         return str(path)
 
     return make
+
+
+@pytest.fixture
+def marker(tmp_path):
+    """A file that only the code of a malicious file makes."""
+    path = tmp_path / "code_was_run"
+    yield path
+    assert not path.exists()

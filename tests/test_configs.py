@@ -16,7 +16,7 @@ import gated_pixelcnn as gpc
 from gated_pixelcnn import building, configs, data
 from gated_pixelcnn.cli import train as script
 from gated_pixelcnn.configs import flat, schema
-from gated_pixelcnn.data import images
+from gated_pixelcnn.data import preprocessing
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.registry import FAMILIES
 from gated_pixelcnn.training import train as training
@@ -89,7 +89,7 @@ def test_a_variant_keeps_what_it_does_not_change_but_a_model_of_another_family_n
 
 def test_the_pyramid_of_celeba_has_the_sizes_and_the_crop_of_the_paper():
     config = gpc.get_config("pyramid_celeba")
-    shape = images.prepared_shape((218, 178, 3), data.DataConfig(**config.data))
+    shape = preprocessing.prepared_shape((218, 178, 3), data.DataConfig(**config.data))
     arguments = config.model.to_dict()
     model = FAMILIES[arguments.pop("family")](shape, **arguments)
     assert [spec.shape[0] for spec in model.stages] == [8, 16, 32, 64, 128]

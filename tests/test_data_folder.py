@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from gated_pixelcnn import data
-from gated_pixelcnn.data.split import input_error
+from gated_pixelcnn.data.batches import input_error
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.evaluation import split_batches
 

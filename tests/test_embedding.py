@@ -11,7 +11,7 @@ from test_cli import call
 import gated_pixelcnn as gpc
 from gated_pixelcnn import verification
 from gated_pixelcnn.cli import evaluate, sample
-from gated_pixelcnn.data.split import ArraySplit
+from gated_pixelcnn.data.batches import ArraySplit
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.families.embedding import Embedding, triplet_losses
 from gated_pixelcnn.training import train as training

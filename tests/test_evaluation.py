@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from gated_pixelcnn import baselines, evaluation
-from gated_pixelcnn.data.split import ArraySplit
+from gated_pixelcnn.data.batches import ArraySplit
 from gated_pixelcnn.models.families.embedding import Embedding
 from gated_pixelcnn.spec import ImageSpec, Inputs, condition_spec
 

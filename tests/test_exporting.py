@@ -15,8 +15,7 @@ from exported import KINDS, MAX_IMAGES, export_small, graph_of, of_kind
 from PIL import Image
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn.data import image_reading
-from gated_pixelcnn.data import images as data_images
+from gated_pixelcnn.data import image_reading, preprocessing
 from gated_pixelcnn.data.config import ImageRules
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.exporting import facts
@@ -275,7 +274,7 @@ def test_image_files_are_decoded_like_those_of_training(exported, kind, tmp_path
     for file in files.values():
         (tmp_path / "file").write_bytes(file)
         pixels = image_reading.read(tmp_path / "file", 0, shape[-1], ImageRules())
-        images.append(data_images.levels_table(levels)[pixels])
+        images.append(preprocessing.levels_table(levels)[pixels])
     for index, name in enumerate(files):
         condition = it.condition(1)
         found = it.call("log_prob_bytes", image_bytes=np.array([files[name]], object), **condition)

@@ -1,4 +1,4 @@
-"""What a folder is: which files count, and what its sub-folders stand for."""
+"""Folders: the files that count, and the splits or classes that sub-folders stand for."""
 
 import os
 import shutil

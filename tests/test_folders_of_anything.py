@@ -175,7 +175,7 @@ def leads_up(path):
 
 
 def evaluated(config, bunch):
-    """What evaluate.py loads for a run that was trained on the folder."""
+    """Data that evaluate.py loads for a run that was trained on the folder."""
     found = {name: None for name in ("source", "values", "alpha", "frames")}
     fields = {name: getattr(config, name) for name in config.__dataclass_fields__}
     record = {

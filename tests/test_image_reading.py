@@ -10,7 +10,7 @@ from test_pictures import random_images
 
 from gated_pixelcnn import data, photos
 from gated_pixelcnn.data import image_reading
-from gated_pixelcnn.data.config import ImageRules
+from gated_pixelcnn.data.config import DataConfig, ImageRules
 from gated_pixelcnn.errors import UserError
 
 COLOURS = random_images(1, (4, 6, 3))[0]
@@ -33,7 +33,7 @@ def frames(path, *images):
 
 
 def ways(path, channels, **options):
-    """What three readers make of a file: training in memory, streamed, and a user's image.
+    """Yields three readers of a file: training in memory, streamed, and a user's image.
 
     The training images are the file and a noise image beside it, that they are not blank.
     """
@@ -282,7 +282,7 @@ def test_gray_images_stand_for_colour_images_and_colours_become_gray_only_if_the
         photos.read_images(path, (4, 6, 1), 256)
     config = data.DataConfig(source=f"folder:{path.parent}", validation=0, gray=True)
     np.testing.assert_array_equal(
-        photos.read_images(path, (4, 6, 1), 256, photos.Reading(gray=True)),
+        photos.read_images(path, (4, 6, 1), 256, photos.Reading(run=DataConfig(gray=True))),
         data.load(config).train.images,
     )
 

@@ -11,7 +11,7 @@ import pytest
 from test_cli import ROOT
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn.data.split import ArraySplit
+from gated_pixelcnn.data.batches import ArraySplit
 from gated_pixelcnn.models.families.mse_autoencoder import (
     MSEAutoencoder,
     mean_image,

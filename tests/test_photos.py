@@ -1,13 +1,16 @@
 """Images that a user gives: what is read, and what is refused."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from test_pictures import random_images
 
-from gated_pixelcnn import photos
+from gated_pixelcnn import data, photos
 from gated_pixelcnn.data import image_reading
-from gated_pixelcnn.data.config import ImageRules
+from gated_pixelcnn.data.config import DataConfig, ImageRules
 from gated_pixelcnn.errors import UserError
 
 
@@ -102,7 +105,9 @@ def test_npz_holds_levels_or_bytes_as_the_run_says_or_the_file(tmp_path, key, to
 def test_colours_of_npz_become_gray_where_those_of_the_run_did(tmp_path):
     colours = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), np.uint8)
     np.savez(tmp_path / "a.npz", images=colours)
-    found = photos.read_images(tmp_path / "a.npz", (4, 6, 1), 16, photos.Reading(gray=True))
+    found = photos.read_images(
+        tmp_path / "a.npz", (4, 6, 1), 16, photos.Reading(run=DataConfig(gray=True))
+    )
     expected = [np.asarray(Image.fromarray(image).convert("L")) // 16 for image in colours]
     np.testing.assert_array_equal(found[..., 0], expected)
     with pytest.raises(UserError, match="shape .*, but images of the shape .* are needed"):
@@ -133,9 +138,9 @@ def test_npz_of_black_images_is_read(tmp_path):
     [
         ({"pictures": random_images()}, "no array images or x_test, only pictures"),
         ({"images": random_images(2, (6, 4, 1))}, r"shape \[2, 6, 4, 1\], but .* \[N, 4, 6, 1\]"),
-        ({"images": random_images()[:0]}, r"shape \[0, 4, 6, 1\]"),
-        ({"images": random_images() / 255}, "must be integers 0…255, but is float64"),
-        ({"images": random_images().astype(str)}, "must be integers 0…255, but is <U3"),
+        ({"images": random_images()[:0]}, r"shape \(0, 4, 6, 1\)"),
+        ({"images": random_images() / 255}, "must be integers 0..255, but is float64"),
+        ({"images": random_images().astype(str)}, "must be integers 0..255, but is <U3"),
         ({"images": random_images().astype(int) - 1}, "from -1"),
         ({"images": random_images().astype(int) + 1}, "to 256"),
     ],
@@ -224,3 +229,46 @@ def test_a_photo_is_taken_the_way_up_that_it_is_shown(ending, orientation, tmp_p
         np.testing.assert_array_equal(found, shown)
     assert photos.shape_of(path) == shown.shape
     assert image_reading.inspect(path, ImageRules())[0].size == shown.shape[:2]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"image_size": 8},
+        {"crop": "2,1,0,5"},
+        {"crop": "2,1,0,5", "image_size": 8, "gray": True},
+        {"patch": 8},
+        {"crop": "2,1,0,5", "image_size": 10, "patch": 6, "levels": 16},
+    ],
+)
+def test_with_resize_a_file_gives_the_array_that_it_gave_in_training(tmp_path, options):
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 21, 30, 3)).astype(np.uint8)
+    for name, image in zip("ab", pixels, strict=True):
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    config = DataConfig(source=f"folder:{tmp_path}", validation=0, **options)
+    bunch = data.load(config)
+    trained, _ = bunch.train.take(2)
+    record = {"config": {"data": dataclasses.asdict(config)}, "data": bunch.record()}
+    flags, said = SimpleNamespace(values=None, alpha=None, frames=None), []
+    with pytest.raises(UserError, match="are needed: resize it to that size, or give --resize"):
+        photos.read_images(
+            tmp_path, bunch.image_shape, bunch.levels, photos.Reading.of(record, flags)
+        )
+    reading = photos.Reading.of(record, flags, said.append)
+    given = photos.read_images(tmp_path, bunch.image_shape, bunch.levels, reading)
+    np.testing.assert_array_equal(given, trained)
+    assert len(said) == 2 and ("margins 2,1,0,5" in said[0]) == ("crop" in options)
+
+
+def test_a_file_that_is_too_small_without_the_margins_of_training_is_refused(tmp_path):
+    save(tmp_path / "a.png", "L", (12, 8))
+    reading = photos.Reading(run=DataConfig(crop="2,3,0,0"), resize=print)
+    with pytest.raises(UserError, match="12x8 pixels .* 12x3 without the margins .* 6x4 that are"):
+        photos.read_images(tmp_path / "a.png", (4, 6, 1), 256, reading)
+    for options, message in (
+        ({"crop": "4,4,0,0"}, "a.png cannot be used .*data.crop=4,4,0,0 leaves nothing"),
+        ({"image_size": 9, "patch": 4}, "a.png cannot be used .*data.image_size=9 is larger than"),
+    ):
+        reading = photos.Reading(run=DataConfig(**options), resize=print)
+        with pytest.raises(UserError, match=message):
+            photos.read_images(tmp_path / "a.png", (4, 4, 1), 256, reading)

@@ -130,15 +130,3 @@ def test_path_that_cannot_be_written_is_an_error(tmp_path):
     for path in (tmp_path / "file" / "image.png", tmp_path):
         with pytest.raises(UserError, match="cannot write"):
             pictures.save_png(path, np.zeros((2, 2, 1), np.uint8))
-
-
-def test_looking_whether_a_file_can_be_written_leaves_it_as_it_is(tmp_path):
-    path = tmp_path / "a.png"
-    path.write_text("old")
-    pictures.check_writable(path)
-    assert path.read_text() == "old"
-    pictures.check_writable(tmp_path / "new" / "b.png")
-    assert not list((tmp_path / "new").iterdir())
-    for wrong in (tmp_path, path / "c.png"):
-        with pytest.raises(UserError, match=f"cannot write {wrong} "):
-            pictures.check_writable(wrong)

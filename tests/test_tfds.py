@@ -1,42 +1,18 @@
 """TensorFlow Datasets by name: offline, on mocked data and on a real data set built on disk."""
 
 import tracemalloc
-import urllib.request
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tfds_sets import TinyShapes, make_config
 
 from gated_pixelcnn import data
+from gated_pixelcnn.data import image_reading
+from gated_pixelcnn.data.config import ImageRules
 from gated_pixelcnn.data.sources import tfds as source
 from gated_pixelcnn.errors import UserError
-
-
-def make_config(name, **options):
-    return data.DataConfig(source=f"tfds:{name}", **options)
-
-
-class TinyShapes(tfds.core.GeneratorBasedBuilder):
-    """40 training and 6 test images of 6x8; the first value of each is its number."""
-
-    VERSION = tfds.core.Version("1.0.0")
-
-    def _info(self):
-        features = {
-            "image": tfds.features.Image(shape=(6, 8, 3)),
-            "label": tfds.features.ClassLabel(names=["even", "odd"]),
-        }
-        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
-
-    def _split_generators(self, dl_manager):
-        return {"train": self._generate_examples(0, 40), "test": self._generate_examples(40, 46)}
-
-    def _generate_examples(self, start, stop):
-        for i in range(start, stop):
-            image = np.random.default_rng(i).integers(0, 256, (6, 8, 3)).astype(np.uint8)
-            image[0, 0, 0] = i
-            yield i, {"image": image, "label": i % 2}
 
 
 @pytest.fixture(scope="module", name="data_dir")
@@ -176,7 +152,7 @@ def test_images_that_need_no_preparation_do_not_pass_through_python(tmp_path, mo
 
     Unknown(data_dir=str(tmp_path)).download_and_prepare()
     options = {"data_dir": str(tmp_path), "validation": 0, "image_size": 6}
-    monkeypatch.setattr(source.image_ops, "prepare", fail)
+    monkeypatch.setattr(source.preprocessing, "prepare", fail)
     memory = data.load(make_config("unknown_shapes", **options)).train
     stream = data.load(make_config("unknown_shapes", memory_limit_mb=0, **options)).train
     np.testing.assert_array_equal(stream.take(40)[0], memory.images)
@@ -250,108 +226,47 @@ def test_known_names_load_with_the_right_shape_classes_and_splits(
     assert (bunch.validation is bunch.test) == (splits.count(" ") == 1)
 
 
-# Bad input.
+# JPEG files.
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "words"),
-    [
-        ("mnits", {}, "no TFDS data set 'mnits'; did you mean 'mnist'"),
-        ("downsampled_imagenet/33x33", {}, "33x33"),
-        ("mnist", {"download": False}, "not in .*data.download is False"),
-        ("downsampled_imagenet/32x32", {}, "image size .* not known .*set data.image_size"),
-    ],
-)
-def test_unusable_names_get_one_clear_sentence(tmp_path, name, options, words):
-    config = make_config(name, data_dir=str(tmp_path), **options)
-    act = data.load if options else data.describe
-    with pytest.raises(UserError, match=words) as error:
-        act(config)
-    assert "\n" not in str(error.value)
+class Photos(TinyShapes):
+    """The same images as JPEG files, in gray and in colour."""
 
-
-def test_offline_machine_is_told_at_once(tmp_path, monkeypatch):
-    def offline(*_):
-        raise OSError("Name or service not known")
-
-    monkeypatch.setattr(urllib.request, "getproxies", dict)
-    monkeypatch.setattr(source.socket, "getaddrinfo", offline)
-    with pytest.raises(UserError, match="'mnist' is not in .*offline.*data.data_dir"):
-        data.load(make_config("mnist", data_dir=str(tmp_path)))
-
-
-def test_failed_download_is_a_user_error(tmp_path, monkeypatch):
-    def fail(self):
-        raise ConnectionError("reset by peer\nand more")
-
-    monkeypatch.setattr(source, "_is_online", lambda: True)
-    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
-    with pytest.raises(UserError, match="could not be downloaded .*reset by peer\\)$"):
-        data.load(make_config("mnist", data_dir=str(tmp_path)))
-
-
-def test_too_large_an_image_size_is_refused(data_dir):
-    for limit in (0, 1000):
-        config = make_config("tiny_shapes", data_dir=data_dir, image_size=7, memory_limit_mb=limit)
-        with pytest.raises(UserError, match="image_size=7 is larger .*6x8"):
-            data.load(config)
-
-
-def test_holding_out_everything_is_refused(data_dir):
-    for limit in (0, 1000):
-        config = make_config("tiny_shapes", data_dir=data_dir, validation=40, memory_limit_mb=limit)
-        with pytest.raises(UserError, match="data.validation=40 .*40 training images"):
-            data.load(config)
-
-
-@pytest.mark.parametrize("memory_limit_mb", [1500, 0])
-def test_values_that_are_no_levels_are_refused_where_they_are_taken_for_them(
-    data_dir, memory_limit_mb
-):
-    options = {"data_dir": data_dir, "memory_limit_mb": memory_limit_mb, "levels": 16}
-    assert data.load(make_config("tiny_shapes", **options)).values == "bytes"
-    with pytest.raises(UserError, match="taken for levels 0..15"):
-        data.load(make_config("tiny_shapes", values="levels", **options)).train.take(30)
-
-
-class Mixed(TinyShapes):
-    """Images of two sizes, without labels."""
-
-    name = "mixed_shapes"
+    name = "photos"
+    CHANNELS = 3
 
     def _info(self):
-        features = {"image": tfds.features.Image()}
-        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+        image = tfds.features.Image(shape=(6, 8, self.CHANNELS), encoding_format="jpeg")
+        features = tfds.features.FeaturesDict({"image": image})
+        return tfds.core.DatasetInfo(builder=self, features=features)
 
     def _generate_examples(self, start, stop):
         for key, example in super()._generate_examples(start, stop):
-            yield key, {"image": example["image"][: 6 - key % 2]}
+            yield key, {"image": example["image"][..., : self.CHANNELS]}
 
 
+class GrayPhotos(Photos):
+    name = "gray_photos"
+    CHANNELS = 1
+
+
+@pytest.mark.parametrize("builder", [Photos, GrayPhotos])
 @pytest.mark.parametrize("memory_limit_mb", [1500, 0])
-def test_margins_are_cut_off(data_dir, memory_limit_mb):
-    options = {"data_dir": data_dir, "memory_limit_mb": memory_limit_mb, "validation": 0}
-    whole = data.load(make_config("tiny_shapes", **options)).train.take(40)[0]
-    cropped = data.load(make_config("tiny_shapes", crop="1,2,4,1", **options))
-    np.testing.assert_array_equal(cropped.train.take(40)[0], whole[:, 1:4, 4:7])
-    with pytest.raises(UserError, match="image_size=4 is larger than the images .* are 3x3"):
-        data.load(make_config("tiny_shapes", crop="1,2,4,1", image_size=4, **options))
-
-
-def test_images_of_several_sizes_need_an_image_size(tmp_path, monkeypatch):
-    Mixed(data_dir=str(tmp_path)).download_and_prepare()
-    options = {"data_dir": str(tmp_path)}
-    with pytest.raises(UserError, match="data.image_size"):
-        data.load(make_config("mixed_shapes", **options))
-    streamed = make_config("mixed_shapes", memory_limit_mb=0, validation=0, **options)
-    with pytest.raises(UserError, match="different shapes.*data.image_size$"):
-        data.load(streamed)
-    monkeypatch.setattr(source, "PROBED_IMAGES", 1)
-    with pytest.raises(UserError, match="different shapes.*data.image_size$"):
-        data.load(streamed).train.take(40)
-    assert data.load(make_config("mixed_shapes", image_size=4, **options)).image_shape == (4, 4, 3)
-    # 6 rows and 5, of which one is cut off: neither of the shape of the other.
-    with pytest.raises(UserError, match="different shapes"):
-        data.load(make_config("mixed_shapes", crop="1,0,0,0", **options))
-    with pytest.raises(UserError, match="image_size=6 is larger than an image of 5x8"):
-        data.load(make_config("mixed_shapes", image_size=6, labels=False, **options))
+def test_jpeg_images_are_those_that_the_files_give_alone(tmp_path, builder, memory_limit_mb):
+    builder = builder(data_dir=str(tmp_path / "tfds"))
+    builder.download_and_prepare()
+    encoded = builder.as_dataset(split="train", decoders={"image": tfds.decode.SkipDecoding()})
+    for number, example in enumerate(encoded):
+        (tmp_path / f"{number:02}.jpg").write_bytes(example["image"].numpy())
+    config = make_config(
+        builder.name,
+        data_dir=str(tmp_path / "tfds"),
+        validation=0,
+        memory_limit_mb=memory_limit_mb,
+    )
+    found = data.load(config).train.take(40)[0]
+    alone = [
+        image_reading.read(tmp_path / f"{number:02}.jpg", 0, builder.CHANNELS, ImageRules())
+        for number in range(40)
+    ]
+    np.testing.assert_array_equal(found, alone)

@@ -16,7 +16,7 @@ import gated_pixelcnn as gpc
 from gated_pixelcnn import data, photos
 from gated_pixelcnn.cli import evaluate
 from gated_pixelcnn.cli.labels import parse_labels
-from gated_pixelcnn.data import values
+from gated_pixelcnn.data import preprocessing
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.exporting.decoding import decode
 from gated_pixelcnn.training import run_directory, train
@@ -151,7 +151,7 @@ def test_no_more_images_are_read_than_the_decision_needs():
         raise AssertionError("not needed")
 
     config = data.DataConfig(levels=16)
-    assert values.decide(config, {"train": pieces(), "test": pieces()}) == "bytes"
+    assert preprocessing.decide_values(config, {"train": pieces(), "test": pieces()}) == "bytes"
 
 
 def test_a_users_image_that_may_be_either_is_not_guessed(tmp_path):
@@ -258,7 +258,7 @@ def test_what_an_npz_file_says_of_its_levels_holds_everywhere(tmp_path):
     with pytest.raises(UserError, match="its values are of 8 levels, but data.levels is 16"):
         data.load(data.DataConfig(source=source, levels=16))
     bunch = data.load(data.DataConfig(source=source, levels=8))
-    assert bunch.values == values.LEVELS and bunch.declared
+    assert bunch.values == preprocessing.LEVELS and bunch.declared
     np.savez(tmp_path / "a.npz", **arrays(levels=7))
     with pytest.raises(UserError, match="values up to 7, but they are taken for levels 0..6"):
         data.load(data.DataConfig(source=source, levels=7))

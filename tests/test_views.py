@@ -189,10 +189,10 @@ def test_what_cannot_be_coloured_or_enlarged_is_refused_in_a_sentence(
         (
             pyramid,
             {"upscale": npz(np.arange(5))},
-            r"the shape \[5\]; images are \[N, H, W, C\]",
+            r"the shape \(5,\); images must be \[N, H, W\]",
         ),
         (pyramid, {"upscale": npz(np.zeros((1, 9, 9, 3), int))}, "resize it to one of these$"),
-        (gray, {"colourise": npz(np.zeros((4, 4), int))}, r"\[4, 4\]; images are"),
+        (gray, {"colourise": npz(np.zeros((4, 4), int))}, r"\(4, 4\); images must be"),
         (gray, {"colourise": "no.png"}, "there is no file no.png"),
         (pyramid, {"upscale": photo(8, 8)}, "enlarges images of 2x2 or 4x4: .* --resize"),
         (pyramid, {"upscale": photo(2, 1), "resize": True}, "enlarges images of 2x2 or 4x4"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gated_pixelcnn.data.split import ArraySplit
+from gated_pixelcnn.data.batches import ArraySplit
 from gated_pixelcnn.layers.gated_resnet import ShiftedConv2D
 from gated_pixelcnn.layers.weight_norm import (
     NormalisedConv2D,

@@ -18,10 +18,10 @@ from gated_pixelcnn import cli, errors
 from gated_pixelcnn.cli import tables
 from gated_pixelcnn.cli.labels import named_by_other_numbers
 from gated_pixelcnn.data.config import OF_FILES
-from gated_pixelcnn.data.folders import matching
-from gated_pixelcnn.data.values import BYTES
+from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.errors import UserError, nearest
-from gated_pixelcnn.pictures import check_writable, written_aside
+from gated_pixelcnn.files import atomic_write, check_writable
+from gated_pixelcnn.names import matching
 
 FLAGS = flags.FLAGS
 READING = ("layout", "values", "alpha", "frames")  # flags
@@ -376,7 +376,7 @@ def _write_csv(path, log_probs, image_shape):
     from gated_pixelcnn import evaluation
 
     bits = evaluation.bits_per_dim(-log_probs, image_shape)
-    with written_aside(path) as file:
+    with atomic_write(path) as file:
         file.write(b"image,nats,bits_per_dim\n")
         for index, (log_prob, bit) in enumerate(zip(log_probs, bits, strict=True)):
             file.write(f"{index},{-log_prob:.6f},{bit:.8f}\n".encode())

@@ -12,7 +12,7 @@ import numpy as np
 from gated_pixelcnn import photos, pictures
 from gated_pixelcnn.cli import interpolation
 from gated_pixelcnn.cli.labels import class_name, parse_labels
-from gated_pixelcnn.data.values import BYTES
+from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.errors import UserError
 
 

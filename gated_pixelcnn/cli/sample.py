@@ -17,7 +17,7 @@ import time
 import numpy as np
 from absl import flags
 
-from gated_pixelcnn import cli, errors, photos, pictures
+from gated_pixelcnn import cli, errors, files, photos, pictures
 from gated_pixelcnn.cli import reconstructions
 from gated_pixelcnn.cli.interpolation import WAYS
 from gated_pixelcnn.cli.prompts import prompts, resizing
@@ -122,8 +122,8 @@ def define_flags():
     flags.DEFINE_bool(
         "resize",
         False,
-        "Cut larger image files to their middle and average them down to the size that is needed; "
-        "a --mask, too.",
+        "Prepare larger image files as those of training: cut to their middle and averaged down to "
+        "the size that is needed; a --mask, too.",
         flag_values=FLAGS,
     )
     cli.define_reading_flags(FLAGS)
@@ -196,7 +196,7 @@ def main(argv):
         *((FLAGS.workdir, "samples") if FLAGS.workdir else ()), "sample.png"
     )
     for path in filter(None, (output, FLAGS.npz, FLAGS.gif)):
-        pictures.check_writable(path)
+        files.check_writable(path)
 
     start = time.perf_counter()
     stages = [draw(each, wanted.of(each)) for each in models]
@@ -280,7 +280,7 @@ def _write(output, model, images, wanted, stages):
         arrays |= wanted.arrays(images)
         if "images" in arrays:  # that they can be given again
             arrays["levels"] = np.array(model.levels)
-        with pictures.written_aside(FLAGS.npz) as file:
+        with files.atomic_write(FLAGS.npz) as file:
             np.savez_compressed(file, **arrays)
         print(f"images: {FLAGS.npz}")
     if FLAGS.gif:

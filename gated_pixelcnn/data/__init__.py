@@ -7,25 +7,13 @@
 Importing this package does not import TensorFlow; loading data does.
 """
 
-import dataclasses
 import importlib
 
 from gated_pixelcnn.data.config import OF_FILES, DataConfig
-from gated_pixelcnn.data.dataset import Data, DataInfo
+from gated_pixelcnn.data.splits import Data, DataInfo
 from gated_pixelcnn.errors import UserError
 
 __all__ = ["Data", "DataConfig", "DataInfo", "describe", "load"]
-
-
-def _source(config):
-    kind, address = config.parsed_source()
-    for name, default in OF_FILES.items():
-        if kind != "folder" and getattr(config, name) != default:
-            raise UserError(
-                f"data.{name}={getattr(config, name)} is for folders of image files, but "
-                f"data.source is {config.source}"
-            )
-    return importlib.import_module(f"gated_pixelcnn.data.sources.{kind}"), address
 
 
 def load(config: DataConfig, like: DataInfo | None = None) -> Data:
@@ -43,24 +31,7 @@ def load(config: DataConfig, like: DataInfo | None = None) -> Data:
       UserError: If the source, the files or the images are not what they should be.
     """
     source, address = _source(config)
-    loaded = source.load(address, config, like)
-    if not config.patch:
-        return loaded
-    from gated_pixelcnn.data.patches import PatchSplit
-
-    info = _info_of_patches(loaded.info, config)
-    patches = {
-        split: PatchSplit(split, config.patch)
-        for split in (loaded.train, loaded.validation, loaded.test)
-        if split is not None
-    }
-    return dataclasses.replace(
-        loaded,
-        info=info,
-        train=patches[loaded.train],
-        validation=patches.get(loaded.validation),
-        test=patches.get(loaded.test),
-    )
+    return source.load(address, config, like)
 
 
 def describe(config: DataConfig) -> DataInfo:
@@ -79,18 +50,16 @@ def describe(config: DataConfig) -> DataInfo:
       UserError: If the source is missing or its image shape cannot be known before a download.
     """
     source, address = _source(config)
-    return _info_of_patches(source.describe(address, config), config)
+    return source.describe(address, config)
 
 
-def _info_of_patches(info, config):
-    """The info of `data.patch` of images that are described by `info`."""
-    size = config.patch
-    if not size:
-        return info
-    height, width, channels = info.image_shape
-    if min(height, width) < size:
-        raise UserError(
-            f"data.patch={size} is larger than the images of {config.source}, {height}x{width} "
-            "(height x width)"
-        )
-    return dataclasses.replace(info, image_shape=(size, size, channels))
+def _source(config):
+    """The module of a source and the address in it."""
+    kind, address = config.parsed_source()
+    for name, default in OF_FILES.items():
+        if kind != "folder" and getattr(config, name) != default:
+            raise UserError(
+                f"data.{name}={getattr(config, name)} is for folders of image files, but "
+                f"data.source is {config.source}"
+            )
+    return importlib.import_module(f"gated_pixelcnn.data.sources.{kind}"), address

@@ -13,6 +13,23 @@ CHOICES = {
     "alpha": ("refuse", "drop", "white", "black"),
     "frames": ("refuse", "first", "all"),
 }
+RANGES = (
+    ("levels", lambda x: 2 <= x <= 256, "between 2 and 256"),
+    ("image_size", lambda x: x >= 0, "0 (as it is) or the side in pixels"),
+    ("patch", lambda x: x >= 0, "0 (whole images) or the side in pixels"),
+    (
+        "validation",
+        lambda x: x >= -1,
+        "a number of images, or -1 for a tenth of the training images",
+    ),
+    ("validation_seed", lambda x: x >= 0, "0 or more"),
+    (
+        "held_out_classes",
+        lambda x: x == 0 or x >= 2,
+        "0, or 2 or more for validation and test images",
+    ),
+    ("memory_limit_mb", lambda x: x >= 0, "0 or more"),
+)
 # Of folders of image files only, and what they are unless set.
 OF_FILES = {name: CHOICES[name][0] for name in ("layout", "alpha", "frames")}
 DEFAULT_EMBEDDED = "fashion_mnist"
@@ -20,7 +37,7 @@ DEFAULT_EMBEDDED = "fashion_mnist"
 
 @dataclasses.dataclass(frozen=True)
 class ImageRules:
-    """What reading an image file may lose.
+    """Losses that are allowed when an image file is read.
 
     Attributes:
       alpha: See `DataConfig`.
@@ -35,7 +52,7 @@ class ImageRules:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Which images, and how they are prepared.
+    """Configuration of the images and of their preparation.
 
     Attributes:
       source: `embedded:<name>` (fashion_mnist, tiles32 or digits8; `embedded` alone is
@@ -104,40 +121,14 @@ class DataConfig:
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 raise UserError(f"data.{name} is {value!r}{nearest(value, choices)}")
-        if not 2 <= self.levels <= 256:
-            raise UserError(f"data.levels must be between 2 and 256, but is {self.levels}")
-        if self.image_size < 0:
-            raise UserError(
-                f"data.image_size must be 0 (as it is) or the side in pixels, but is "
-                f"{self.image_size}"
-            )
-        if self.patch < 0:
-            raise UserError(
-                f"data.patch must be 0 (whole images) or the side in pixels, but is {self.patch}"
-            )
-        if self.validation < -1:
-            raise UserError(
-                f"data.validation must be a number of images, or -1 for a tenth of the training "
-                f"images, but is {self.validation}"
-            )
-        if self.validation_seed < 0:
-            raise UserError(
-                f"data.validation_seed must not be negative, but is {self.validation_seed}"
-            )
-        if self.held_out_classes < 0 or self.held_out_classes == 1:
-            raise UserError(
-                "data.held_out_classes must be 0, or 2 or more for validation and test images, but "
-                f"is {self.held_out_classes}"
-            )
-        if self.memory_limit_mb < 0:
-            raise UserError(
-                f"data.memory_limit_mb must not be negative, but is {self.memory_limit_mb}"
-            )
+        for name, is_right, wanted in RANGES:
+            if not is_right(value := getattr(self, name)):
+                raise UserError(f"data.{name} must be {wanted}, but is {value}")
         self.margins()
         self.parsed_source()
 
     def image_rules(self) -> ImageRules:
-        """Returns what reading an image file may lose."""
+        """Returns the losses that are allowed when an image file is read."""
         return ImageRules(self.alpha, self.frames)
 
     def margins(self) -> tuple[int, int, int, int]:

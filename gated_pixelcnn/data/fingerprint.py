@@ -5,6 +5,7 @@ The images count as they are stored: what the configuration makes of them is no 
 """
 
 import hashlib
+import os
 import pathlib
 
 import numpy as np
@@ -29,15 +30,16 @@ def of_arrays(split: str, images: np.ndarray, labels: np.ndarray | None) -> str:
     return f"{split}={len(images)}:{checksum.hexdigest()}"
 
 
-def of_files(split: str, files: list[pathlib.PurePath], sizes: dict[pathlib.PurePath, int]) -> str:
+def of_files(split: str, directory: str, files: list[pathlib.PurePath]) -> str:
     """Returns the fingerprint of image files: their names, in order, and their sizes.
 
     Args:
       split: Name of the split.
-      files: Their paths from the directory, wherever that lies.
-      sizes: The bytes of each file.
+      directory: Where they are.
+      files: Their paths from there.
     """
-    lines = [f"{file.as_posix()}\0{sizes[file]}\n" for file in files]
+    sizes = (os.path.getsize(os.path.join(directory, file)) for file in files)
+    lines = [f"{file.as_posix()}\0{size}\n" for file, size in zip(files, sizes, strict=True)]
     return f"{split}={len(files)}:{_checksum(''.join(lines)).hexdigest()}"
 
 

@@ -1,4 +1,4 @@
-"""Folders of images: which files count, and what the sub-folders stand for.
+"""Folders of images: their files, and the splits or classes that the sub-folders stand for.
 
 The one place that knows what is passed over, how links are followed, in which order files are
 taken, and which names are those of splits.
@@ -10,11 +10,11 @@ import os
 import pathlib
 import re
 import stat
-import unicodedata
 from collections.abc import Iterable
 
 from gated_pixelcnn.data.image_reading import ENDINGS, ends_like_an_image
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.names import matching, natural
 
 NAMES_OF_SPLITS = {
     "train": ("train", "training"),
@@ -37,7 +37,7 @@ NOT_DATA = {
 
 @dataclasses.dataclass(frozen=True)
 class Tree:
-    """What is in a folder.
+    """Image files of a folder.
 
     Attributes:
       root: The folder.
@@ -66,7 +66,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Arrangement:
-    """What the sub-folders of a folder are.
+    """Splits and classes of a folder.
 
     Attributes:
       layout: "splits", "classes" or "flat".
@@ -77,29 +77,6 @@ class Arrangement:
     layout: str
     parts: dict[str, Part]
     left_out: dict[str, str]
-
-
-def natural(name: str):
-    """Sorts names with numbers in them by the numbers: 1, 2, 10."""
-    parts = re.split("([0-9]+)", name)
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
-
-
-def matching(name: str, known: Iterable[str]) -> str | None:
-    """Returns the known class of this name, or the only one that differs in case or accents' form.
-
-    None if there is no such class, or several.
-    """
-    known = list(known)
-    if name in known:
-        return name
-    alike = [other for other in known if folded(other) == folded(name)]
-    return alike[0] if len(alike) == 1 else None
-
-
-def folded(name: str) -> str:
-    """The name without what case and the forms of accents make of it."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def find(root) -> Tree:
@@ -188,18 +165,18 @@ def shown(left_out: dict[str, str], named: int = 3) -> str:
     )
 
 
-def arrange(tree: Tree, layout: str = "auto", known: Iterable[str] = ()) -> Arrangement:
+def arrange(tree: Tree, layout: str = "auto", known: Iterable[str] | None = None) -> Arrangement:
     """Tells splits and classes by the names of the sub-folders.
 
     Args:
       tree: The files.
       layout: "splits", "classes" or "flat" to decide by hand; "auto".
-      known: Names of classes that are known already.
+      known: Names of classes that are known already, if any are.
 
     Raises:
       UserError: If the sub-folders fit no reading, or not that of `layout`.
     """
-    known = list(known)
+    known = list(known or ())
     tops = _tops(tree.files)
     loose = [file for file in tree.files if len(file.parts) == 1]
     by_hand = layout != "auto"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
-from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data import preprocessing
 from gated_pixelcnn.data.config import ImageRules
 from gated_pixelcnn.errors import UserError, first_line
 
@@ -69,7 +69,7 @@ class Header(NamedTuple):
 
 
 def ends_like_an_image(name: str) -> bool:
-    """Whether a file of this name is taken for an image."""
+    """Returns whether a file of this name is taken for an image."""
     return name.lower().endswith(ENDINGS)
 
 
@@ -131,7 +131,7 @@ def read(path, frame: int, channels: int, rules: ImageRules) -> np.ndarray:
         planes = (PIL.Image.fromarray(plane).transpose(turn) for plane in np.moveaxis(pixels, 2, 0))
         pixels = np.stack([np.asarray(plane) for plane in planes], axis=-1)
     if channels == 1:
-        return image_ops.to_gray(pixels)
+        return preprocessing.to_gray(pixels)
     return np.broadcast_to(pixels, (*pixels.shape[:2], channels))
 
 
@@ -150,7 +150,7 @@ def read_prepared(path, frame: int, shape: tuple[int, int, int], config) -> np.n
     Raises:
       READ_ERRORS: As `read`; also if it has another shape.
     """
-    image = image_ops.to_size(read(path, frame, shape[-1], config.image_rules()), config)
+    image = preprocessing.prepare(read(path, frame, shape[-1], config.image_rules()), config)
     if image.shape != tuple(shape):
         raise UserError(f"its shape is {image.shape}, but was {tuple(shape)}")
     return image
@@ -192,7 +192,7 @@ def _frames(image):
 
 
 def _begins_another_image(image):
-    """Whether an open file of raw Netpbm has one more image behind the first."""
+    """Returns whether an open file of raw Netpbm has one more image behind the first."""
     _, (left, top, right, bottom), offset, arguments = image.tile[0]
     raw, highest = arguments if isinstance(arguments, tuple) else (arguments, 255)
     bits = (right - left) * {"1": 1, "L": 8, "RGB": 24}.get(image.mode, 0)

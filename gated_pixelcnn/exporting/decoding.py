@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-from gated_pixelcnn.data.images import LUMA
-from gated_pixelcnn.data.values import BYTES, LEVELS
+from gated_pixelcnn.data.preprocessing import BYTES, LEVELS, LUMA
 from gated_pixelcnn.graph_checks import after, required
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -19,7 +18,7 @@ def decode(files, image_shape, levels, values=BYTES, gray=False):
       files: string tensor [N], the bytes of PNG or JPEG files.
       image_shape: (H, W, C) that they must have.
       levels: number of values: bytes become floor(x * levels / 256).
-      values: whether files hold levels or bytes, as those of the run did, see data/values.py.
+      values: whether files hold levels or bytes, as those of the run did.
       gray: whether colours become gray where C is 1; else they are refused.
 
     Returns:
@@ -93,7 +92,7 @@ def is_gray(file, png, pixels):
 
 
 def luma(images):
-    """Gray of int32 [..., 3] as [..., 1]; see `data.images.to_gray`."""
+    """Gray of int32 [..., 3] as [..., 1]; see `data.preprocessing.to_gray`."""
     return (tf.reduce_sum(images * LUMA, axis=-1, keepdims=True) + 32768) // 65536
 
 

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from gated_pixelcnn import building, keras_file, paths
-from gated_pixelcnn.data.values import BYTES
+from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.exporting import facts, versions
 from gated_pixelcnn.exporting import warm_up as requests

@@ -7,7 +7,7 @@ TensorFlow runtime has are used: no Python functions, no XLA.
 
 import tensorflow as tf
 
-from gated_pixelcnn.data.values import BYTES
+from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.evaluation import bits_per_dim
 from gated_pixelcnn.exporting.decoding import decode
 from gated_pixelcnn.graph_checks import after, of_shape, required

@@ -6,19 +6,17 @@ noticed) with one more entry, `meta`, of JSON. It is written under another name,
 disk and renamed, so whatever happens while it is written leaves the one before as it was.
 """
 
-import contextlib
 import json
-import os
 import re
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.files import DAMAGED, atomic_write
 
 BEST = "best.npz"
 _META = "meta"
@@ -38,11 +36,12 @@ class Found(NamedTuple):
     path: Path
 
 
-def what_is_left(directory):
-    """Says for a message whether a directory holds checkpoints."""
+def advice(directory):
+    """Returns the end of a message about a disk that is full: what is left, and what to do."""
+    left = "there is no checkpoint before it"
     if any(Path(directory).glob("*.npz")):
-        return "the checkpoints before it are still there"
-    return "there is no checkpoint before it"
+        left = "the checkpoints before it are still there"
+    return f"; {left}: make room and start the same command again"
 
 
 def write(path, arrays, meta):
@@ -57,23 +56,12 @@ def write(path, arrays, meta):
       UserError: the file cannot be written; the message says why.
     """
     path = Path(path)
-    temporary = path.with_name(path.name + _TEMPORARY)
     # The names, too: no checksum covers the directory of the archive.
     encoded = np.frombuffer(json.dumps([sorted(arrays), meta]).encode(), np.uint8)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            np.savez(file, **{_META: encoded}, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise UserError(
-            f"cannot save the checkpoint {path} ({error.strerror or error}); "
-            f"{what_is_left(path.parent)}: make room and start the same command again"
-        ) from error
+    with atomic_write(
+        path, path.with_name(path.name + _TEMPORARY), lambda: advice(path.parent)
+    ) as file:
+        np.savez(file, **{_META: encoded}, **arrays)
 
 
 def read(path):
@@ -98,11 +86,7 @@ def read(path):
             raise ValueError("arrays are missing")
         if not all(array.dtype.kind in "biuf" for array in arrays.values()):
             raise ValueError("it has entries that are not arrays of numbers")
-    except (
-        *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError),
-        *(TypeError, AttributeError),  # entries that are not what `write` writes
-        *(zipfile.BadZipFile, zlib.error),
-    ) as error:
+    except DAMAGED as error:
         raise DamagedCheckpoint(f"{path} is damaged ({error})") from error
     return arrays, meta
 

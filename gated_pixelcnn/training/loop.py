@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn import evaluation
-from gated_pixelcnn.data.split import input_error
+from gated_pixelcnn.data.batches import input_error
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.training.interrupts import Stopped, StopRequests

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 
 import numpy as np
 import tensorflow as tf
@@ -11,8 +10,9 @@ from tensorboard.plugins.hparams import api as hparams_plugin
 from gated_pixelcnn import pictures
 from gated_pixelcnn.configs import complete, flat
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.files import atomic_write
 from gated_pixelcnn.models.trainable import Trainable
-from gated_pixelcnn.training.checkpoints import what_is_left
+from gated_pixelcnn.training.checkpoints import advice
 from gated_pixelcnn.training.config import REPORTING
 
 # What a run reports: the name in metrics.jsonl, the tag in TensorBoard (which sorts by tag) and
@@ -76,7 +76,7 @@ class Monitor:
         self._samples = run.samples
         self._run = run
         with clear_errors(run):
-            _truncate(run.metrics, step, evaluated)
+            _truncate(run, step, evaluated)
             self._metrics = open(run.metrics, "a")  # noqa: SIM115 (closed by __exit__)
             self._tensorboard = tf.summary.create_file_writer(str(run.tensorboard))
 
@@ -168,8 +168,7 @@ def clear_errors(run):
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"cannot write to the work directory {run.path} ({reason}); "
-            f"{what_is_left(run.checkpoints)}: make room and start the same command again"
+            f"cannot write to the work directory {run.path} ({reason}){advice(run.checkpoints)}"
         ) from error
 
 
@@ -192,8 +191,9 @@ def _code(value):
     return f"`{text}`" if text else ""
 
 
-def _truncate(path, step, evaluated):
+def _truncate(run, step, evaluated):
     """Drops what was reported after these steps, and a line that was only half written."""
+    path = run.metrics
     if not path.exists():
         return
     kept = []
@@ -206,11 +206,5 @@ def _truncate(path, step, evaluated):
                 kept.append(line)
         except (ValueError, KeyError, TypeError):
             continue
-    temporary = path.with_suffix(".tmp")
-    try:
-        temporary.write_text("".join(kept))
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    with atomic_write(path, path.with_suffix(".tmp"), lambda: advice(run.checkpoints)) as file:
+        file.write("".join(kept).encode())

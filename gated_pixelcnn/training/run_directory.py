@@ -1,14 +1,13 @@
 """The run directory (`--workdir`): what it holds, who may write to it, and its config.json."""
 
-import contextlib
 import json
-import os
 from pathlib import Path
 
 from gated_pixelcnn import paths
 from gated_pixelcnn.configs import complete, flat
-from gated_pixelcnn.data.values import BYTES, LEVELS
+from gated_pixelcnn.data.preprocessing import BYTES, LEVELS
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.files import atomic_write
 from gated_pixelcnn.training.config import CHANGEABLE, CHANGEABLE_ON_REQUEST
 
 FORMAT = 1
@@ -74,17 +73,9 @@ class RunDirectory:
 
     def write_config(self, record):
         """Writes config.json; see `record`."""
-        temporary = self.config.with_suffix(".tmp")
-        try:
-            temporary.write_text(json.dumps(record, indent=2) + "\n")
-            os.replace(temporary, self.config)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise UserError(
-                f"cannot write {self.config} ({error.strerror}); make room and start the same "
-                "command again"
-            ) from error
+        advice = "; make room and start the same command again"
+        with atomic_write(self.config, self.config.with_suffix(".tmp"), lambda: advice) as file:
+            file.write((json.dumps(record, indent=2) + "\n").encode())
 
     def read_config(self):
         """Reads config.json.

@@ -11,85 +11,105 @@ import unicodedata
 
 import numpy as np
 
-from gated_pixelcnn.data import dataset, fingerprint, folders, values
-from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data import fingerprint, folders, preprocessing, splits
 from gated_pixelcnn.data.image_reading import READ_ERRORS, inspect, read_prepared, why_unreadable
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.names import matching, natural
 
 
 def load(directory, config, like=None):
     """Loads a folder of images, or opens it if it is big; see data.load."""
-    found = _arranged(directory, config, like)
+    found = folders.arrange(folders.find(directory), config.layout, like and like.class_names)
     names = _class_names(found, directory, config, like)
-    pictures, prints = {}, []
-    headers, sizes = _inspect_all(directory, found, config)
+    paths = {
+        split: [os.path.join(directory, file) for file in part.files]
+        for split, part in found.parts.items()
+    }
+    headers = _inspect(sum(paths.values(), []), directory, config)  # path → its Headers
+    shape = _common_shape(headers, directory, config, like)
+    columns, prints = {}, []
     for split, part in found.parts.items():
-        prints.append(fingerprint.of_files(split, part.files, sizes))
         labels = _labels(part, names, directory, split)
-        pictures[split] = [
-            (os.path.join(directory, file), header, label)
-            for file, label in zip(part.files, labels, strict=True)
-            for header in headers[file]
-        ]
-    shape = _common_shape(pictures, directory, config, like)
+        columns[split] = _columns(paths[split], headers, labels)
+        prints.append(fingerprint.of_files(split, directory, part.files))
     facts = {
+        "class_names": names,
+        "fingerprint": " ".join(prints),
         "layout": found.layout,
         "left_out": found.left_out,
-        "fingerprint": " ".join(prints),
     }
-    splits = {split: _columns(of_split, names) for split, of_split in pictures.items()}
+    num_images = sum(len(paths) for paths, _, _ in columns.values())
+    if num_images * np.prod(shape) > config.memory_limit_mb * 10**6:
+        opened, values = _opened(columns, shape, config)
+        return splits.make_data(config, opened, values=values, **facts)
+    return splits.from_arrays(config, _read_all(columns, shape, directory, config), **facts)
 
-    if sum(map(len, pictures.values())) * np.prod(shape) > config.memory_limit_mb * 10**6:
-        return _opened(config, splits, names, shape, facts)
 
+def describe(directory, config):
+    """Describes a folder of images by its first image; see data.describe."""
+    found = folders.arrange(folders.find(directory), config.layout)
+    names = _class_names(found, directory, config, None)
+    path = os.path.join(directory, found.parts["train"].files[0])
+    headers = {path: _inspect([path], directory, config)[path][:1]}
+    return splits.make_info(config, _common_shape(headers, directory, config, None), names)
+
+
+def _columns(paths, headers, labels):
+    """(paths, frames, labels or None) of the images in the files of a split."""
+    counts = [len(headers[path]) for path in paths]
+    frames = [header.frame for path in paths for header in headers[path]]
+    if labels is not None:
+        labels = np.repeat(np.array(labels, np.int32), counts)
+    return np.repeat(paths, counts), np.array(frames), labels
+
+
+def _read_all(columns, shape, directory, config):
+    """Reads the images of each split: (images, labels or None)."""
     arrays, jobs = {}, []
-    for split, (paths, frames, labels) in splits.items():
+    for split, (paths, frames, labels) in columns.items():
         images = np.empty((len(paths), *shape), np.uint8)
         arrays[split] = images, labels
-        jobs += zip(images, paths, frames, strict=True)
+        jobs += zip(images, paths, frames.tolist(), strict=True)
 
     def read(job):
         place, path, frame = job
         place[...] = read_prepared(path, frame, shape, config)
 
     _all(read, jobs, [path for _, path, _ in jobs], directory)
-    return dataset.from_arrays(config, arrays, names, **facts)
+    return arrays
 
 
-def describe(directory, config):
-    """Describes a folder of images by its first image; see data.describe."""
-    found = _arranged(directory, config, None)
-    names = _class_names(found, directory, config, None)
-    path = os.path.join(directory, found.parts["train"].files[0])
-    (headers,) = _all(lambda path: inspect(path, config.image_rules()), [path], [path], directory)
-    shape = _common_shape({"train": [(path, headers[0], None)]}, directory, config, None)
-    return dataset.DataInfo(shape, config.levels, len(names), names)
-
-
-def _arranged(directory, config, like):
-    known = like.class_names if like else ()
-    return folders.arrange(folders.find(directory), config.layout, known)
-
-
-def _opened(config, splits, names, shape, facts):
-    """The Data of files that are not held in memory."""
-    from gated_pixelcnn.data.files import FileSplit, read_one
+def _opened(columns, shape, config):
+    """Splits whose images are read from their files, and whether these hold levels or bytes."""
+    from gated_pixelcnn.data.batches import IndexedSplit
 
     def pieces(paths, frames, _):
         for path, frame in zip(paths, frames, strict=True):
-            yield read_one(path, frame, shape, config)
+            yield _read_one(path, frame, shape, config)
 
-    stored = values.decide(config, {split: pieces(*x) for split, x in splits.items()})
-    opened = {split: FileSplit(*x, shape, config, stored) for split, x in splits.items()}
-    opened = dataset.hold_out(config, opened)
-    return dataset.make_data(config, opened, names, values=stored, **facts)
+    values = preprocessing.decide_values(config, {x: pieces(*y) for x, y in columns.items()})
+
+    def opened(paths, frames, labels):
+        def read(numbers):
+            images = np.empty((len(numbers), *shape), np.uint8)
+            for place, path, frame in zip(images, paths[numbers], frames[numbers], strict=True):
+                image = _read_one(path, int(frame), shape, config)
+                place[...] = preprocessing.to_levels(image, config.levels, values, path)
+            return images
+
+        return IndexedSplit(read, len(paths), shape, labels)
+
+    return {split: opened(*of_split) for split, of_split in columns.items()}, values
 
 
-def _columns(pictures, names):
-    """(paths, frames, labels or None) of the images of a split."""
-    paths, headers, labels = zip(*pictures, strict=True)
-    labels = np.array(labels, np.int32) if names else None
-    return list(paths), [header.frame for header in headers], labels
+def _read_one(path, frame, shape, config):
+    """Reads as `read_prepared`, but all that may be wrong with a file is a UserError."""
+    try:
+        return read_prepared(path, frame, shape, config)
+    except READ_ERRORS as error:
+        why = " ".join(why_unreadable(path, error).splitlines())
+    # Inside of a graph: `input_error` makes the sentence of what TensorFlow makes of it.
+    raise UserError(f"image file {path} cannot be used ({why}); remove or replace it")
 
 
 def _class_names(found, directory, config, like):
@@ -97,7 +117,7 @@ def _class_names(found, directory, config, like):
     train = found.parts["train"].classes
     if not config.labels or train is None:
         return ()
-    names = sorted(set(train), key=folders.natural)
+    names = sorted(set(train), key=natural)
     forms = {}
     for name in names:
         other = forms.setdefault(unicodedata.normalize("NFC", name), name)
@@ -113,14 +133,14 @@ def _class_names(found, directory, config, like):
 def _labels(part, names, directory, split):
     """The label of each file of a split, by the names of the training classes; or None."""
     if not names:
-        return [None] * len(part.files)
+        return None
     if part.classes is None:
         raise UserError(
             f"the {split} images of {directory} are not in class sub-folders, as the training "
             f"images are: sort them or set data.labels=False"
         )
-    known = {name: folders.matching(name, names) for name in set(part.classes)}
-    unknown = sorted((name for name, other in known.items() if other is None), key=folders.natural)
+    known = {name: matching(name, names) for name in set(part.classes)}
+    unknown = sorted((name for name, other in known.items() if other is None), key=natural)
     if unknown:
         raise UserError(
             f"the {split} images of {directory} have classes that the training images do not "
@@ -130,23 +150,19 @@ def _labels(part, names, directory, split):
     return [label_of[known[name]] for name in part.classes]
 
 
-def _inspect_all(directory, found, config):
-    """Returns the headers of the images of each file, and the size of each in bytes."""
-    files = [file for part in found.parts.values() for file in part.files]
-    paths = [os.path.join(directory, file) for file in files]
+def _inspect(paths, directory, config):
+    """Returns path → the headers of the images of the file."""
     rules = config.image_rules()
     headers = _all(lambda path: inspect(path, rules), paths, paths, directory)
-    return dict(zip(files, headers, strict=True)), {
-        file: os.path.getsize(path) for file, path in zip(files, paths, strict=True)
-    }
+    return dict(zip(paths, headers, strict=True))
 
 
-def _common_shape(pictures, directory, config, like):
+def _common_shape(headers, directory, config, like):
     """Returns the shape (H, W, C) that the images are brought to; raises UserError."""
-    headers = [(path, header) for part in pictures.values() for path, header, _ in part]
+    headers = [(path, header) for path, of_file in headers.items() for header in of_file]
     gray = all(header.gray for _, header in headers) and not (like and like.image_shape[-1] == 3)
     channels = 1 if config.gray or gray else 3
-    sizes = [image_ops.cropped_size(*header.size, config) for _, header in headers]
+    sizes = [preprocessing.cropped_size(*header.size, config) for _, header in headers]
     if size := config.image_size:
         small = {
             path: f"{height}x{width}"

@@ -6,20 +6,22 @@ they are binarized, or any values below `data.levels`. Labels are integers [N] o
 classes are those of the training images.
 """
 
-import contextlib
 import dataclasses
-import os
-import pickle
-import zipfile
-import zlib
 
 import numpy as np
 
-from gated_pixelcnn.data import dataset, fingerprint
-from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data import fingerprint, preprocessing, splits
 from gated_pixelcnn.data.folders import SPLIT_OF
-from gated_pixelcnn.data.values import BYTES, LEVELS
-from gated_pixelcnn.errors import UserError, nearest
+from gated_pixelcnn.data.npz_reading import (
+    as_images,
+    check_images,
+    opened,
+    read,
+    readable,
+    stated_levels,
+)
+from gated_pixelcnn.data.preprocessing import BYTES, LEVELS
+from gated_pixelcnn.errors import UserError
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
 MAX_CHANNELS = 4
@@ -29,20 +31,19 @@ MAX_CLASSES = 65_536
 def load(path, config, like=None):
     """Loads an npz file; see data.load. It tells its classes itself, so `like` is not needed."""
     arrays, prints = {}, []
-    with _opened(path) as archive:
+    with opened(path, ("x_train",)) as (archive, _):
         left_out = _left_out(archive, path, config)
         declared = "levels" in archive
         config = _with_values(archive, path, config)
-        names = _class_names(archive, path, config)
         named = "class_names" in archive
+        trained = _labels(archive, "train", path, config)
+        names = _class_names(archive, path, trained)
         for split, suffix in SPLITS.items():
             if f"x_{suffix}" in archive:
-                images, labels = _read_split(archive, suffix, path, config)
-                if split != "train" and names:
-                    _check_known(labels, arrays["train"][1], f"y_{suffix} of {path}")
+                labels = _labels(archive, suffix, path, config, trained)
+                images = _images(archive, suffix, path, labels)
                 prints.append(fingerprint.of_arrays(split, images, labels))
-                images = image_ops.prepare_all(images, config)
-                arrays[split] = images, labels
+                arrays[split] = preprocessing.prepare_all(images, config), labels
     shapes = {images.shape[1:] for images, _ in arrays.values()}
     if len(shapes) > 1:
         raise UserError(
@@ -51,68 +52,17 @@ def load(path, config, like=None):
             f"them equal"
         )
     facts = {"left_out": left_out, "declared": declared, "named": named}
-    return dataset.from_arrays(config, arrays, names, " ".join(prints), **facts)
+    return splits.from_arrays(config, arrays, names, " ".join(prints), **facts)
 
 
 def describe(path, config):
     """Describes an npz file by its array headers and labels; see data.describe."""
-    with _opened(path) as archive:
+    with opened(path, ("x_train",)) as (archive, _):
         shape, dtype = _header(archive, "x_train", path)
         _check_images(shape, dtype, f"x_train of {path}")
-        names = _class_names(archive, path, config)
+        names = _class_names(archive, path, _labels(archive, "train", path, config))
     shape = shape[1:] if len(shape) == 4 else (*shape[1:], 1)
-    shape = image_ops.prepared_shape(shape, config)
-    return dataset.DataInfo(shape, config.levels, len(names), names)
-
-
-@contextlib.contextmanager
-def _opened(path):
-    """Opens an npz file and checks that it has training images."""
-    if not os.path.isfile(path):
-        raise UserError(f"there is no file {path}")
-    with _readable(path):
-        with open(path, "rb") as file:
-            # numpy takes everything else for a pickle and says so.
-            if not file.read(6).startswith((b"PK", b"\x93NUMPY")):
-                raise ValueError("wrong first bytes")
-        archive = np.load(path, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise UserError(f"{path} holds one array; save it by np.savez(file, x_train=array)")
-    with archive:
-        if "x_train" not in archive:
-            raise UserError(
-                f"{path} has no array x_train, only {', '.join(archive.files) or 'nothing'}"
-                f"{nearest('x_train', archive.files) if archive.files else ''}"
-            )
-        yield archive
-
-
-@contextlib.contextmanager
-def _readable(what):
-    """Turns the many errors of reading a bad file into one sentence."""
-    try:
-        yield
-    except UserError:
-        raise
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        NotImplementedError,
-        RuntimeError,
-        MemoryError,
-        zipfile.BadZipFile,
-        zlib.error,
-        pickle.UnpicklingError,
-    ) as error:
-        if "pickle" in str(error).lower():
-            raise UserError(
-                f"{what} holds pickled objects, which are not loaded because they can run code; "
-                f"save plain arrays of numbers by np.savez"
-            ) from error
-        raise UserError(
-            f"{what} cannot be read: it is truncated, damaged or not an npz file ({error})"
-        ) from error
+    return splits.make_info(config, preprocessing.prepared_shape(shape, config), names)
 
 
 def _left_out(archive, path, config):
@@ -134,42 +84,32 @@ def _left_out(archive, path, config):
 
 def _with_values(archive, path, config):
     """The configuration with what the file says of its values by an array `levels`."""
-    if "levels" not in archive:
+    levels = stated_levels(archive, path)
+    if levels is None or config.values == BYTES:  # decided by hand, or by the run
         return config
-    found = _read(archive, "levels", path)
-    if found.size != 1 or found.dtype.kind not in "ui":
-        raise UserError(f"levels of {path} must be one whole number, but has shape {found.shape}")
-    if config.values == BYTES:  # decided by hand, or by the run
-        return config
-    if int(found.flat[0]) != config.levels:
+    if levels != config.levels:
         raise UserError(
-            f"{path} says that its values are of {found.flat[0]} levels, but data.levels is "
-            f"{config.levels}: set data.levels={found.flat[0]}, or data.values=bytes if they are "
-            "bytes"
+            f"{path} says that its values are of {levels} levels, but data.levels is "
+            f"{config.levels}: set data.levels={levels}, or data.values=bytes if they are bytes"
         )
     return dataclasses.replace(config, values=LEVELS)
 
 
-def _read_split(archive, suffix, path, config):
-    """Returns the images of a split as they are stored, and its labels or None."""
-    key = f"x_{suffix}"
-    images = _as_images(_read(archive, key, path), f"{key} of {path}")
-    labels = _labels(archive, suffix, path, config)
+def _images(archive, suffix, path, labels):
+    """Returns the images of a split as they are stored, uint8 [N, H, W, C]."""
+    what = f"x_{suffix} of {path}"
+    images = read(archive, f"x_{suffix}", path)
+    _check_images(images.shape, images.dtype, what)
     if labels is not None and len(labels) != len(images):
         raise UserError(
-            f"{path} has {len(images)} images in {key} but {len(labels)} labels in y_{suffix}"
+            f"{path} has {len(images)} images in x_{suffix} but {len(labels)} labels in y_{suffix}"
         )
-    return images, labels
-
-
-def _read(archive, key, path):
-    with _readable(f"{key} of {path}"):
-        return np.asarray(archive[key])  # of a stray file in the archive: its bytes
+    return as_images(images, what)
 
 
 def _header(archive, key, path):
     """Reads the shape and the type of an array without the array."""
-    with _readable(f"{key} of {path}"), archive.zip.open(f"{key}.npy") as file:
+    with readable(f"{key} of {path}"), archive.zip.open(f"{key}.npy") as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0
         if version != (1, 0):
@@ -179,15 +119,7 @@ def _header(archive, key, path):
 
 
 def _check_images(shape, dtype, what):
-    if dtype.kind not in "bui":
-        raise UserError(
-            f"{what} is of type {dtype}; images must be whole numbers 0..255: multiply by 255 if "
-            f"they are 0..1, and save as uint8"
-        )
-    if len(shape) not in (3, 4) or 0 in shape:
-        raise UserError(
-            f"{what} has shape {shape}; images must be [N, H, W] or [N, H, W, C], none of them 0"
-        )
+    check_images(shape, dtype, what)
     if len(shape) == 4 and shape[-1] > MAX_CHANNELS:
         raise UserError(
             f"{what} has shape {shape}, so {shape[-1]} colours; there may be 1 to {MAX_CHANNELS}, "
@@ -195,19 +127,11 @@ def _check_images(shape, dtype, what):
         )
 
 
-def _as_images(array, what):
-    """Checks an array and returns it as uint8 [N, H, W, C]."""
-    _check_images(array.shape, array.dtype, what)
-    if array.dtype != np.uint8 and (array.min() < 0 or array.max() > 255):
-        raise UserError(
-            f"{what} has values {array.min()}..{array.max()}; images must be within 0..255"
-        )
-    array = np.ascontiguousarray(array, np.uint8)
-    return array if array.ndim == 4 else array[..., None]
+def _labels(archive, suffix, path, config, trained=None):
+    """Returns the labels of a split, int32 [N], or None if the file has none at all.
 
-
-def _labels(archive, suffix, path, config):
-    """Returns the labels of a split, int32 [N], or None if the file has none at all."""
+    Those that are not among the labels `trained` are an error.
+    """
     key = f"y_{suffix}"
     present = [f"y_{s}" for s in SPLITS.values() if f"x_{s}" in archive and f"y_{s}" in archive]
     if not config.labels or not present:
@@ -216,7 +140,7 @@ def _labels(archive, suffix, path, config):
         raise UserError(
             f"{path} has labels {', '.join(present)} but no {key}; add it or set data.labels=False"
         )
-    labels = _read(archive, key, path)
+    labels = read(archive, key, path)
     what = f"{key} of {path}"
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -230,29 +154,24 @@ def _labels(archive, suffix, path, config):
             f"{what} has values {labels.min()}..{labels.max()}; labels must number the classes "
             f"from 0 to at most {MAX_CLASSES - 1}, or set data.labels=False"
         )
+    unknown = [] if trained is None else np.setdiff1d(labels, trained)
+    if len(unknown):
+        raise UserError(
+            f"{what} has {np.isin(labels, unknown).sum()} labels that no training image has "
+            f"({', '.join(map(str, unknown[:5]))}{', ...' if len(unknown) > 5 else ''}); remove "
+            "these images, or set data.labels=False"
+        )
     return labels.astype(np.int32)
 
 
-def _check_known(labels, trained, what):
-    """Raises a UserError for labels that no training image has."""
-    unknown = np.setdiff1d(labels, trained)
-    if unknown.size:
-        raise UserError(
-            f"{what} has {np.isin(labels, unknown).sum()} labels that no training image has "
-            f"({', '.join(map(str, unknown[:5]))}{', ...' if unknown.size > 5 else ''}); remove "
-            "these images, or set data.labels=False"
-        )
-
-
-def _class_names(archive, path, config):
+def _class_names(archive, path, labels):
     """Returns the names of the classes: those of the file, or the training labels as text."""
-    labels = _labels(archive, "train", path, config)
     if labels is None:
         return ()
     count = 1 + int(labels.max(initial=-1))
     if "class_names" not in archive:
         return tuple(str(label) for label in range(count))
-    names = _read(archive, "class_names", path)
+    names = read(archive, "class_names", path)
     if names.ndim != 1 or len(names) < count:
         raise UserError(
             f"class_names of {path} must be a list of at least {count} names, one per label, but "

@@ -15,14 +15,13 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from gated_pixelcnn import paths
-from gated_pixelcnn.data import dataset, fingerprint, values
-from gated_pixelcnn.data import images as image_ops
+from gated_pixelcnn.data import fingerprint, preprocessing, splits
+from gated_pixelcnn.data.batches import StreamSplit, input_error
 from gated_pixelcnn.data.python_calls import numpy_function
-from gated_pixelcnn.data.split import input_error
-from gated_pixelcnn.data.stream import StreamSplit
-from gated_pixelcnn.errors import UserError, nearest
+from gated_pixelcnn.errors import UserError, first_line, nearest
 
 PROBED_IMAGES = 100  # looked at, at least, when a streamed set is opened
+JPEG = b"\xff\xd8\xff"
 DOWNLOAD_HOST = "storage.googleapis.com"
 
 
@@ -48,31 +47,32 @@ def load(name, config, like=None):
     builder = _builder(name, config)
     _make_ready(builder, name, config)
     features = _features(builder, config)
-    splits = _splits(builder, name)
+    counts = _counts(builder, name)
     shape = _shape(builder, features, config)
-    counts = {key: builder.info.splits[split].num_examples for key, split in splits.items()}
-    version = fingerprint.of_version(builder.info.full_name, counts)
+    decode = _decoder(builder, features, shape, config)
+    found = features.class_names, fingerprint.of_version(builder.info.full_name, counts)
     if sum(counts.values()) * np.prod(shape) > config.memory_limit_mb * 10**6:
-        opened, stored = _open_all(builder, splits, features, shape, config)
-        return dataset.make_data(config, opened, features.class_names, version, values=stored)
+        streams, values = _streams(builder, counts, features, shape, decode, config)
+        return splits.make_data(config, streams, *found, values=values)
     arrays = {
-        key: _read_all(builder, split, features, shape, config) for key, split in splits.items()
+        split: _read_all(builder, split, count, features, shape, decode)
+        for split, count in counts.items()
     }
-    return dataset.from_arrays(config, arrays, features.class_names, version)
+    return splits.from_arrays(config, arrays, *found)
 
 
 def describe(name, config):
     """Describes a TFDS data set, which need not be downloaded; see data.describe."""
     builder = _builder(name, config)
     features = _features(builder, config)
-    known = image_ops.prepared_shape(features.shape, config)
+    known = preprocessing.prepared_shape(features.shape, config)
     if None in known and not builder.is_prepared():
         raise UserError(
             f"the image size of TFDS data set {name!r} is not known before it is downloaded; set "
             f"data.image_size"
         )
     shape = _shape(builder, features, config)
-    return dataset.DataInfo(shape, config.levels, len(features.class_names), features.class_names)
+    return splits.make_info(config, shape, features.class_names)
 
 
 def _builder(name, config):
@@ -89,7 +89,7 @@ def _builder(name, config):
             f"there is no TFDS data set {name!r}{nearest(name.split('/')[0], known)}"
         ) from error
     except Exception as error:  # of every kind: missing packages, wrong versions and configs
-        raise UserError(f"TFDS data set {name!r} cannot be used: {_first_line(error)}") from error
+        raise UserError(f"TFDS data set {name!r} cannot be used: {first_line(error)}") from error
 
 
 def _make_ready(builder, name, config):
@@ -109,12 +109,12 @@ def _make_ready(builder, name, config):
         builder.download_and_prepare()
     except Exception as error:  # of every kind: connections, checksums, disks
         raise UserError(
-            f"{place} and could not be downloaded and prepared there ({_first_line(error)})"
+            f"{place} and could not be downloaded and prepared there ({first_line(error)})"
         ) from error
 
 
 def _is_online():
-    """Whether names are resolved: TFDS itself tries for minutes before it says that they are not.
+    """Returns whether names are resolved: TFDS itself tries for minutes before it says no.
 
     Behind a proxy this machine need not resolve names, so the answer is yes.
     """
@@ -125,11 +125,6 @@ def _is_online():
         return True
     except OSError:
         return False
-
-
-def _first_line(error):
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}"
 
 
 def _features(builder, config):
@@ -161,13 +156,14 @@ def _only(features, key, kind):
     return found[0] if len(found) == 1 else None
 
 
-def _splits(builder, name):
-    """Returns the TFDS split of each of ours that exists."""
-    splits = {key: key for key in ("train", "validation", "test") if key in builder.info.splits}
-    if "train" not in splits:
-        found = ", ".join(builder.info.splits) or "none"
-        raise UserError(f"TFDS data set {name!r} has no split 'train'; its splits: {found}")
-    return splits
+def _counts(builder, name):
+    """Returns the number of images of each of our splits that exists."""
+    found = builder.info.splits
+    if "train" not in found:
+        raise UserError(
+            f"TFDS data set {name!r} has no split 'train'; its splits: {', '.join(found) or 'none'}"
+        )
+    return {key: found[key].num_examples for key in ("train", "validation", "test") if key in found}
 
 
 def _encoded(builder, split, features):
@@ -188,7 +184,7 @@ def _decoder(builder, features, shape, config):
     cropped = any(config.margins())
 
     def prepare(image):
-        prepared = image_ops.prepare(image, config)
+        prepared = preprocessing.prepare(image, config)
         if prepared.shape != shape:
             raise UserError(
                 f"{config.source} has images of different shapes, {shape} and {prepared.shape}: "
@@ -197,7 +193,15 @@ def _decoder(builder, features, shape, config):
         return prepared
 
     def decode(encoded, *label):
-        image = feature.decode_example(encoded)
+        # TFDS itself has JPEG files decoded faster and less exactly than PIL, which reads the same
+        # files where a user gives them.
+        image = tf.cond(
+            tf.strings.substr(encoded, 0, len(JPEG)) == JPEG,
+            lambda: tf.io.decode_jpeg(
+                encoded, feature.shape[-1] or 0, dct_method="INTEGER_ACCURATE"
+            ),
+            lambda: feature.decode_example(encoded),
+        )
         if features.shape != shape or cropped:  # another one, or not known
             image = tf.cond(
                 tf.reduce_all(tf.shape(image) == shape) & (not cropped),
@@ -212,88 +216,84 @@ def _decoder(builder, features, shape, config):
 def _shape(builder, features, config):
     """Returns the shape of the prepared images, if need be by a look at the first one."""
     stored = features.shape
-    if None in image_ops.prepared_shape(stored, config):
+    if None in preprocessing.prepared_shape(stored, config):
         feature = builder.info.features[features.image]
         (first, *_), *_ = _encoded(builder, "train", features).take(1)
         stored = tuple(feature.decode_example(first).shape)
     if None not in stored[:2]:
-        height, width = image_ops.cropped_size(*stored[:2], config)
+        height, width = preprocessing.cropped_size(*stored[:2], config)
         if config.image_size > min(height, width):
             raise UserError(
                 f"data.image_size={config.image_size} is larger than the images of "
                 f"{config.source}, which are {height}x{width} (height x width)"
             )
-    return image_ops.prepared_shape(stored, config)
+    return preprocessing.prepared_shape(stored, config)
 
 
-def _read_all(builder, split, features, shape, config):
+def _read_all(builder, split, count, features, shape, decode):
     """Reads a split into arrays (images, labels or None)."""
-    decode = _decoder(builder, features, shape, config)
-    examples = _encoded(builder, split, features).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    count = builder.info.splits[split].num_examples
     images = np.empty((count, *shape), np.uint8)
     labels = np.empty(count, np.int32) if features.label else None
+    stream = StreamSplit(_encoded(builder, split, features), decode, count, shape, features.label)
     start = 0
     try:
-        for batch, *label in examples.batch(1024).as_numpy_iterator():
-            part = slice(start, start + len(batch))
-            images[part] = batch
+        for batch, *label in stream.eval_batches(1024).as_numpy_iterator():
+            end = start + len(batch)
+            images[start:end] = batch
             if label:
-                labels[part] = label[0]
-            start += len(batch)
+                labels[start:end] = label[0]
+            start = end
     except tf.errors.OpError as error:
         ours = re.search(r"UserError: (.*)", error.message)
-        problem = ours.group(1) if ours else f"its images cannot be read as {shape}: set "
-        problem += "" if ours else f"data.image_size if their sizes differ ({_first_line(error)})"
+        problem = (
+            ours[1]
+            if ours
+            else f"its images cannot be read as {shape}: set data.image_size if their sizes differ "
+            f"({first_line(error)})"
+        )
         raise UserError(f"TFDS data set {builder.name!r}, split {split}: {problem}") from error
     return images, labels
 
 
-def _open_all(builder, splits, features, shape, config):
-    """Opens the splits for streaming; holds out the end of `train` if need be.
+def _streams(builder, counts, features, shape, decode, config):
+    """Opens the splits and decides what their values are; holds out the end of `train` if need be.
 
     TFDS shuffles a data set when it prepares it, so its end is a random choice.
     """
-    sizes = {key: builder.info.splits[split].num_examples for key, split in splits.items()}
-    if "validation" not in splits:
-        held_out = dataset.held_out_count(config, sizes["train"])
-        if held_out:
-            sizes["train"] -= held_out
-            sizes["validation"] = held_out
-            splits = splits | {
-                "train": f"train[:{sizes['train']}]",
-                "validation": f"train[{sizes['train']}:]",
-            }
-    decode = _decoder(builder, features, shape, config)
+    if config.held_out_classes:
+        raise UserError(
+            f"data.held_out_classes={config.held_out_classes} needs the labels of all images of "
+            f"{config.source}, which are too many to be loaded: raise data.memory_limit_mb"
+        )
+    parts = {split: split for split in counts}
+    if "validation" not in counts and (held_out := splits.held_out_count(config, counts["train"])):
+        left = counts["train"] - held_out
+        parts |= {"train": f"train[:{left}]", "validation": f"train[{left}:]"}
+        counts = counts | {"train": left, "validation": held_out}
+    encoded = {split: _encoded(builder, part, features) for split, part in parts.items()}
 
-    def pieces(split):
-        examples = _encoded(builder, split, features).map(decode).batch(PROBED_IMAGES)
-        return (images for images, *_ in examples.as_numpy_iterator())
+    def pieces(examples):
+        batches = examples.map(decode).batch(PROBED_IMAGES)
+        return (images for images, *_ in batches.as_numpy_iterator())
 
     try:
-        stored = values.decide(config, {key: pieces(split) for key, split in splits.items()})
+        values = preprocessing.decide_values(config, {x: pieces(y) for x, y in encoded.items()})
     except tf.errors.OpError as error:
         raise input_error(error, f"the images of {config.source}") from error
-    table = image_ops.levels_table(config.levels)
+    table = preprocessing.levels_table(config.levels)
 
     def decode_to_levels(*encoded):
         image, *label = decode(*encoded)
-        if stored == values.BYTES:
+        if values == preprocessing.BYTES:
             return tf.gather(table, tf.cast(image, tf.int32)), *label
         highest = tf.cast(tf.reduce_max(image), tf.int32)
         # `input_error` makes the sentence of it.
-        sentence = "UserError: " + values.too_high(config.source, "more", config.levels)
+        sentence = "UserError: " + preprocessing.too_high(config.source, "more", config.levels)
         with tf.control_dependencies([tf.debugging.Assert(highest < config.levels, [sentence])]):
             return tf.identity(image), *label
 
-    opened = {
-        key: StreamSplit(
-            _encoded(builder, split, features),
-            decode if config.levels == 256 else decode_to_levels,
-            sizes[key],
-            shape,
-            features.label is not None,
-        )
-        for key, split in splits.items()
-    }
-    return opened, stored
+    last = decode if config.levels == 256 else decode_to_levels
+    return {
+        split: StreamSplit(examples, last, counts[split], shape, features.label)
+        for split, examples in encoded.items()
+    }, values

@@ -1,4 +1,4 @@
-"""What loading gives: a train, a validation and a test split, and what they have in common."""
+"""The train, the validation and the test split of a source, and what they have in common."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gated_pixelcnn.data import folders
-from gated_pixelcnn.data import values as value_ops
+from gated_pixelcnn.data import preprocessing
+from gated_pixelcnn.data.folders import shown
 from gated_pixelcnn.errors import UserError
 
 if TYPE_CHECKING:
+    from gated_pixelcnn.data.batches import Split
     from gated_pixelcnn.data.config import DataConfig
-    from gated_pixelcnn.data.split import IndexedSplit, Split
 
 MAX_AUTOMATIC_VALIDATION = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
 class DataInfo:
-    """What a model must know of the images.
+    """Facts of the images that a model must know.
 
     Attributes:
       image_shape: (H, W, C).
@@ -36,12 +36,11 @@ class DataInfo:
 
 
 @dataclasses.dataclass(frozen=True)
-class Data:
+class Data(DataInfo):
     """The images of a source.
 
     Attributes:
       name: The source, as in the configuration.
-      info: Shape, levels and classes; each of its fields is an attribute here, too.
       train: The images to train on.
       validation: The images to validate on while training: the source's own, or images held out
         from the training images, or (nothing held out) the test images. None if there are none.
@@ -50,7 +49,7 @@ class Data:
       fingerprint: Of each split of the source the number of images and a checksum (for TFDS: name
         and version of the set). It is another one if images came, went, changed or moved, as far
         as a look at a part of them tells, and the same on every machine; see data/fingerprint.py.
-      values: Whether the images were stored as "levels" or "bytes", see data/values.py.
+      values: Whether the images were stored as "levels" or "bytes", see data/preprocessing.py.
       layout: Of a folder, what its sub-folders are, see data/folders.py; else empty.
       left_out: What in the source is not among the images, and why: path or array → reason.
       declared: Whether the source says itself whether its values are levels.
@@ -61,12 +60,11 @@ class Data:
     """
 
     name: str
-    info: DataInfo
     train: Split
     validation: Split | None
     test: Split | None
     fingerprint: str
-    values: str = value_ops.BYTES
+    values: str
     layout: str = ""
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
     declared: bool = False
@@ -74,27 +72,12 @@ class Data:
     empty_classes: tuple[int, ...] = ()
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(H, W, C)."""
-        return self.info.image_shape
-
-    @property
-    def levels(self) -> int:
-        """Number of values a colour may take."""
-        return self.info.levels
-
-    @property
-    def num_classes(self) -> int:
-        """Number of labels; 0 if the images have none."""
-        return self.info.num_classes
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of the labels."""
-        return self.info.class_names
+    def info(self) -> DataInfo:
+        """The facts of the images that a model must know, alone."""
+        return DataInfo(self.image_shape, self.levels, self.num_classes, self.class_names)
 
     def record(self) -> dict:
-        """Returns what was decided of the images, for config.json."""
+        """Returns the decisions about the images, for config.json."""
         return {
             "values": self.values,
             "layout": self.layout,
@@ -103,34 +86,126 @@ class Data:
         }
 
     def report(self) -> list[str]:
-        """Returns what was found: splits, classes, values, what is left out; lines for people."""
+        """Returns lines for people: splits, classes, values, files that are left out."""
         counts = ", ".join(f"{split.num_images} {name}" for name, split in self._splits().items())
         layout = f" ({self.layout})" if self.layout else ""
-        stored = "bytes" if self.values == value_ops.BYTES else "levels already"
+        stored = "bytes" if self.values == preprocessing.BYTES else "levels already"
         size = "x".join(map(str, self.image_shape))
         lines = [
             f"{self.name}{layout}: {counts} images, {size}, values are {stored}, "
             f"{self.levels} levels"
         ]
-        if self.num_classes:
-            labels = getattr(self.train, "labels", None)
-            names = list(self.class_names)
-            if labels is not None:
-                counts = np.bincount(labels, minlength=len(names))
+        if names := list(self.class_names):
+            if self.train.labels is not None:
+                counts = np.bincount(self.train.labels, minlength=len(names))
                 names = [f"{name} {count}" for name, count in zip(names, counts, strict=True)]
             more = f", and {len(names) - 20} more" if len(names) > 20 else ""
             lines.append(f"{len(names)} classes of training: {', '.join(names[:20])}{more}")
         if self.left_out:
-            lines.append(f"left out: {folders.shown(self.left_out)}")
+            lines.append(f"left out: {shown(self.left_out)}")
         return lines
 
     def _splits(self):
         """The splits by name; what stands for two of them once."""
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
         if self.validation is self.test:
-            name = "validation and test"
-            splits = {"train": self.train, name: self.test}
+            splits = {"train": self.train, "validation and test": self.test}
         return {name: split for name, split in splits.items() if split is not None}
+
+
+def make_info(config: DataConfig, shape: tuple, class_names: tuple[str, ...]) -> DataInfo:
+    """Returns the facts of images that are prepared, or of their patches, if those are wanted.
+
+    Args:
+      config: The configuration.
+      shape: (H, W, C) of the prepared images.
+      class_names: The names of the classes; empty if there are no labels.
+
+    Raises:
+      UserError: If patches are larger than the images.
+    """
+    height, width, channels = shape
+    if min(height, width) < config.patch:
+        raise UserError(
+            f"data.patch={config.patch} is larger than the images of {config.source}, "
+            f"{height}x{width} (height x width)"
+        )
+    if config.patch:
+        height = width = config.patch
+    return DataInfo((height, width, channels), config.levels, len(class_names), tuple(class_names))
+
+
+def make_data(
+    config: DataConfig,
+    splits: dict[str, Split],
+    class_names: tuple[str, ...],
+    fingerprint: str,
+    values: str,
+    **facts,
+) -> Data:
+    """Holds images out where they are wanted and not there, and cuts patches.
+
+    Args:
+      config: The configuration.
+      splits: "train" and, if there are any, "validation" and "test".
+      class_names: The names of the classes; empty if there are no labels.
+      fingerprint: That of the source.
+      values: Whether the images were stored as levels or bytes.
+      **facts: `layout`, `left_out`, `declared` and `named` of the Data.
+    """
+    splits = _hold_out(config, splits)
+    info = make_info(config, splits["train"].image_shape, class_names)
+    if config.patch:
+        splits = {name: split.of_patches(config.patch) for name, split in splits.items()}
+    labels = splits["train"].labels
+    empty = () if labels is None else np.setdiff1d(range(info.num_classes), labels).tolist()
+    validation = splits.get("validation") or splits.get("test")
+    return Data(
+        **vars(info),
+        name=config.source,
+        train=splits["train"],
+        validation=validation,
+        test=splits.get("test") or validation,
+        fingerprint=fingerprint,
+        values=values,
+        empty_classes=tuple(empty),
+        **facts,
+    )
+
+
+def from_arrays(
+    config: DataConfig,
+    arrays: dict[str, tuple[np.ndarray, np.ndarray | None]],
+    class_names: tuple[str, ...],
+    fingerprint: str,
+    **facts,
+) -> Data:
+    """Makes data of images in memory, without a second copy of them.
+
+    Args:
+      config: The configuration; the images are of its size and colours already.
+      arrays: Of each split the images, uint8 [N, H, W, C], and the labels, int [N], or None. The
+        images are overwritten by their levels.
+      class_names: The names of the classes; empty if there are no labels.
+      fingerprint: That of the source.
+      **facts: See `make_data`.
+
+    Raises:
+      UserError: If the images do not suit the number of levels.
+    """
+    from gated_pixelcnn.data.batches import ArraySplit
+
+    pieces = {split: _pieces(images) for split, (images, _) in arrays.items()}
+    values = preprocessing.decide_values(config, pieces)
+    splits = {}
+    for name, (images, labels) in arrays.items():
+        preprocessing.to_levels(images, config.levels, values, config.source, in_place=True)
+        splits[name] = ArraySplit(images, labels)
+    return make_data(config, splits, class_names, fingerprint, values, **facts)
+
+
+def _pieces(images):
+    return (images[start : start + 256] for start in range(0, len(images), 256))
 
 
 def held_out_count(config: DataConfig, num_train: int) -> int:
@@ -153,46 +228,7 @@ def held_out_count(config: DataConfig, num_train: int) -> int:
     return config.validation
 
 
-def make_data(
-    config: DataConfig,
-    splits: dict[str, Split],
-    class_names: tuple[str, ...],
-    fingerprint: str,
-    **facts,
-) -> Data:
-    """Completes a source's splits by the rules for those that are missing.
-
-    Args:
-      config: The configuration.
-      splits: "train" and, if there are any, "validation" and "test".
-      class_names: The names of the classes; empty if there are no labels.
-      fingerprint: That of the source.
-      **facts: `values`, `layout`, `left_out`, `declared` and `named` of the Data.
-    """
-    validation = splits.get("validation") or splits.get("test")
-    test = splits.get("test") or validation
-    train = splits["train"]
-    info = DataInfo(train.image_shape, config.levels, len(class_names), tuple(class_names))
-    return Data(
-        config.source,
-        info,
-        train,
-        validation,
-        test,
-        fingerprint,
-        empty_classes=_empty_classes(train, info),
-        **facts,
-    )
-
-
-def _empty_classes(train, info):
-    labels = getattr(train, "labels", None)
-    if labels is None or not info.num_classes:
-        return ()
-    return tuple(np.flatnonzero(np.bincount(labels, minlength=info.num_classes) == 0).tolist())
-
-
-def hold_out(config: DataConfig, splits: dict[str, IndexedSplit]) -> dict[str, IndexedSplit]:
+def _hold_out(config, splits):
     """Takes the validation images from the training images, if the source has none of its own.
 
     The choice is a function of `validation_seed` and the number of images only; the order of
@@ -201,10 +237,7 @@ def hold_out(config: DataConfig, splits: dict[str, IndexedSplit]) -> dict[str, I
     train = splits["train"]
     if config.held_out_classes:
         return _hold_out_classes(config, train)
-    if "validation" in splits:
-        return splits
-    count = held_out_count(config, train.num_images)
-    if count == 0:
+    if "validation" in splits or not (count := held_out_count(config, train.num_images)):
         return splits
     order = np.random.default_rng(config.validation_seed).permutation(train.num_images)
     return splits | {
@@ -213,54 +246,19 @@ def hold_out(config: DataConfig, splits: dict[str, IndexedSplit]) -> dict[str, I
     }
 
 
-def _hold_out_classes(config: DataConfig, train: IndexedSplit) -> dict[str, IndexedSplit]:
-    classes = np.unique(train.labels) if train.has_labels else []
+def _hold_out_classes(config, train):
+    labels = train.labels
+    classes = [] if labels is None else np.unique(labels)
     if len(classes) <= config.held_out_classes:
         raise UserError(
             f"data.held_out_classes={config.held_out_classes} leaves nothing to train on: the "
             f"training images of {config.source} have {len(classes)} classes"
         )
     middle = classes[-((config.held_out_classes + 1) // 2)]  # the best weights are chosen by others
-    seen = train.labels < classes[-config.held_out_classes]
+    seen = labels < classes[-config.held_out_classes]
     parts = {
         "train": seen,
-        "validation": ~seen & (train.labels < middle),
-        "test": train.labels >= middle,
+        "validation": ~seen & (labels < middle),
+        "test": labels >= middle,
     }
     return {name: train.subset(np.flatnonzero(part)) for name, part in parts.items()}
-
-
-def from_arrays(
-    config: DataConfig,
-    arrays: dict[str, tuple[np.ndarray, np.ndarray | None]],
-    class_names: tuple[str, ...],
-    fingerprint: str,
-    **facts,
-) -> Data:
-    """Makes data of images in memory, without a second copy of them.
-
-    Args:
-      config: The configuration; the images are of its size and colours already.
-      arrays: Of each split the images, uint8 [N, H, W, C], and the labels, int [N], or None. The
-        images are overwritten by their levels.
-      class_names: The names of the classes; empty if there are no labels.
-      fingerprint: That of the source.
-      **facts: `layout`, `left_out`, `declared` and `named` of the Data.
-
-    Raises:
-      UserError: If the images do not suit the number of levels.
-    """
-    from gated_pixelcnn.data.split import ArraySplit
-
-    pieces = {split: _pieces(images) for split, (images, _) in arrays.items()}
-    values = value_ops.decide(config, pieces)
-    splits = {}
-    for name, (images, labels) in arrays.items():
-        value_ops.to_levels(images, config.levels, values, config.source, in_place=True)
-        splits[name] = ArraySplit(images, labels if config.labels else None)
-    names = class_names if config.labels else ()
-    return make_data(config, hold_out(config, splits), names, fingerprint, values=values, **facts)
-
-
-def _pieces(images):
-    return (images[start : start + 256] for start in range(0, len(images), 256))

@@ -5,14 +5,19 @@ step number, and shard i of n is a slice of it, so that n replicas together see 
 """
 
 import abc
+import copy
 import re
 import weakref
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
+from gated_pixelcnn.data.preprocessing import middle_patch
 from gated_pixelcnn.data.python_calls import numpy_function
-from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.errors import UserError, first_line
+
+SHUFFLE_BUFFER = 20_000  # encoded images
 
 
 def input_error(error: tf.errors.OpError, source: str = "the images") -> UserError:
@@ -26,10 +31,7 @@ def input_error(error: tf.errors.OpError, source: str = "the images") -> UserErr
       The UserError that was raised inside of the graph, which names the file, if there was one.
     """
     ours = re.search(r"UserError: (.*)", error.message)
-    first_line = (error.message.strip().splitlines() or [""])[0][:200]
-    return UserError(
-        ours[1] if ours else f"{source} cannot be read ({type(error).__name__}: {first_line})"
-    )
+    return UserError(ours[1] if ours else f"{source} cannot be read ({first_line(error)})")
 
 
 class Split(abc.ABC):
@@ -39,11 +41,28 @@ class Split(abc.ABC):
       num_images: How many.
       image_shape: (H, W, C).
       has_labels: Whether batches have labels.
+      labels: int32 [N]; None where there are none, or where they are not known.
     """
 
-    num_images: int
-    image_shape: tuple[int, int, int]
-    has_labels: bool
+    def __init__(self, num_images: int, image_shape: tuple[int, int, int], has_labels: bool):
+        """Makes the split of whole images."""
+        self.num_images = num_images
+        self.image_shape = self._whole_shape = tuple(image_shape)
+        self.has_labels = has_labels
+        self.labels = None
+
+    def of_patches(self, size: int) -> "Split":
+        """Returns the split of square patches of these images, one of each.
+
+        In training they are at random places, which are a function of (seed, step) as the batch
+        itself; else in the middle.
+
+        Args:
+          size: Height and width of a patch in pixels, at most those of the images.
+        """
+        patches = copy.copy(self)
+        patches.image_shape = (size, size, self.image_shape[-1])
+        return patches
 
     def train_batches(
         self,
@@ -61,7 +80,7 @@ class Split(abc.ABC):
 
         Args:
           batch_size: Global batch size: that of all shards together.
-          seed: Seed of the order and of the flips.
+          seed: Seed of the order, of the places of patches and of the flips.
           start_step: Number of batches to jump over.
           num_shards: Number of equal slices that each batch is cut into.
           shard_index: Which slice this dataset gives.
@@ -91,16 +110,19 @@ class Split(abc.ABC):
             examples = self._examples_by_class(batch_size, seed, start_step, shard, per_class)
         else:
             examples = self._train_examples(batch_size, seed, start_step, shard)
-        steps = tf.data.Dataset.range(start_step, tf.int64.max)
+        patches = self.image_shape != self._whole_shape
 
-        def flip(step, batch):
-            flipped = _random_flips(batch[0], seed, step, batch_size, shard)
-            return (flipped, *batch[1:])
+        def vary(step, batch):
+            images, *labels = batch
+            if patches:
+                images = self._random_patches(images, seed, step, batch_size, shard)
+            if flips:
+                images = _random_flips(images, seed, step, batch_size, shard)
+            return (images, *labels)
 
-        if flips:
-            examples = tf.data.Dataset.zip(steps, examples).map(
-                flip, num_parallel_calls=tf.data.AUTOTUNE
-            )
+        if patches or flips:
+            steps = tf.data.Dataset.range(start_step, tf.int64.max)
+            examples = _mapped(tf.data.Dataset.zip(steps, examples), vary)
         # Known to have no end: tf.distribute would ask all workers for it before every step.
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         return _finished(examples.apply(endless))
@@ -117,7 +139,11 @@ class Split(abc.ABC):
         """
         if batch_size < 1:
             raise UserError(f"the batch size must be at least 1, but is {batch_size}")
-        return _finished(self._eval_examples(batch_size))
+        examples = self._eval_examples(batch_size)
+        if self.image_shape != self._whole_shape:
+            size = self.image_shape[0]
+            examples = _mapped(examples, lambda x, *y: (middle_patch(x, size, size), *y))
+        return _finished(examples)
 
     def take(self, num: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns the first `num` images, uint8 [num, H, W, C], and their labels or None.
@@ -140,36 +166,70 @@ class Split(abc.ABC):
 
     @abc.abstractmethod
     def _train_examples(self, batch_size, seed, start_step, shard):
-        """Batches as of train_batches, without flips."""
+        """Batches of whole images as of train_batches, without flips."""
 
     @abc.abstractmethod
     def _eval_examples(self, batch_size):
-        """Batches as of eval_batches."""
+        """Batches of whole images as of eval_batches."""
+
+    def _random_patches(self, images, seed, step, batch_size, shard):
+        size, (height, width, _) = self.image_shape[0], self._whole_shape
+        # 2^62 + step: no seed of the shuffling or of the flips is ever the same.
+        bits = tf.random.stateless_uniform(
+            (batch_size, 2), (seed, step + 2**62), None, None, tf.uint32, alg="philox"
+        )
+        corners = tf.cast(bits[shard], tf.int64) % np.array([height - size + 1, width - size + 1])
+        rows, columns = (
+            corners[:, axis, tf.newaxis] + tf.range(size, dtype=tf.int64) for axis in (0, 1)
+        )
+        strips = tf.gather(images, rows, axis=1, batch_dims=1)
+        return tf.gather(strips, columns, axis=2, batch_dims=1)
 
 
 class IndexedSplit(Split):
-    """A split whose images can be had by their numbers, in any order.
+    """A split whose images can be had by their numbers, in any order."""
 
-    Attributes:
-      labels: int32 [N], or None.
-    """
+    def __init__(
+        self,
+        read: Callable[[np.ndarray], np.ndarray],
+        num_images: int,
+        image_shape: tuple[int, int, int],
+        labels: np.ndarray | None = None,
+    ):
+        """Keeps the function and the labels.
 
-    labels: np.ndarray | None
+        Args:
+          read: Maps numbers of images, int64 [B], to the images uint8 [B, H, W, C], values
+            0..levels-1. It is called by several threads.
+          num_images: Number of images.
+          image_shape: (H, W, C).
+          labels: int [N], or None.
+        """
+        super().__init__(num_images, image_shape, labels is not None)
+        self._read_stored = read
+        self._numbers = None  # of the stored images; None: all of them
+        self.labels = None if labels is None else labels.astype(np.int32)
 
-    @abc.abstractmethod
     def subset(self, indices: np.ndarray) -> "IndexedSplit":
         """Returns the split of the images of these numbers, in this order."""
+        part = copy.copy(self)
+        part._numbers = self._stored_numbers(indices)
+        part.num_images = len(indices)
+        part.labels = None if self.labels is None else self.labels[indices]
+        return part
 
-    @abc.abstractmethod
+    def _stored_numbers(self, indices):
+        return indices if self._numbers is None else self._numbers[indices]
+
     def _read(self, indices):
-        """Returns the images of these numbers, int64 [B], as uint8 [B, H, W, C]."""
+        return self._read_stored(self._stored_numbers(indices))
 
     def _fetch(self, indices):
         # TensorFlow keeps for good what it calls: by a weak reference, the images can be freed.
         # The dataset, which maps this method, holds the split.
         read = weakref.WeakMethod(self._read)
         images = numpy_function(lambda numbers: read()(numbers), [indices], tf.uint8)
-        images = tf.ensure_shape(images, (*indices.shape, *self.image_shape))
+        images = tf.ensure_shape(images, (*indices.shape, *self._whole_shape))
         return (images, tf.gather(self.labels, indices)) if self.has_labels else (images,)
 
     def _train_examples(self, batch_size, seed, start_step, shard):
@@ -185,12 +245,10 @@ class IndexedSplit(Split):
             return tf.data.Dataset.from_tensor_slices(batches[skipped:, shard])
 
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-        return epochs.flat_map(epoch_of_batches).map(
-            self._fetch, num_parallel_calls=tf.data.AUTOTUNE
-        )
+        return _mapped(epochs.flat_map(epoch_of_batches), self._fetch)
 
     def _examples_by_class(self, batch_size, seed, start_step, shard, per_class):
-        """See `train_batches`; the classes and images of a batch are a function of (seed, step)."""
+        """Batches by class, a function of (seed, step); see `train_batches`."""
         if batch_size % per_class or (shard.stop - shard.start) % per_class:
             raise UserError(
                 f"train.batch_size={batch_size}, and the part of each replica, must be a multiple "
@@ -218,62 +276,92 @@ class IndexedSplit(Split):
             places = tf.gather(starts, chosen) + tf.cast(picked, tf.int64)
             return self._fetch(tf.gather(order, tf.reshape(places, [-1])[shard]))
 
-        return tf.data.Dataset.range(start_step, tf.int64.max).map(
-            fetch, num_parallel_calls=tf.data.AUTOTUNE
-        )
+        return _mapped(tf.data.Dataset.range(start_step, tf.int64.max), fetch)
 
     def _eval_examples(self, batch_size):
-        starts = tf.data.Dataset.range(0, self.num_images, batch_size)
-
         def fetch(start):
             end = tf.minimum(start + batch_size, self.num_images)
             return self._fetch(tf.range(start, end, dtype=tf.int64))
 
-        return starts.map(fetch, num_parallel_calls=tf.data.AUTOTUNE)
+        return _mapped(tf.data.Dataset.range(0, self.num_images, batch_size), fetch)
 
 
 class ArraySplit(IndexedSplit):
-    """Images in memory. They are not copied: nobody may change them while batches are made.
+    """Images in memory. They are not copied: nobody may change them while batches are made."""
 
-    Attributes:
-      labels: int32 [N], or None.
-    """
-
-    def __init__(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray | None = None,
-        numbers: np.ndarray | None = None,
-    ):
-        """Keeps the arrays.
-
-        Args:
-          images: uint8 [M, H, W, C], values 0..levels-1.
-          labels: int [N], or None.
-          numbers: int64 [N], which of `images` make up the split; None: all of them.
-        """
+    def __init__(self, images: np.ndarray, labels: np.ndarray | None = None):
+        """Keeps the arrays: images uint8 [N, H, W, C], values 0..levels-1; labels int [N]."""
+        super().__init__(images.__getitem__, len(images), images.shape[1:], labels)
         self._stored = images
-        self._numbers = numbers
-        self.labels = None if labels is None else labels.astype(np.int32)
-        self.num_images = len(images if numbers is None else numbers)
-        self.image_shape = tuple(images.shape[1:])
-        self.has_labels = labels is not None
 
     @property
     def images(self) -> np.ndarray:
-        """The images, uint8 [N, H, W, C]; of a subset, a copy."""
+        """The whole images, uint8 [N, H, W, C]; of a subset, a copy."""
         return self._stored if self._numbers is None else self._stored[self._numbers]
 
-    def subset(self, indices):
-        """Returns the split of the images of these numbers, in this order."""
-        labels = None if self.labels is None else self.labels[indices]
-        return ArraySplit(self._stored, labels, self._stored_numbers(indices))
 
-    def _read(self, indices):
-        return self._stored[self._stored_numbers(indices)]
+class StreamSplit(Split):
+    """Encoded examples in a fixed order, decoded as they are needed; too big for memory.
 
-    def _stored_numbers(self, indices):
-        return indices if self._numbers is None else self._numbers[indices]
+    An epoch is shuffled through a buffer of encoded examples, seeded by (seed, epoch). Jumping to
+    a step reads the encoded examples of that epoch which come before it, and decodes none.
+    """
+
+    def __init__(self, encoded, decode, num_images, image_shape, has_labels):
+        """Opens the split.
+
+        Args:
+          encoded: Finite tf.data.Dataset of encoded examples, tuples of scalars, in an order that
+            is always the same.
+          decode: Maps an encoded example, in a graph, to (image uint8 [H, W, C], label int32 []),
+            or to (image,).
+          num_images: Number of examples.
+          image_shape: (H, W, C).
+          has_labels: Whether `decode` gives labels.
+        """
+        super().__init__(num_images, image_shape, bool(has_labels))
+        self._encoded = encoded
+        self._decode = decode
+
+    def _train_examples(self, batch_size, seed, start_step, shard):
+        first_epoch, first_step = divmod(start_step, self.num_images // batch_size)
+
+        def epoch_of_batches(epoch):
+            seeds = tf.random.stateless_uniform(
+                (2,), (seed, epoch), None, None, tf.int64, alg="philox"
+            )
+            shuffled = _shuffled(self._encoded, min(SHUFFLE_BUFFER, self.num_images), seeds)
+            batches = shuffled.batch(batch_size, drop_remainder=True)
+            skipped = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
+            return batches.skip(skipped)
+
+        batches = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch_of_batches)
+        shards = batches.map(lambda *batch: tuple(part[shard] for part in batch))
+        decoded = _mapped(shards.unbatch(), self._decode)
+        return decoded.batch(shard.stop - shard.start, drop_remainder=True)
+
+    def _eval_examples(self, batch_size):
+        return _mapped(self._encoded, self._decode).batch(batch_size)
+
+
+def _shuffled(dataset, buffer_size, seeds):
+    """The dataset shuffled by two seeds, tensors int64, alone.
+
+    Dataset.shuffle mixes TensorFlow's global seed into its own, and fails if that is 0 and its own
+    a tensor.
+    """
+    structure = dataset.element_spec
+    parts = tf.nest.flatten(structure)
+    shuffled = tf.raw_ops.ShuffleDataset(
+        input_dataset=tf.data.experimental.to_variant(dataset),
+        buffer_size=tf.constant(buffer_size, tf.int64),
+        seed=seeds[0],
+        seed2=seeds[1],
+        output_types=[part.dtype for part in parts],
+        output_shapes=[part.shape for part in parts],
+        reshuffle_each_iteration=False,
+    )
+    return tf.data.experimental.from_variant(shuffled, structure)
 
 
 def _random_flips(images, seed, step, batch_size, shard):
@@ -287,6 +375,10 @@ def _random_flips(images, seed, step, batch_size, shard):
     both = tf.concat([images, tf.reverse(images, [2])], 0)
     share = shard.stop - shard.start
     return tf.gather(both, tf.range(share) + share * mirrored)
+
+
+def _mapped(dataset, function):
+    return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _finished(dataset):
