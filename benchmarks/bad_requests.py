@@ -42,7 +42,7 @@ MAX_IMAGES = 8
 
 def main(_):
     """Runs the campaign; returns 1 if a request did not end well."""
-    from gated_pixelcnn.exporting.versions import find
+    from gated_pixelcnn.serving.versions import find
 
     folder = Path(tempfile.mkdtemp(prefix="requests-"))
     try:
@@ -69,8 +69,8 @@ def main(_):
 def make_models(folder):
     """Exports small models; returns the paths of the SavedModels."""
     import gated_pixelcnn as gpc
-    from gated_pixelcnn.exporting.export import write
-    from gated_pixelcnn.training.run_directory import checked_record, record
+    from gated_pixelcnn.runs.directory import checked_record, record
+    from gated_pixelcnn.serving.export import write
 
     for index, (shape, arguments) in enumerate(MODELS):
         model = gpc.GatedPixelCNN(shape, **SMALL, **arguments)
@@ -82,7 +82,7 @@ def make_models(folder):
 
 def facts_of(path):
     """image_shape, levels, condition_size and max_images of the model of a SavedModel."""
-    from gated_pixelcnn.exporting import facts
+    from gated_pixelcnn.serving import facts
 
     known = facts.read(path)
     of_run = {name: known["run"][name] for name in ("image_shape", "levels")}

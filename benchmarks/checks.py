@@ -22,7 +22,7 @@ def state(config, checked):
     import tensorflow as tf
 
     import gated_pixelcnn as gpc
-    from gated_pixelcnn.training.config import TrainConfig
+    from gated_pixelcnn.configs.training import TrainConfig
     from gated_pixelcnn.training.state import TrainState
 
     classes = 10 if config.model.condition == "label" else 0

@@ -224,7 +224,7 @@ def of_samples(found):
 
 def picture(results, images):
     """Ten samples of every class, by the label alone and by m(label)."""
-    from gated_pixelcnn.pictures import captioned, grid, save_png
+    from gated_pixelcnn.visualization import captioned, grid, save_png
 
     shown, rows = [], ("label", "m(label)")
     for row in rows:

@@ -153,14 +153,15 @@ def name_of(family, shape):
 
 def model_of(family, shape):
     """The model of a shape, built."""
-    from gated_pixelcnn import building, configs
+    from gated_pixelcnn import configs
     from gated_pixelcnn.data import DataConfig, load
+    from gated_pixelcnn.runs.build import build_model
 
     settings = settings_of(family, shape, 0.001, 1, 0, 1)
     del settings["test"]
     config = configs.complete(settings)
     dataset = load(DataConfig(**config.data))
-    model = building.build_model(config, dataset.image_shape, dataset.levels)
+    model = build_model(config, dataset.image_shape, dataset.levels)
     return config, dataset, model
 
 
@@ -179,7 +180,7 @@ def measured(wanted, file):
     import machine
     import tensorflow as tf
 
-    from gated_pixelcnn.training.config import TrainConfig
+    from gated_pixelcnn.configs.training import TrainConfig
     from gated_pixelcnn.training.state import TrainState
 
     steps, parameters = {}, {}

@@ -183,9 +183,9 @@ def measure(directory):
     import numpy as np
     import tensorflow as tf
 
+    from gated_pixelcnn.configs.training import TrainConfig
     from gated_pixelcnn.data.batches import ArraySplit
     from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
-    from gated_pixelcnn.training.config import TrainConfig
     from gated_pixelcnn.training.state import TrainState
 
     print(machine.describe())

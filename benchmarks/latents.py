@@ -30,13 +30,13 @@ def correlations(first, second):
 def main(_):
     """Draws and compares."""
     import gated_pixelcnn as gpc
-    from gated_pixelcnn import pictures
+    from gated_pixelcnn import visualization
 
     model = gpc.load(_WORKDIR.value)
     if not hasattr(model, "show_latents"):
         raise UserError(f"{_WORKDIR.value} has no latent numbers")
     f, images = model.sample_stages(_NUM.value, seed=_SEED.value)
-    shown = pictures.enlarged(np.asarray(f), model.view.levels, model.image_shape)
+    shown = visualization.enlarged(np.asarray(f), model.view.levels, model.image_shape)
     found = correlations(np.asarray(images), shown)
     own = np.eye(len(found), dtype=bool)
     print(f"{len(found)} images of {_WORKDIR.value}: correlation with f(z)")

@@ -120,8 +120,9 @@ def write_timed(name, preset, changes, what, batch):
     import tensorflow as tf
     import training
 
-    from gated_pixelcnn import building, configs, sampling
-    from gated_pixelcnn.training.config import TrainConfig
+    from gated_pixelcnn import configs, sampling
+    from gated_pixelcnn.configs.training import TrainConfig
+    from gated_pixelcnn.runs.build import build_model
     from gated_pixelcnn.training.state import TrainState
 
     config = configs.get_config(preset)
@@ -129,7 +130,7 @@ def write_timed(name, preset, changes, what, batch):
     if _SMALL.value:
         config.model.update(features=12, layers=2, head_features=12)
     shape = (32, 32, 3)
-    model = building.build_model(config, shape, 256, dtype=config.train.precision)
+    model = build_model(config, shape, 256, dtype=config.train.precision)
     state = TrainState(model, TrainConfig(**config.train), 0, tf.distribute.get_strategy())
     images = tf.TensorSpec((batch, *shape), tf.uint8)
     if what == "step":
@@ -150,17 +151,18 @@ def write_run(workdir):
     import numpy as np
     import tensorflow as tf
 
-    from gated_pixelcnn import building, data
-    from gated_pixelcnn.training.checkpoints import Checkpoints, path_of
-    from gated_pixelcnn.training.config import TrainConfig
-    from gated_pixelcnn.training.run_directory import RunDirectory
+    from gated_pixelcnn import data
+    from gated_pixelcnn.configs.training import TrainConfig
+    from gated_pixelcnn.runs.build import build_model
+    from gated_pixelcnn.runs.checkpoints import Checkpoints, path_of
+    from gated_pixelcnn.runs.directory import RunDirectory
     from gated_pixelcnn.training.state import TrainState
 
     directory, name = RunDirectory(workdir), Path(workdir).name
     config = directory.read_config()["config"]
     found = Checkpoints(directory.checkpoints).latest()
     dataset = data.load(data.DataConfig(**config.data))
-    model = building.build_model(config, dataset.image_shape, dataset.levels)
+    model = build_model(config, dataset.image_shape, dataset.levels)
     refused = {
         "has no checkpoint": found is None,
         "has no moving average": not config.train.ema_decay,
@@ -202,7 +204,7 @@ def main(_):
     from gated_pixelcnn import sampling
 
     # As on a GPU; this machine has none.
-    sampling.parts_of = lambda num, jit: [num]
+    sampling.loop.parts_of = lambda num, jit: [num]
     Path(_DIRECTORY.value).mkdir(parents=True, exist_ok=True)
     if len({Path(workdir).name for workdir in _RUNS.value}) < len(_RUNS.value):
         raise UserError("two of --runs have the same name")

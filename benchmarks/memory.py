@@ -30,14 +30,14 @@ def step(settings):
     import tensorflow as tf
 
     import gated_pixelcnn as gpc
-    from gated_pixelcnn import building
-    from gated_pixelcnn.training.config import TrainConfig
+    from gated_pixelcnn.configs.training import TrainConfig
+    from gated_pixelcnn.runs.build import build_model
     from gated_pixelcnn.training.state import TrainState
 
     config = gpc.get_config(settings.pop("preset"))
     keras.utils.set_random_seed(0)
     size = 64 if "64" in config.data.source else 32
-    model = building.build_model(config, (size, size, 3), 256)
+    model = build_model(config, (size, size, 3), 256)
     state = TrainState(model, TrainConfig(**settings), 0, tf.distribute.get_strategy())
     shape = (settings["batch_size"], *model.image_shape)
     images = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)

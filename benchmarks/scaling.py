@@ -62,12 +62,13 @@ def abstract_model(preset, precision="float32"):
     """The model of a preset with shapes but no values."""
     import keras
 
-    from gated_pixelcnn import building, configs
+    from gated_pixelcnn import configs
+    from gated_pixelcnn.runs.build import build_model
 
     config = configs.get_config(preset)
     size = config.data.image_size or 32  # of CIFAR-10
     with keras.StatelessScope(initialize_variables=False):
-        return building.build_model(config, (size, size, 3), config.data.levels, dtype=precision)
+        return build_model(config, (size, size, 3), config.data.levels, dtype=precision)
 
 
 def trace(model, batch):

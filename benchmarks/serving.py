@@ -65,8 +65,8 @@ def main(_):
 def exported(model, path):
     """The model after a round trip through a SavedModel."""
     import gated_pixelcnn as gpc
-    from gated_pixelcnn.exporting.export import write
-    from gated_pixelcnn.training.run_directory import checked_record, record
+    from gated_pixelcnn.runs.directory import checked_record, record
+    from gated_pixelcnn.serving.export import write
 
     config = gpc.get_config("mnist")
     write(model, checked_record(record(config, model.image_shape, model.levels, 0)), path)

@@ -39,8 +39,8 @@ def main(_):
     import numpy as np
     import tensorflow as tf
 
+    from gated_pixelcnn.configs.training import TrainConfig
     from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
-    from gated_pixelcnn.training.config import TrainConfig
     from gated_pixelcnn.training.state import TrainState
 
     print(machine.describe())

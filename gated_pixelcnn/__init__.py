@@ -19,13 +19,13 @@ __version__ = "0.1.0"
 
 # Public name -> the module that has it.
 _PUBLIC = {
-    "build_model": "building",
+    "build_model": "runs.build",
     "evaluate": "evaluation",
-    "export": "exporting",
+    "export": "serving",
     "get_config": "configs",
     "list_presets": "configs",
-    "load": "building",
-    "load_saved_model": "exporting",
+    "load": "runs.load",
+    "load_saved_model": "serving",
     "train": "training.train",
     "GatedPixelCNN": "models.families.gated_pixelcnn",
     "UserError": "errors",

@@ -6,6 +6,7 @@ no assertions: its nats are NaN.
 """
 
 import dataclasses
+import math
 import operator
 
 import numpy as np
@@ -475,6 +476,21 @@ def find_name(name, names):
         if found:
             return found[0]
     return None
+
+
+def bits_per_dim(nats, image_shape):
+    """Converts code lengths of whole images: the one place where nats become bits/dim.
+
+    Bits/dim is the mean code length of one colour of one pixel: -log2 p(image) / (H * W * C).
+
+    Args:
+      nats: -log p of images, a number, an array or a tensor of any shape.
+      image_shape: (H, W, C) of the images.
+
+    Returns:
+      Bits per dimension, in the shape of `nats`.
+    """
+    return nats / (math.log(2) * math.prod(image_shape))
 
 
 def check_integer(name, value, lowest, highest=None):

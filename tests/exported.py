@@ -9,8 +9,8 @@ import numpy as np
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn.exporting.export import write
-from gated_pixelcnn.training.run_directory import checked_record, record
+from gated_pixelcnn.runs.directory import checked_record, record
+from gated_pixelcnn.serving.export import write
 
 MAX_IMAGES = 6
 SMALL = {"features": 6, "layers": 2, "kernel_size": 3, "first_kernel_size": 3, "components": 3}

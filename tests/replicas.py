@@ -19,9 +19,9 @@ sys.path.append(str(Path(__file__).parent))
 from conformance import FAMILIES, MAIN, VALUES  # noqa: E402
 
 import gated_pixelcnn as gpc
+from gated_pixelcnn.configs.training import TrainConfig
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training import checkpoints
-from gated_pixelcnn.training.config import TrainConfig
+from gated_pixelcnn.runs import checkpoints
 from gated_pixelcnn.training.state import TrainState
 from gated_pixelcnn.training.strategies import divide_cpu, make_strategy
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn.training import checkpoints
+from gated_pixelcnn.runs import checkpoints
 from gated_pixelcnn.training.state import TrainState
 
 OVERRIDES = [

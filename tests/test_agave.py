@@ -17,12 +17,14 @@ from runs import assert_same_run, metrics
 from test_cli import call, read_npz
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import building, cli, evaluation, sampling
+from gated_pixelcnn import cli, sampling
 from gated_pixelcnn.cli import evaluate, sample
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.families.agave import AGAVE
 from gated_pixelcnn.models.families.auxiliary import AuxiliaryModel
-from gated_pixelcnn.training import checkpoints
+from gated_pixelcnn.runs import checkpoints
+from gated_pixelcnn.runs.load import check_trained, load
+from gated_pixelcnn.spec import bits_per_dim
 
 ROOT = Path(__file__).parents[1]
 OVERRIDES = [
@@ -86,7 +88,7 @@ def test_what_is_maximised_is_image_and_auxiliary_less_the_weighted_divergence(
     f, *_ = model.infer(images, model.posterior_noise(images))
     nats = -(image + 0.7 * model.view_log_prob(f, images) + 3.0 * divergence)
     loss = model.training_loss(images, None, training=True)
-    np.testing.assert_allclose(loss, evaluation.bits_per_dim(nats, (4, 6, 3)), rtol=1e-5)
+    np.testing.assert_allclose(loss, bits_per_dim(nats, (4, 6, 3)), rtol=1e-5)
 
 
 def test_a_decoder_trained_alone_is_that_of_maps_of_zeros():
@@ -96,7 +98,7 @@ def test_a_decoder_trained_alone_is_that_of_maps_of_zeros():
     wanted = model.decoder.log_prob_parts_of(images, zeros).numpy().sum(axis=1)
     np.testing.assert_allclose(model.log_prob_parts(images)[:, 0], wanted)
     loss = model.training_loss(images, None, training=True)
-    np.testing.assert_allclose(loss, evaluation.bits_per_dim(-wanted, (4, 6, 3)), rtol=1e-5)
+    np.testing.assert_allclose(loss, bits_per_dim(-wanted, (4, 6, 3)), rtol=1e-5)
 
 
 @pytest.mark.parametrize("auxiliary", ["image", "half", "quarter", "gray"])
@@ -221,13 +223,13 @@ def test_a_run_of_one_part_changes_no_other_and_goes_on_when_stopped(part, tmp_p
     for steps in (2, 4):
         gpc.train(config(f"model.train_only={part}", f"train.steps={steps}"), cut)
     assert_same_run(cut, whole)
-    model = building.load(whole)
+    model = load(whole)
     trained = {weight.path.split("/")[1] for weight in model.trainable_variables}
     assert trained == {"vae": {"network"}, "decoder": {"decoder"}}[part]
     other = {"vae": "decoder", "decoder": "vae"}[part]
     refused = f"the {other} of this model was not trained .*train.start"
     with pytest.raises(UserError, match=refused):
-        building.check_trained(model)
+        check_trained(model)
     with pytest.raises(UserError, match=f"--beside={whole}: {refused}"):
         cli.load_beside(whole, model)
     assert not (whole / "samples").exists()  # of a part that nobody trained
@@ -244,10 +246,10 @@ def test_parts_trained_apart_are_where_a_training_of_all_starts(tmp_path):
         gpc.train(config(f"train.start={start},{parts['vae']}"), tmp_path / "twice")
     rate = "train.learning_rate=1e-30"  # nothing moves
     gpc.train(config(f"train.start={start}", rate, *SHORT), tmp_path / "all")
-    model = building.load(tmp_path / "all")
-    assert building.check_trained(model) is None
+    model = load(tmp_path / "all")
+    assert check_trained(model) is None
     images = images_of(model, 3)
-    vae, decoder = (building.load(workdir) for workdir in parts.values())
+    vae, decoder = (load(workdir) for workdir in parts.values())
     np.testing.assert_allclose(model.encode_latents(images), vae.encode_latents(images), rtol=1e-5)
     np.testing.assert_allclose(
         model._decoder_alone(images), decoder.log_prob_parts(images)[:, 0], rtol=1e-5
@@ -261,7 +263,7 @@ def test_parts_trained_apart_are_where_a_training_of_all_starts(tmp_path):
 def test_the_control_starts_from_all_of_a_run(run, tmp_path):
     changes = [f"train.start={run}", "train.learning_rate=1e-30", *SHORT]
     gpc.train(config(*changes, preset="agave_no_auxiliary"), tmp_path / "control")
-    control, model = building.load(tmp_path / "control"), building.load(run)
+    control, model = load(tmp_path / "control"), load(run)
     assert control.auxiliary_weight == 0 and control.kl_weight == 1
     images = images_of(model, 3)
     np.testing.assert_allclose(control.log_prob(images), model.log_prob(images), rtol=1e-5)
@@ -338,7 +340,7 @@ def test_several_images_stand_beside_the_f_of_their_z(run, tmp_path, monkeypatch
     call(sample, monkeypatch, *arguments, "--per_latent=3", "--num=6", "--nojit")
     arrays = read_npz(tmp_path / "a.npz")
     images, f = arrays["images"], arrays["stage_1"]
-    model = building.load(run)
+    model = load(run)
     z = np.resize(model.draw_latents(0, np.arange(2)), (6, *model.network.latent_shape))
     wanted = model.sample_stages(stage=z, jit=False)
     np.testing.assert_array_equal(f, wanted[0])
@@ -352,7 +354,7 @@ def test_samples_of_a_photo_have_its_z(run, tmp_path, monkeypatch):
     Image.fromarray(photo).save(tmp_path / "photo.png")
     arguments = [f"--workdir={run}", f"--npz={tmp_path}/a.npz", f"--output={tmp_path}/a.png"]
     call(sample, monkeypatch, *arguments, f"--like={tmp_path}/photo.png", "--nojit")
-    model = building.load(run)
+    model = load(run)
     levels = (photo.astype(int) * 16 // 256).astype(np.uint8)[None, ..., None]
     f = model.show_latents(model.encode_latents(levels))
     arrays = read_npz(tmp_path / "a.npz")
@@ -364,7 +366,7 @@ def test_interpolation_goes_from_one_z_to_the_other(run, tmp_path, monkeypatch, 
     arguments = [f"--workdir={run}", f"--npz={tmp_path}/a.npz", f"--output={tmp_path}/a.png"]
     arguments += ["--interpolate=0,5", "--num=4", "--nojit", f"--path={path}"]
     call(sample, monkeypatch, *arguments)
-    model = building.load(run)
+    model = load(run)
     ends = model.show_latents(model.draw_latents(0, np.array([0, 5])))
     f = read_npz(tmp_path / "a.npz")["stage_1"]
     np.testing.assert_array_equal(f[[0, -1]], ends)
@@ -379,7 +381,7 @@ def test_reconstructions_of_several_weights_stand_side_by_side(run, tmp_path, mo
     call(sample, monkeypatch, *arguments, f"--beside={tmp_path}/five")
     arrays = read_npz(tmp_path / "a.npz")
     assert set(arrays) == {"originals", "f_2", "f_5", "image_2", "image_5"}
-    model = building.load(tmp_path / "five")
+    model = load(tmp_path / "five")
     z = model.encode_latents(arrays["originals"])
     np.testing.assert_array_equal(arrays["f_5"], model.show_latents(z))
     _, drawn = model.sample_stages(stage=np.repeat(z, 2, axis=0), jit=False)
@@ -407,7 +409,7 @@ def test_flags_that_do_not_fit_are_one_sentence(run, monkeypatch, flags, message
 
 
 def test_an_export_gives_the_same_bounds_and_images(run, tmp_path):
-    exported, model = gpc.load_saved_model(gpc.export(run, tmp_path)), building.load(run)
+    exported, model = gpc.load_saved_model(gpc.export(run, tmp_path)), load(run)
     images = images_of(model, 3)
     np.testing.assert_allclose(
         exported.log_prob_parts(images), model.log_prob_parts(images), rtol=1e-5

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training import checkpoints
-from gated_pixelcnn.training.checkpoints import Checkpoints, DamagedCheckpoint
+from gated_pixelcnn.runs import checkpoints
+from gated_pixelcnn.runs.checkpoints import Checkpoints, DamagedCheckpoint
 
 ARRAYS = {"weights/0000": np.arange(2000, dtype=np.float32), "optimizer/0000": np.int64(7)}
 

@@ -11,7 +11,7 @@ from absl import flags
 from PIL import Image
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import evaluation, pictures
+from gated_pixelcnn import evaluation, visualization
 from gated_pixelcnn.cli import evaluate, sample, tables
 from gated_pixelcnn.cli.labels import parse_labels
 from gated_pixelcnn.data import DataConfig, load
@@ -284,7 +284,7 @@ def test_all_labels_get_a_row_each(draw, tmp_path):
         shown = np.asarray(grid)[:, -width:]
         names = np.array_split(np.asarray(grid)[:, :-width], 10)
     assert all(name.max() > 200 for name in names)
-    for i, image in enumerate(pictures.to_bytes(drawn["images"], 16)):
+    for i, image in enumerate(visualization.to_bytes(drawn["images"], 16)):
         top, left = 2 + 98 * (i % 10), 2 + 98 * (i // 10)
         np.testing.assert_array_equal(
             shown[top : top + 96 : 12, left : left + 96 : 12], image[..., 0]
@@ -311,10 +311,12 @@ def test_completions_keep_the_rows_and_stand_beside_what_was_given(draw, tmp_pat
         shown = np.asarray(grid)
     for row in range(2):
         left = shown[2 + 98 * row : 98 + 98 * row : 12, 2:98:12]
-        np.testing.assert_array_equal(left[:5], pictures.to_bytes(given[row, :5, :, 0], 16))
-        assert (left[5:] == pictures.UNDRAWN).all()
+        np.testing.assert_array_equal(left[:5], visualization.to_bytes(given[row, :5, :, 0], 16))
+        assert (left[5:] == visualization.UNDRAWN).all()
         first = shown[2 + 98 * row : 98 + 98 * row : 12, 100:196:12]
-        np.testing.assert_array_equal(first, pictures.to_bytes(drawn["images"][row, ..., 0], 16))
+        np.testing.assert_array_equal(
+            first, visualization.to_bytes(drawn["images"][row, ..., 0], 16)
+        )
 
 
 def test_mask_says_which_pixels_are_kept(draw, tmp_path):

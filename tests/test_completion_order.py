@@ -40,7 +40,7 @@ def test_a_run_is_loaded_where_python_has_no_locks_and_training_says_so(tmp_path
     code = (
         "import sys; sys.modules['fcntl'] = None\n"
         "from gated_pixelcnn.errors import UserError\n"
-        "from gated_pixelcnn.training.run_directory import RunDirectory\n"
+        "from gated_pixelcnn.runs.directory import RunDirectory\n"
         "try:\n"
         "    RunDirectory(sys.argv[1]).__enter__()\n"
         "except UserError as error:\n"

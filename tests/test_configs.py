@@ -13,14 +13,15 @@ import keras
 import pytest
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import building, configs, data
+from gated_pixelcnn import configs, data
 from gated_pixelcnn.cli import train as script
 from gated_pixelcnn.configs import flat, schema
+from gated_pixelcnn.configs.training import CHANGEABLE, TrainConfig
 from gated_pixelcnn.data import preprocessing
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.registry import FAMILIES
+from gated_pixelcnn.runs.build import build_model
 from gated_pixelcnn.training import train as training
-from gated_pixelcnn.training.config import CHANGEABLE, TrainConfig
 
 ROOT = Path(__file__).parents[1]
 EXPECTED = """
@@ -66,7 +67,7 @@ def test_every_preset_can_be_built_with_the_size_and_parameters_that_it_tells(na
     info = data.describe(data.DataConfig(**config.data))
     # In this scope variables have shapes but no values: big models are counted at once.
     with keras.StatelessScope(initialize_variables=False):
-        model = building.build_model(config, info.image_shape, info.levels, info.num_classes)
+        model = build_model(config, info.image_shape, info.levels, info.num_classes)
     assert (model.image_shape, model.count_params()) == (preset.image_shape, preset.parameters)
 
 
@@ -238,7 +239,7 @@ def test_an_unknown_family_is_one_sentence():
     config = gpc.get_config("digits").unlock()
     config.model.family = "pixelsnail"
     with pytest.raises(UserError, match="model.family is 'pixelsnail'"):
-        building.build_model(config)
+        build_model(config)
 
 
 def test_the_work_directory_is_named_after_the_preset_unless_given(monkeypatch, tmp_path):
@@ -310,7 +311,7 @@ def test_a_model_takes_its_shape_from_the_data_unless_told_otherwise():
 )
 def test_a_model_that_cannot_be_built_is_one_sentence(override, message):
     with pytest.raises(UserError, match=message):
-        building.build_model(gpc.get_config("digits", [override]))
+        build_model(gpc.get_config("digits", [override]))
 
 
 def test_every_key_of_a_preset_is_of_a_type_that_a_flag_can_have():

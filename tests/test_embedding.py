@@ -9,13 +9,13 @@ import pytest
 from test_cli import call
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import verification
 from gated_pixelcnn.cli import evaluate, sample
+from gated_pixelcnn.configs.training import TrainConfig
 from gated_pixelcnn.data.batches import ArraySplit
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.evaluation import verification
 from gated_pixelcnn.models.families.embedding import Embedding, triplet_losses
 from gated_pixelcnn.training import train as training
-from gated_pixelcnn.training.config import TrainConfig
 
 SHAPE = (8, 8, 1)
 

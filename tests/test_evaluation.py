@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gated_pixelcnn import baselines, evaluation
+from gated_pixelcnn import evaluation
 from gated_pixelcnn.data.batches import ArraySplit
+from gated_pixelcnn.evaluation import baselines
 from gated_pixelcnn.models.families.embedding import Embedding
-from gated_pixelcnn.spec import ImageSpec, Inputs, condition_spec
+from gated_pixelcnn.spec import ImageSpec, Inputs, bits_per_dim, condition_spec
 
 
 class TableModel(Inputs):
@@ -43,7 +44,7 @@ def test_uniform_model_needs_log2_levels_bits():
     result = evaluation.evaluate(model, random_images(levels=256))
     np.testing.assert_allclose(result["bits_per_dim"], 8, rtol=1e-7)
     np.testing.assert_allclose(result["nats"], 30 * 8 * math.log(2), rtol=1e-7)
-    assert evaluation.bits_per_dim(30 * 8 * math.log(2), model.image_shape) == 8
+    assert bits_per_dim(30 * 8 * math.log(2), model.image_shape) == 8
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 9, 10, 11, 64])

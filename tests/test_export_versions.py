@@ -14,7 +14,7 @@ import pytest
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.exporting import warm_up
+from gated_pixelcnn.serving import warm_up
 
 
 def test_each_export_of_a_run_is_the_next_version(whole, tmp_path):
@@ -38,8 +38,8 @@ def make_quick(monkeypatch):
         path.mkdir()
         (path / "saved_model.pb").write_text("model")
 
-    # `gated_pixelcnn.exporting.export` is the function of that name.
-    module = importlib.import_module("gated_pixelcnn.exporting.export")
+    # `gated_pixelcnn.serving.export` is the function of that name.
+    module = importlib.import_module("gated_pixelcnn.serving.export")
     monkeypatch.setattr(module, "write", write)
 
 
@@ -103,7 +103,7 @@ def test_exports_at_the_same_time_do_not_get_in_each_others_way(whole, tmp_path,
         (path / "saved_model.pb").write_text("model")
         both.wait()  # until the other one has written, too
 
-    monkeypatch.setattr(importlib.import_module("gated_pixelcnn.exporting.export"), "write", write)
+    monkeypatch.setattr(importlib.import_module("gated_pixelcnn.serving.export"), "write", write)
     with ThreadPoolExecutor(2) as threads:
         paths = list(threads.map(lambda _: gpc.export(whole, tmp_path), range(2)))
     assert sorted(path.name for path in paths) == ["1", "2"]

@@ -18,8 +18,8 @@ import gated_pixelcnn as gpc
 from gated_pixelcnn.data import image_reading, preprocessing
 from gated_pixelcnn.data.config import ImageRules
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.exporting import facts
-from gated_pixelcnn.exporting.decoding import decode
+from gated_pixelcnn.serving import facts
+from gated_pixelcnn.serving.decoding import decode
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gated_pixelcnn.training import checkpoints
+from gated_pixelcnn.runs import checkpoints
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 

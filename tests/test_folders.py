@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gated_pixelcnn import data, photos
-from gated_pixelcnn.data import folders
+from gated_pixelcnn import data
+from gated_pixelcnn.data import folders, photos
 from gated_pixelcnn.errors import UserError
 
 

@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gated_pixelcnn import data, photos
+from gated_pixelcnn import data
 from gated_pixelcnn.cli import evaluate
-from gated_pixelcnn.data import image_reading
+from gated_pixelcnn.data import image_reading, photos
 from gated_pixelcnn.errors import UserError
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]

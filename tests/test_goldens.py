@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from small_models import ARGUMENTS, build, images_of
 
-from gated_pixelcnn.training import checkpoints
+from gated_pixelcnn.runs import checkpoints
 
 FOLDER = Path(__file__).parent / "goldens"
 # Colours, a class and maps of it for the first family; the others as in small_models.

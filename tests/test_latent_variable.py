@@ -13,6 +13,7 @@ from gated_pixelcnn import evaluation, sampling
 from gated_pixelcnn.layers import AutoregressiveFlow
 from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
+from gated_pixelcnn.spec import bits_per_dim
 
 every_family = pytest.mark.parametrize("family", ["vae", "agave"])
 vae_first = pytest.mark.parametrize(
@@ -369,13 +370,13 @@ def test_what_z_holds_is_told_in_numbers(family):
     found = model.diagnose(Split(images), batch_size=3)
     assert found.keys() == model.details.keys()
     parts = model.log_prob_parts(images).numpy()
-    bits = evaluation.bits_per_dim(-parts[:, 1].mean(), model.image_shape)
+    bits = bits_per_dim(-parts[:, 1].mean(), model.image_shape)
     assert found["kl_bits_per_dim"] == pytest.approx(bits)
     numbers = math.prod(model.network.latent_shape)
     assert found["kl_per_dimension"] * numbers == pytest.approx(-parts[:, 1].mean())
     if family == "agave":
         f, *_ = model.infer(images, model.posterior_noise(images))
-        bits = evaluation.bits_per_dim(-model.view_log_prob(f, images), model.view.image_shape)
+        bits = bits_per_dim(-model.view_log_prob(f, images), model.view.image_shape)
         assert found["auxiliary_bits_per_dim"] == pytest.approx(float(np.mean(bits)))
     np.testing.assert_allclose(found["kl_of_units"].mean(), found["kl_per_dimension"])
     assert found["kl_of_units"].shape == (numbers,)
@@ -405,7 +406,7 @@ def test_evaluation_tells_the_terms_and_the_bound_of_several_draws():
     assert found["is_lower_bound"] and list(found["terms"]) == list(model.terms)
     assert sum(found["terms"].values()) == pytest.approx(found["bits_per_dim"])
     weighted = evaluation.importance_weighted(model, Split(images), 3, batch_size=2)
-    bits = evaluation.bits_per_dim(-model.importance_log_prob(images, 3), model.image_shape)
+    bits = bits_per_dim(-model.importance_log_prob(images, 3), model.image_shape)
     assert weighted["bits_per_dim"] == pytest.approx(bits.mean())
     assert weighted["standard_error"] == pytest.approx(bits.std(ddof=1) / math.sqrt(5))
     assert weighted["draws"] == 3

@@ -12,12 +12,12 @@ from tensorboard.plugins.hparams import metadata
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import configs
+from gated_pixelcnn.configs.training import TrainConfig
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training import checkpoints
-from gated_pixelcnn.training.config import TrainConfig
+from gated_pixelcnn.runs import checkpoints
+from gated_pixelcnn.runs.directory import RunDirectory
 from gated_pixelcnn.training.monitoring import SCALARS, Monitor
 from gated_pixelcnn.training.profiling import Profiler
-from gated_pixelcnn.training.run_directory import RunDirectory
 from gated_pixelcnn.training.state import TrainState
 
 

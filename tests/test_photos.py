@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageOps
 from test_pictures import random_images
 
-from gated_pixelcnn import data, photos
-from gated_pixelcnn.data import image_reading
+from gated_pixelcnn import data
+from gated_pixelcnn.data import image_reading, photos
 from gated_pixelcnn.data.config import DataConfig, ImageRules
 from gated_pixelcnn.errors import UserError
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gated_pixelcnn import pictures
+from gated_pixelcnn import visualization
 from gated_pixelcnn.cli import interpolation, prompts
+from gated_pixelcnn.data.photos import read_images
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
-from gated_pixelcnn.photos import read_images
 
 NAMES = ["shirt", "bag", "boot"]
 FLAGS = dict.fromkeys(
@@ -99,7 +99,7 @@ def test_images_like_others_stand_in_rows_beside_them(autoencoder, photos, tmp_p
     wanted = prompts.prompts(flags(like=str(tmp_path), num=6), autoencoder)
     originals = np.stack([read_images(path, (6, 5, 1), 4)[0] for path in photos])
     np.testing.assert_array_equal(wanted.condition, originals[[0, 1] * 3])
-    np.testing.assert_array_equal(wanted.shown, pictures.to_bytes(originals, 4))
+    np.testing.assert_array_equal(wanted.shown, visualization.to_bytes(originals, 4))
     assert wanted.rows == 2 and wanted.streams.tolist() == list(range(6))
 
 
@@ -111,10 +111,10 @@ def test_rows_of_classes_are_named(labelled):
 
 def test_names_are_written_beside_their_rows():
     grid = np.zeros((40, 30, 3), np.uint8)
-    captioned = pictures.captioned(grid, ["coat", ""])
+    captioned = visualization.captioned(grid, ["coat", ""])
     margin = captioned[:, :-30]
     np.testing.assert_array_equal(captioned[:, -30:], grid)
-    assert (margin[:20] == 255).any() and (margin[20:] == pictures.UNDRAWN).all()
+    assert (margin[:20] == 255).any() and (margin[20:] == visualization.UNDRAWN).all()
 
 
 @pytest.mark.parametrize(

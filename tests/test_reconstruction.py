@@ -9,12 +9,12 @@ from test_cli import call, read_npz
 from test_mse_autoencoder import LEVELS, NAMES, SHAPE, photos, random_weights, write_source
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import data, evaluation, pictures
+from gated_pixelcnn import data, evaluation, visualization
 from gated_pixelcnn.cli import evaluate, sample, tables
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.exporting import export
-from gated_pixelcnn.training.checkpoints import Checkpoints, named, values
-from gated_pixelcnn.training.run_directory import RunDirectory, record
+from gated_pixelcnn.runs.checkpoints import Checkpoints, named, values
+from gated_pixelcnn.runs.directory import RunDirectory, record
+from gated_pixelcnn.serving import export
 
 
 @pytest.fixture(scope="module", name="source")
@@ -245,18 +245,18 @@ def test_every_code_size_and_image_has_a_row_of_what_the_models_make_of_it(runs,
         np.testing.assert_array_equal(saved[f"pixelcnn_{size}"], drawn[size])
         for row in range(3):
             wanted = [images[row], single[row], *np.asarray(drawn[size])[row::3]]
-            wanted = pictures.to_bytes(np.stack(wanted)[..., 0], LEVELS)
+            wanted = visualization.to_bytes(np.stack(wanted)[..., 0], LEVELS)
             if size == 3:  # no run for the squared error
-                wanted[1] = pictures.UNDRAWN
+                wanted[1] = visualization.UNDRAWN
             np.testing.assert_array_equal(cells[3 * block + row], wanted)
 
 
 @pytest.fixture(name="captions")
 def make_captions(monkeypatch):
     """The names that are written beside the rows of pictures, as they are written."""
-    names, captioned = [], pictures.captioned
+    names, captioned = [], visualization.captioned
     monkeypatch.setattr(
-        pictures, "captioned", lambda grid, rows: names.extend(rows) or captioned(grid, rows)
+        visualization, "captioned", lambda grid, rows: names.extend(rows) or captioned(grid, rows)
     )
     return names
 
@@ -280,7 +280,9 @@ def test_a_model_alone_reconstructs_as_it_draws_images_like_others(
 ):
     saved, cells = draw(["ae2"], "--num=7", "--batch_size=3")
     assert cells.shape == (3, 4, 8, 8)
-    assert (cells[1:, 3] == pictures.UNDRAWN).all() and (cells[0, 3] != pictures.UNDRAWN).any()
+    assert (cells[1:, 3] == visualization.UNDRAWN).all() and (
+        cells[0, 3] != visualization.UNDRAWN
+    ).any()
     files = [f"--npz={tmp_path / 'like.npz'}", f"--output={tmp_path / 'like.png'}"]
     like = f"--like={tmp_path / 'some.npz'}"
     call(sample, monkeypatch, f"--workdir={runs / 'ae2'}", like, "--num=7", "--nojit", *files)
@@ -292,8 +294,10 @@ def test_a_row_of_a_code_size_without_a_pixelcnn_has_the_single_reconstruction(r
     assert set(saved) == {"originals", "mse_4", "pixelcnn_2"}
     single = gpc.load(runs / "mse4").reconstruct(photos(2, seed=5))
     assert cells.shape == (4, 3, 8, 8), "--num=2 takes two of the three images"
-    np.testing.assert_array_equal(cells[2:, 1], pictures.to_bytes(single[..., 0], LEVELS))
-    assert (cells[2:, 2] == pictures.UNDRAWN).all() and (cells[:2, 1] == pictures.UNDRAWN).all()
+    np.testing.assert_array_equal(cells[2:, 1], visualization.to_bytes(single[..., 0], LEVELS))
+    assert (cells[2:, 2] == visualization.UNDRAWN).all() and (
+        cells[:2, 1] == visualization.UNDRAWN
+    ).all()
 
 
 def test_of_very_many_images_the_first_are_taken_with_a_warning(draw):

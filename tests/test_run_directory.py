@@ -8,8 +8,8 @@ from runs import config, final_arrays
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training import checkpoints
-from gated_pixelcnn.training.run_directory import RunDirectory
+from gated_pixelcnn.runs import checkpoints
+from gated_pixelcnn.runs.directory import RunDirectory
 
 
 def test_another_configuration_is_refused_with_the_differences(tmp_path, whole):

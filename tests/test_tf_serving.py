@@ -30,9 +30,9 @@ from tensorflow_serving.apis import (
 from tensorflow_serving.config import model_server_config_pb2
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn.exporting import warm_up
-from gated_pixelcnn.exporting.export import MAX_IMAGES, write
-from gated_pixelcnn.training import run_directory
+from gated_pixelcnn.runs import directory
+from gated_pixelcnn.serving import warm_up
+from gated_pixelcnn.serving.export import MAX_IMAGES, write
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS / "examples" / "serving"
@@ -55,7 +55,7 @@ def export(path, condition, shape, levels, size):
     model = gpc.build_model(config, shape, levels, size or None)
     for weight in model.weights:
         weight.assign(weight + 0.1 * tf.random.normal(weight.shape))
-    record = run_directory.record(config, shape, levels, size)
+    record = directory.record(config, shape, levels, size)
     write(model, {**record, "config": config}, path)
     return gpc.load_saved_model(path)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gated_pixelcnn.configs.training import TrainConfig
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training.config import TrainConfig
 from gated_pixelcnn.training.optimizers import MovingAverage, Schedule, clip_scale
 from gated_pixelcnn.training.state import Diverged, TrainState
 

@@ -15,7 +15,8 @@ from runs import OVERRIDES, assert_same_run, at_step, config, final_arrays, metr
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import data, evaluation
-from gated_pixelcnn.training import checkpoints, loop
+from gated_pixelcnn.runs import checkpoints
+from gated_pixelcnn.training import loop
 from gated_pixelcnn.training.interrupts import Stopped, StopRequests
 from gated_pixelcnn.training.loop import Loop
 

@@ -10,9 +10,9 @@ from runs import assert_same_run, at_step, config, final_arrays, metrics
 import gated_pixelcnn as gpc
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training import checkpoints
+from gated_pixelcnn.runs import checkpoints
+from gated_pixelcnn.runs.directory import RunDirectory
 from gated_pixelcnn.training.loop import Loop
-from gated_pixelcnn.training.run_directory import RunDirectory
 from gated_pixelcnn.training.state import Diverged, TrainState
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from malicious import IMAGES, Malicious, pickled, write_giant
 
-from gated_pixelcnn import photos
-from gated_pixelcnn.data import DataConfig, image_reading
+from gated_pixelcnn.data import DataConfig, image_reading, photos
 from gated_pixelcnn.data import load as load_data
 from gated_pixelcnn.data.config import ImageRules
 from gated_pixelcnn.errors import UserError

@@ -11,8 +11,8 @@ from malicious import Malicious, pickled, refused, small_model, write_giant
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training import checkpoints
-from gated_pixelcnn.training.run_directory import RunDirectory, record
+from gated_pixelcnn.runs import checkpoints
+from gated_pixelcnn.runs.directory import RunDirectory, record
 
 
 @pytest.fixture(scope="module", name="model")

@@ -13,13 +13,14 @@ from absl import flags
 from PIL import Image
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import data, photos
+from gated_pixelcnn import data
 from gated_pixelcnn.cli import evaluate
 from gated_pixelcnn.cli.labels import parse_labels
-from gated_pixelcnn.data import preprocessing
+from gated_pixelcnn.data import photos, preprocessing
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.exporting.decoding import decode
-from gated_pixelcnn.training import run_directory, train
+from gated_pixelcnn.runs import directory as run_directory
+from gated_pixelcnn.serving.decoding import decode
+from gated_pixelcnn.training import train
 from gated_pixelcnn.training.progress import Progress
 
 NO_FLAGS = SimpleNamespace(values=None, alpha=None, frames=None)

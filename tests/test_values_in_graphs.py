@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from small_models import ARGUMENTS, batch_of, build, images_of
 
+from gated_pixelcnn.configs.training import TrainConfig
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.density_model import DensityModel
-from gated_pixelcnn.training.config import TrainConfig
 from gated_pixelcnn.training.state import TrainState
 
 # In a graph it is TensorFlow's error, with the same words.

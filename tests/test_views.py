@@ -10,8 +10,8 @@ from test_cli import call
 from test_prompts import flags
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import photos
 from gated_pixelcnn.cli import prompts, sample
+from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.spec import condition_spec
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn.training.checkpoints import Checkpoints
+from gated_pixelcnn.runs.checkpoints import Checkpoints
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gated_pixelcnn.training import checkpoints
+from gated_pixelcnn.runs import checkpoints
 
 
 def differences(workdir, expected, tolerance=0.0):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cluster import TRAIN
 
-from gated_pixelcnn.training import checkpoints
+from gated_pixelcnn.runs import checkpoints
 
 EVALUATE = TRAIN.with_name("evaluate.py")
 PATIENCE = 300  # seconds for what is no measurement, on a machine that may be busy

@@ -3,7 +3,7 @@
 import re
 
 from fault_trials.processes import Lost, check_checkpoints, check_error, latest_step
-from gated_pixelcnn.training import checkpoints
+from gated_pixelcnn.runs import checkpoints
 
 
 def try_nan(campaign):

@@ -100,18 +100,18 @@ def load_model(values, whole=True):
     if saved_model and values.prior:
         raise UserError("--prior needs --workdir: an exported model holds its prior")
     if saved_model:
-        from gated_pixelcnn.exporting import load_saved_model
+        from gated_pixelcnn.serving import load_saved_model
 
         model = load_saved_model(saved_model)
         return model, model.run
-    from gated_pixelcnn import building
-    from gated_pixelcnn.training.run_directory import RunDirectory
+    from gated_pixelcnn.runs.directory import RunDirectory
+    from gated_pixelcnn.runs.load import check_trained, load
 
     check_workdir(workdir, ", or --saved_model, the one that export.py wrote")
     record = RunDirectory(workdir).read_config()
-    model = building.load(workdir, prior=values.prior or ())
+    model = load(workdir, prior=values.prior or ())
     if whole:
-        building.check_trained(model)
+        check_trained(model)
     return model, record
 
 
@@ -137,13 +137,13 @@ def load_beside(workdir, model):
     Raises:
       UserError: it is not such a directory, or the run is of other images.
     """
-    from gated_pixelcnn import building
-    from gated_pixelcnn.training.run_directory import RunDirectory
+    from gated_pixelcnn.runs.directory import RunDirectory
+    from gated_pixelcnn.runs.load import check_trained, load
 
     with beside(workdir):
         record = RunDirectory(workdir).read_config()
-        other = building.load(workdir)
-        building.check_trained(other)
+        other = load(workdir)
+        check_trained(other)
         found, wanted = (other.image_shape, other.levels), (model.image_shape, model.levels)
         if found != wanted:
             raise UserError(

@@ -78,7 +78,8 @@ def define_flags():
 
 def main(argv):
     """Runs the script; see the module."""
-    from gated_pixelcnn import evaluation, verification
+    from gated_pixelcnn import evaluation
+    from gated_pixelcnn.evaluation import verification
     from gated_pixelcnn.models.density_model import DensityModel
 
     cli.check_no_arguments(argv)
@@ -254,7 +255,7 @@ def _reconstruct(model, images, split):
 
 def _verify(model, images, split):
     """What evaluate.py tells of an embedding: how well it knows an identity."""
-    from gated_pixelcnn import verification
+    from gated_pixelcnn.evaluation import verification
 
     if not split.has_labels:
         raise UserError(f"an embedding is evaluated by identities, but {images.name} has no labels")
@@ -358,7 +359,8 @@ def map_labels(names, known, source, named=True):
 
 
 def _baselines(images, split):
-    from gated_pixelcnn import baselines, evaluation
+    from gated_pixelcnn import evaluation
+    from gated_pixelcnn.evaluation import baselines
 
     def batches(of_split, num_images):
         for batch, _ in evaluation.split_batches(of_split, 256, num_images):
@@ -373,9 +375,9 @@ def _baselines(images, split):
 
 
 def _write_csv(path, log_probs, image_shape):
-    from gated_pixelcnn import evaluation
+    from gated_pixelcnn.spec import bits_per_dim
 
-    bits = evaluation.bits_per_dim(-log_probs, image_shape)
+    bits = bits_per_dim(-log_probs, image_shape)
     with atomic_write(path) as file:
         file.write(b"image,nats,bits_per_dim\n")
         for index, (log_prob, bit) in enumerate(zip(log_probs, bits, strict=True)):

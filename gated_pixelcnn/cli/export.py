@@ -46,7 +46,7 @@ def define_flags():
 
 def main(argv):
     """Runs the script; see the module."""
-    from gated_pixelcnn.exporting import export, load_saved_model
+    from gated_pixelcnn.serving import export, load_saved_model
 
     cli.check_no_arguments(argv)
     cli.resolve_paths(FLAGS)

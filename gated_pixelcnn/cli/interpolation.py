@@ -4,8 +4,9 @@ import os
 
 import numpy as np
 
-from gated_pixelcnn import paths, photos
+from gated_pixelcnn import paths
 from gated_pixelcnn.cli.labels import parse_label
+from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
 
 

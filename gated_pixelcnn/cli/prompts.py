@@ -9,9 +9,10 @@ import math
 
 import numpy as np
 
-from gated_pixelcnn import photos, pictures
+from gated_pixelcnn import visualization
 from gated_pixelcnn.cli import interpolation
 from gated_pixelcnn.cli.labels import class_name, parse_labels
+from gated_pixelcnn.data import photos
 from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.errors import UserError
 
@@ -63,7 +64,7 @@ class Prompts:
           there are none.
         """
         columns = math.ceil(self.num / self.rows)
-        cells = np.full((columns * self.rows, *images.shape[1:]), pictures.UNDRAWN, np.uint8)
+        cells = np.full((columns * self.rows, *images.shape[1:]), visualization.UNDRAWN, np.uint8)
         cells[: self.num] = images
         cells = cells.reshape(columns, self.rows, *images.shape[1:]).swapaxes(0, 1)
         if self.shown is None:
@@ -121,13 +122,13 @@ def prompts(flags, model, class_names=(), reading=None, empty_classes=()):
             result.names = names[: result.rows]
     if likes is not None:
         result.condition = likes[of_image]
-        shown = pictures.to_bytes(likes, model.levels)
+        shown = visualization.to_bytes(likes, model.levels)
     if given is not None:
         result.given, result.known = given[of_image], known
-        shown = np.where(known, pictures.to_bytes(given, model.levels), pictures.UNDRAWN)
+        shown = np.where(known, visualization.to_bytes(given, model.levels), visualization.UNDRAWN)
     if view is not None:
         result.view = view[of_image]
-        shown = pictures.enlarged(view, view_levels, model.image_shape)
+        shown = visualization.enlarged(view, view_levels, model.image_shape)
     if images is not None:
         result.shown = shown[of_image[: result.rows]]
     return result
@@ -153,7 +154,7 @@ def _from_latents(flags, model, reading):
     if flags.like:
         likes = photos.read_images(flags.like, model.image_shape, model.levels, reading)
         latents = np.asarray(model.encode_latents(likes))
-        shown = [pictures.to_bytes(likes, model.levels)]
+        shown = [visualization.to_bytes(likes, model.levels)]
         each = flags.per_latent or 4
         num = flags.num or len(latents) * each
     else:
@@ -161,7 +162,7 @@ def _from_latents(flags, model, reading):
         num = flags.num or 4 * each
         latents = np.asarray(model.draw_latents(flags.seed, np.arange(-(-num // each))))
     shown.append(
-        pictures.enlarged(model.show_latents(latents), model.view.levels, model.image_shape)
+        visualization.enlarged(model.show_latents(latents), model.view.levels, model.image_shape)
     )
     rows = min(len(latents), num)
     turn = np.arange(num)
@@ -232,7 +233,7 @@ def _read_view(flags, model, reading):
         prior = _prior_of_size(flags, [whole.prior for whole in wholes], reading)
         view = photos.read_images(flags.upscale, prior.image_shape, prior.levels, reading)
         levels = prior.levels
-    from gated_pixelcnn.building import check_trained  # which imports TensorFlow
+    from gated_pixelcnn.runs.load import check_trained  # which imports TensorFlow
 
     untrained = getattr(model, "untrained", "")
     if untrained and not (untrained == "prior" and view.shape[1:] == model.prior.image_shape):

@@ -12,8 +12,9 @@ import warnings
 
 import numpy as np
 
-from gated_pixelcnn import cli, photos, pictures
+from gated_pixelcnn import cli, visualization
 from gated_pixelcnn.cli.prompts import Prompts, has_latents, resizing
+from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
 
 MOST = 32  # images in one picture
@@ -54,7 +55,7 @@ class Reconstructions(Prompts):
     def cells(self, images):
         """See `Prompts`; images are those of all models, [models × num, H, W, C]."""
         drawn = self._by_size(images)
-        empty = np.full_like(images[: self.num], pictures.UNDRAWN)
+        empty = np.full_like(images[: self.num], visualization.UNDRAWN)
         blocks = []
         for size in self.sizes:
             columns = [self.shown_originals[:, None], super().cells(drawn.get(size, empty))]
@@ -110,7 +111,7 @@ def reconstructions(flags, model, reading=None):
         "streams": turn,
         "rows": rows,
         "originals": originals,
-        "shown_originals": pictures.to_bytes(originals, model.levels),
+        "shown_originals": visualization.to_bytes(originals, model.levels),
     }
     if has_latents(model):
         return Reconstructions(num, **result, **_by_latents(flags, model, originals, turn))
@@ -121,7 +122,7 @@ def reconstructions(flags, model, reading=None):
         originals[turn % rows],
         **result,
         models=models,
-        single={size: (pictures.to_bytes(x, model.levels), x) for size, x in single.items()},
+        single={size: (visualization.to_bytes(x, model.levels), x) for size, x in single.items()},
     )
 
 
@@ -143,7 +144,7 @@ def _by_latents(flags, model, originals, turn):
     for weight, each in models.items():
         z = np.asarray(each.encode_latents(originals))
         f = np.asarray(each.show_latents(z))
-        single[weight] = pictures.enlarged(f, each.view.levels, each.image_shape), f
+        single[weight] = visualization.enlarged(f, each.view.levels, each.image_shape), f
         latents[weight] = z[turn % len(z)]
     return {"symbol": "lambda", "models": models, "single": single, "latents_of": latents}
 

@@ -17,10 +17,11 @@ import time
 import numpy as np
 from absl import flags
 
-from gated_pixelcnn import cli, errors, files, photos, pictures
+from gated_pixelcnn import cli, errors, files, visualization
 from gated_pixelcnn.cli import reconstructions
 from gated_pixelcnn.cli.interpolation import WAYS
 from gated_pixelcnn.cli.prompts import prompts, resizing
+from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -267,12 +268,12 @@ def draw(model, wanted):
 
 def _write(output, model, images, wanted, stages):
     """Writes the files that were asked for and prints their names."""
-    shown = pictures.to_bytes(images, model.levels)
+    shown = visualization.to_bytes(images, model.levels)
     if stages and wanted.shown is None:
         before = zip(stages, model.stages, strict=False)  # without the last
-        before = [pictures.enlarged(x, spec.levels, model.image_shape) for x, spec in before]
+        before = [visualization.enlarged(x, spec.levels, model.image_shape) for x, spec in before]
         shown = np.concatenate([*before, shown], axis=2)
-    pictures.save_png(output, picture(shown, wanted))
+    visualization.save_png(output, picture(shown, wanted))
     print(f"grid: {output}")
     if FLAGS.npz:
         number = len(model.stages) - len(stages)  # of the first one
@@ -284,8 +285,8 @@ def _write(output, model, images, wanted, stages):
             np.savez_compressed(file, **arrays)
         print(f"images: {FLAGS.npz}")
     if FLAGS.gif:
-        frames = pictures.growing(images, model.levels, wanted.known)
-        pictures.save_gif(FLAGS.gif, (picture(frame, wanted) for frame in frames))
+        frames = visualization.growing(images, model.levels, wanted.known)
+        visualization.save_gif(FLAGS.gif, (picture(frame, wanted) for frame in frames))
         print(f"animation: {FLAGS.gif}")
 
 
@@ -303,8 +304,8 @@ def picture(images, wanted):
     if wanted.rows:
         cells = wanted.cells(images)
         columns, images = cells.shape[1], cells.reshape(-1, *images.shape[1:])
-    grid = pictures.grid(images, 256, columns, magnify=max(1, 96 // height))
-    return grid if wanted.names is None else pictures.captioned(grid, wanted.names)
+    grid = visualization.grid(images, 256, columns, magnify=max(1, 96 // height))
+    return grid if wanted.names is None else visualization.captioned(grid, wanted.names)
 
 
 def run():

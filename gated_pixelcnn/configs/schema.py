@@ -5,10 +5,10 @@ import dataclasses
 from absl import flags
 from ml_collections import ConfigDict, config_dict, config_flags
 
+from gated_pixelcnn.configs.training import TrainConfig
 from gated_pixelcnn.data import DataConfig
 from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.models import registry
-from gated_pixelcnn.training.config import TrainConfig
 
 # Arguments of a model that come from the data, or are Keras' own.
 _NOT_CONFIGURED = {

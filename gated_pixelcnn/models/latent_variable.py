@@ -25,7 +25,7 @@ from gated_pixelcnn.likelihoods.logistic import (
 )
 from gated_pixelcnn.models.density_model import check_seed
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
-from gated_pixelcnn.spec import ConditionSpec, ImageSpec, as_array, check_integer
+from gated_pixelcnn.spec import ConditionSpec, ImageSpec, as_array, bits_per_dim, check_integer
 
 POSTERIORS = ("flow", "gaussian")
 FAR = 2**32  # random streams of z: farther than any that a user can name (int32)
@@ -224,7 +224,7 @@ class LatentVariableModel(LikelihoodModel):
         noise = self.training_noise(images) if training else self.posterior_noise(images)
         f, _, divergence = self.infer(images, noise)
         nats = -self.objective(f, images, self.divergence_price(divergence), training)
-        return tf.cast(evaluation.bits_per_dim(nats, self.image_shape), tf.float32)
+        return tf.cast(bits_per_dim(nats, self.image_shape), tf.float32)
 
     def training_noise(self, images):
         """What makes a draw from the posterior in a step of training."""
@@ -270,7 +270,7 @@ class LatentVariableModel(LikelihoodModel):
             "active_units": int((divergence > ACTIVE).sum()),
             "kl_of_units": divergence.ravel(),
             "kl_per_dimension": float(divergence.mean()),
-            "kl_bits_per_dim": float(evaluation.bits_per_dim(divergence.sum(), self.image_shape)),
+            "kl_bits_per_dim": float(bits_per_dim(divergence.sum(), self.image_shape)),
             **{name: x / num for name, x in others.items()},
         }
 

@@ -5,6 +5,7 @@ import tensorflow as tf
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.models.trainable import Trainable
+from gated_pixelcnn.spec import bits_per_dim
 
 
 class LikelihoodModel(DensityModel, Trainable):
@@ -22,7 +23,7 @@ class LikelihoodModel(DensityModel, Trainable):
     def training_loss_of(self, images, condition, training):
         """Bits/dim of every image [N], see `Trainable`."""
         nats = self.trained_log_prob_of(images, condition, training)
-        return tf.cast(evaluation.bits_per_dim(-nats, self.image_shape), tf.float32)
+        return tf.cast(bits_per_dim(-nats, self.image_shape), tf.float32)
 
     def test_loss_of(self, images, condition):
         """See `Trainable`: bits/dim, also where training minimises something else."""

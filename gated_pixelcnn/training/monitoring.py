@@ -7,13 +7,13 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_plugin
 
-from gated_pixelcnn import pictures
+from gated_pixelcnn import visualization
 from gated_pixelcnn.configs import complete, flat
+from gated_pixelcnn.configs.training import REPORTING
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.files import atomic_write
 from gated_pixelcnn.models.trainable import Trainable
-from gated_pixelcnn.training.checkpoints import advice
-from gated_pixelcnn.training.config import REPORTING
+from gated_pixelcnn.runs.checkpoints import advice
 
 # What a run reports: the name in metrics.jsonl, the tag in TensorBoard (which sorts by tag) and
 # what it is. {loss} and {validation} are the model's: bits_per_dim of a density model.
@@ -141,10 +141,10 @@ class Monitor:
 
     def samples(self, step, batch, columns=None):
         """Shows images, uint8 [N, H, W, C], as a grid: TensorBoard and samples/step-*.png."""
-        grid = pictures.grid(np.asarray(batch), self._levels, columns)
+        grid = visualization.grid(np.asarray(batch), self._levels, columns)
         with clear_errors(self._run):
             self._samples.mkdir(exist_ok=True)
-            pictures.save_png(self._samples / f"step-{step:09d}.png", grid)
+            visualization.save_png(self._samples / f"step-{step:09d}.png", grid)
             with self._tensorboard.as_default(step=step):
                 tf.summary.image("samples", grid[np.newaxis])
             self._tensorboard.flush()

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from gated_pixelcnn import graph_checks
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training import checkpoints, optimizers
+from gated_pixelcnn.runs import checkpoints
+from gated_pixelcnn.training import optimizers
 from gated_pixelcnn.training.optimizers import (
     MovingAverage,
     clip_scale,

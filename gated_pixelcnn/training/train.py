@@ -9,14 +9,14 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from gated_pixelcnn import data, paths
-from gated_pixelcnn.building import build_model, load
 from gated_pixelcnn.configs import flat
+from gated_pixelcnn.configs.training import CHANGEABLE_ON_REQUEST, TrainConfig
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training.checkpoints import Checkpoints
-from gated_pixelcnn.training.config import CHANGEABLE_ON_REQUEST, TrainConfig
+from gated_pixelcnn.runs.checkpoints import Checkpoints
+from gated_pixelcnn.runs.directory import RunDirectory, differences, record
+from gated_pixelcnn.runs.load import build_model, load
 from gated_pixelcnn.training.loop import Loop
 from gated_pixelcnn.training.progress import Progress
-from gated_pixelcnn.training.run_directory import RunDirectory, differences, record
 from gated_pixelcnn.training.state import TrainState
 from gated_pixelcnn.training.strategies import make_strategy
 from gated_pixelcnn.training.workers import Workers

@@ -16,14 +16,13 @@ import math
 
 import tensorflow as tf
 
-from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import ViewEmbedding
 from gated_pixelcnn.models.composite import TrainedApart, make_part
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
 from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
-from gated_pixelcnn.spec import ImageSpec, check_integer
+from gated_pixelcnn.spec import ImageSpec, bits_per_dim, check_integer
 
 DECODER = {"family": "pixelcnn_pp"}
 
@@ -148,7 +147,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
         if self.train_only != "decoder":
             return super().training_loss_of(images, condition, training)
         nats = -self._decoder_alone(images, training)
-        return tf.cast(evaluation.bits_per_dim(nats, self.image_shape), tf.float32)
+        return tf.cast(bits_per_dim(nats, self.image_shape), tf.float32)
 
     def objective(self, f, images, price, training):
         """See `LatentVariableModel`."""
@@ -180,7 +179,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
     def diagnose_of(self, f, images):
         """See `LatentVariableModel`."""
         nats = -self.view_log_prob(f, images)
-        return {"auxiliary_bits_per_dim": evaluation.bits_per_dim(nats, self.view.image_shape)}
+        return {"auxiliary_bits_per_dim": bits_per_dim(nats, self.view.image_shape)}
 
     @property
     def draws_logistics(self):

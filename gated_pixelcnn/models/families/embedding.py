@@ -8,7 +8,7 @@ section 3.3) are conditioned on such an embedding. Here its layers are those of 
 
 import tensorflow as tf
 
-from gated_pixelcnn import verification
+from gated_pixelcnn.evaluation import verification
 from gated_pixelcnn.layers import Encoder
 from gated_pixelcnn.models.keras_training import unpacked
 from gated_pixelcnn.models.registry import register

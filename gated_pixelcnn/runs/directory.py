@@ -8,7 +8,7 @@ from gated_pixelcnn.configs import complete, flat
 from gated_pixelcnn.data.preprocessing import BYTES, LEVELS
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.files import atomic_write
-from gated_pixelcnn.training.config import CHANGEABLE, CHANGEABLE_ON_REQUEST
+from gated_pixelcnn.configs.training import CHANGEABLE, CHANGEABLE_ON_REQUEST
 
 FORMAT = 1
 # Of every section one key: a configuration without it is not one of ours. Others that are missing

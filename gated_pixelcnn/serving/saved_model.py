@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from gated_pixelcnn import paths
 from gated_pixelcnn.errors import UserError, first_line
-from gated_pixelcnn.exporting import facts, versions
 from gated_pixelcnn.models.density_model import DensityModel
+from gated_pixelcnn.serving import facts, versions
 from gated_pixelcnn.spec import ImageSpec, condition_spec
 
 

@@ -6,14 +6,16 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from gated_pixelcnn import building, keras_file, paths
+from gated_pixelcnn import paths
 from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.exporting import facts, versions
-from gated_pixelcnn.exporting import warm_up as requests
-from gated_pixelcnn.exporting.signatures import Signatures
 from gated_pixelcnn.models.density_model import check_density_model
-from gated_pixelcnn.training.run_directory import RunDirectory
+from gated_pixelcnn.runs import keras_file
+from gated_pixelcnn.runs.directory import RunDirectory
+from gated_pixelcnn.runs.load import check_trained, load
+from gated_pixelcnn.serving import facts, versions
+from gated_pixelcnn.serving import warm_up as requests
+from gated_pixelcnn.serving.signatures import Signatures
 
 MAX_IMAGES = 256
 MOST_IMAGES = 100_000  # more would not fit into any machine's memory
@@ -45,7 +47,7 @@ def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_
         raise UserError(f"max_images must be 1…{MOST_IMAGES}, got {max_images}")
     model, record, default = _what(workdir, checkpoint, prior)
     check_density_model(model)
-    building.check_trained(model)
+    check_trained(model)
     if not (output or default):
         raise UserError("output, the directory of the versions, is missing")
     directory = Path(paths.of_saved_model(output or default))
@@ -62,7 +64,7 @@ def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_
 def _what(source, checkpoint, prior):
     """What is exported: a model, its record, and the directory where it goes by default."""
     if not isinstance(source, keras.Model):
-        model = building.load(source, checkpoint, prior)
+        model = load(source, checkpoint, prior)
         path = Path(paths.local(source))
         if path.is_dir():
             return model, RunDirectory(path).read_config(), path / "export"

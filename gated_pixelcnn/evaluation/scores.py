@@ -1,7 +1,4 @@
-"""How well a model predicts images: the one place where nats become bits/dim.
-
-Bits/dim is the mean code length of one colour of one pixel: -log2 p(image) / (H * W * C).
-"""
+"""How well a model predicts images, in bits/dim."""
 
 import itertools
 import math
@@ -12,20 +9,7 @@ import tensorflow as tf
 
 from gated_pixelcnn.data.batches import input_error
 from gated_pixelcnn.models.keras_training import unpacked
-from gated_pixelcnn.spec import as_array, check_integer
-
-
-def bits_per_dim(nats, image_shape):
-    """Converts code lengths of whole images.
-
-    Args:
-      nats: -log p of images, a number, an array or a tensor of any shape.
-      image_shape: (H, W, C) of the images.
-
-    Returns:
-      Bits per dimension, in the shape of `nats`.
-    """
-    return nats / (math.log(2) * math.prod(image_shape))
+from gated_pixelcnn.spec import as_array, bits_per_dim, check_integer
 
 
 def evaluate(model, images, condition=None, batch_size=64):

@@ -21,8 +21,8 @@ from gated_pixelcnn.errors import UserError, first_line
 from gated_pixelcnn.files import DAMAGED
 from gated_pixelcnn.models.registry import FAMILIES, PACKAGE
 from gated_pixelcnn.models.trainable import Trainable
-from gated_pixelcnn.training.config import PRECISIONS
-from gated_pixelcnn.training.run_directory import checked_record, checked_sizes, record
+from gated_pixelcnn.configs.training import PRECISIONS
+from gated_pixelcnn.runs.directory import checked_record, checked_sizes, record
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _ENTRIES = {"metadata.json", _CONFIG, _WEIGHTS}

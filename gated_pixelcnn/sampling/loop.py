@@ -6,28 +6,11 @@ Autoregressive Models", 2017), so a batch costs about one forward pass. The loop
 """
 
 import os
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import tensorflow as tf
 
-
-class Sharpness(NamedTuple):
-    """How draws differ from the model's own law; by default they do not.
-
-    Attributes:
-      temperature: scalar above 0: divides logits and multiplies the scales of logistics.
-      reduce_log_scale: of logistics; what is subtracted from log-scales, before their lower bound
-        ("variance-reduced sampling", Kolesnikov and Lampert, 2017).
-      most_probable: of logistics; whether only a component is drawn, one for all colours of a
-        pixel, and a value is its mean, which is its mode ("MAP sampling", the same).
-    """
-
-    temperature: float = 1.0
-    reduce_log_scale: float = 0.0
-    most_probable: bool = False
-
-
-UNCHANGED = Sharpness()
+from gated_pixelcnn.sampling.options import UNCHANGED
 
 
 class IncrementalView(Protocol):
@@ -80,50 +63,6 @@ class IncrementalView(Protocol):
         Args:
           state: that after the row's last pixel.
         """
-
-
-def uniforms(bits):
-    """uint32 → floats in (0, 1), bit-identical with and without XLA and on every device."""
-    return (tf.cast(tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32)), tf.float32) + 0.5) * (
-        2.0**-23
-    )
-
-
-def noise(seed, indices, model):
-    """Random numbers for images, each from a stream of its own.
-
-    Args:
-      seed: integer.
-      indices: int32 [N]; image i draws from the stream (seed, indices[i]), so that it does not
-        depend on the batch that it is drawn in.
-      model: gives the number of values.
-
-    Returns:
-      Uniform floats in (0, 1) [N, H, W, C, K], K the number that one value takes.
-    """
-    shape = (*model.image_shape, model.likelihood.noise_per_value)
-    return uniform_noise(seed, indices, shape)
-
-
-def uniform_noise(seed, indices, shape):
-    """The numbers of `noise`, of any shape for an image: [N, *shape]."""
-    return _noise(tf.cast(seed, tf.int64), tf.cast(indices, tf.int64), tuple(shape))
-
-
-def gaussian_noise(seed, indices, shape):
-    """Random numbers from a unit Gaussian, as `noise` gives uniform ones: float32 [N, *shape]."""
-    return tf.math.ndtri(uniform_noise(seed, indices, shape))
-
-
-@tf.function(reduce_retracing=True)
-def _noise(seed, indices, shape):
-    def one(index):
-        bits = tf.random.stateless_uniform(
-            shape, tf.stack([seed, index]), None, None, tf.uint32, alg="philox"
-        )
-        return uniforms(bits)
-
-    return tf.map_fn(one, indices, fn_output_signature=tf.TensorSpec(shape, tf.float32))
 
 
 def sample(model, noise, condition=None, sharpness=UNCHANGED, given=None, known=None, jit=False):

@@ -3,7 +3,7 @@
 import json
 
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.training.run_directory import checked_record
+from gated_pixelcnn.runs.directory import checked_record
 
 NAME = "gated_pixelcnn.json"
 FORMAT = 2

@@ -8,11 +8,11 @@ TensorFlow runtime has are used: no Python functions, no XLA.
 import tensorflow as tf
 
 from gated_pixelcnn.data.preprocessing import BYTES
-from gated_pixelcnn.evaluation import bits_per_dim
-from gated_pixelcnn.exporting.decoding import decode
 from gated_pixelcnn.graph_checks import after, of_shape, required
 from gated_pixelcnn.models.density_model import LEAST_TEMPERATURE, MOST_TEMPERATURE, Request
 from gated_pixelcnn.sampling import Sharpness
+from gated_pixelcnn.serving.decoding import decode
+from gated_pixelcnn.spec import bits_per_dim
 
 PNG_OR_JPEG_COLOURS = (1, 3)
 

@@ -1,0 +1,22 @@
+"""How draws differ from the model's own distribution."""
+
+from typing import NamedTuple
+
+
+class Sharpness(NamedTuple):
+    """How draws differ from the model's own law; by default they do not.
+
+    Attributes:
+      temperature: scalar above 0: divides logits and multiplies the scales of logistics.
+      reduce_log_scale: of logistics; what is subtracted from log-scales, before their lower bound
+        ("variance-reduced sampling", Kolesnikov and Lampert, 2017).
+      most_probable: of logistics; whether only a component is drawn, one for all colours of a
+        pixel, and a value is its mean, which is its mode ("MAP sampling", the same).
+    """
+
+    temperature: float = 1.0
+    reduce_log_scale: float = 0.0
+    most_probable: bool = False
+
+
+UNCHANGED = Sharpness()

@@ -1,0 +1,47 @@
+"""Random numbers of images, each from a stream of its own, on every device and in every batch."""
+
+import tensorflow as tf
+
+
+def uniforms(bits):
+    """uint32 → floats in (0, 1), bit-identical with and without XLA and on every device."""
+    return (tf.cast(tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32)), tf.float32) + 0.5) * (
+        2.0**-23
+    )
+
+
+def noise(seed, indices, model):
+    """Random numbers for images, each from a stream of its own.
+
+    Args:
+      seed: integer.
+      indices: int32 [N]; image i draws from the stream (seed, indices[i]), so that it does not
+        depend on the batch that it is drawn in.
+      model: gives the number of values.
+
+    Returns:
+      Uniform floats in (0, 1) [N, H, W, C, K], K the number that one value takes.
+    """
+    shape = (*model.image_shape, model.likelihood.noise_per_value)
+    return uniform_noise(seed, indices, shape)
+
+
+def uniform_noise(seed, indices, shape):
+    """The numbers of `noise`, of any shape for an image: [N, *shape]."""
+    return _noise(tf.cast(seed, tf.int64), tf.cast(indices, tf.int64), tuple(shape))
+
+
+def gaussian_noise(seed, indices, shape):
+    """Random numbers from a unit Gaussian, as `noise` gives uniform ones: float32 [N, *shape]."""
+    return tf.math.ndtri(uniform_noise(seed, indices, shape))
+
+
+@tf.function(reduce_retracing=True)
+def _noise(seed, indices, shape):
+    def one(index):
+        bits = tf.random.stateless_uniform(
+            shape, tf.stack([seed, index]), None, None, tf.uint32, alg="philox"
+        )
+        return uniforms(bits)
+
+    return tf.map_fn(one, indices, fn_output_signature=tf.TensorSpec(shape, tf.float32))
