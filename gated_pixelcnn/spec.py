@@ -197,7 +197,7 @@ class ConditionSpec:
         return None
 
     def mismatched(self, condition, start, others):
-        """A control that has nothing of an image in its condition; see `evaluation.score`.
+        """A control that has nothing of an image in its condition; see `MismatchedCondition`.
 
         Args:
           condition: of a batch, as `of_data` gives it.
@@ -491,6 +491,11 @@ def bits_per_dim(nats, image_shape):
       Bits per dimension, in the shape of `nats`.
     """
     return nats / (math.log(2) * math.prod(image_shape))
+
+
+def kind_of_images(image_shape, levels):
+    """What images of a shape (H, W, C) are called in messages."""
+    return f"{'x'.join(map(str, image_shape))} with {levels} levels"
 
 
 def check_integer(name, value, lowest, highest=None):

@@ -12,10 +12,11 @@ from PIL import Image
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import evaluation, visualization
-from gated_pixelcnn.cli import evaluate, sample, tables
+from gated_pixelcnn.cli import evaluate, sample
 from gated_pixelcnn.cli.labels import parse_labels
 from gated_pixelcnn.data import DataConfig, load
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.evaluation import BitsPerDim, report
 
 ROOT = Path(__file__).parents[1]
 UNCONDITIONAL = SimpleNamespace(condition_kind=None)
@@ -114,7 +115,7 @@ def test_table_shows_the_model_beside_the_baselines(run, monkeypatch, capsys):
 
 
 def test_table_names_the_colours_and_a_bound():
-    table = tables.of_bits(
+    table = report.of_bits(
         {
             "num_images": 1,
             "split": "test",
@@ -221,7 +222,7 @@ def test_file_that_cannot_be_written_is_found_before_the_work(
     def work(*args, **kwargs):
         pytest.fail("the work was begun")
 
-    monkeypatch.setattr(evaluation, "score", work)
+    monkeypatch.setattr(BitsPerDim, "evaluate", work)
     monkeypatch.setattr(sample, "draw", work)
     path = f"/dev/null/a.{name.replace('output', 'png')}"
     arguments = [argument.format(tmp=tmp_path) for argument in arguments]
@@ -235,7 +236,7 @@ def test_value_that_is_not_finite_is_reported(run, monkeypatch):
     def broken(*args, **kwargs):
         raise FloatingPointError("the log-probability of image 3 is nan")
 
-    monkeypatch.setattr(evaluation, "score", broken)
+    monkeypatch.setattr(BitsPerDim, "evaluate", broken)
     with pytest.raises(UserError, match="image 3 is nan"):
         call(evaluate, monkeypatch, f"--workdir={run}")
 

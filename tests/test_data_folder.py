@@ -11,7 +11,7 @@ import tensorflow as tf
 from gated_pixelcnn import data
 from gated_pixelcnn.data.batches import input_error
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.evaluation import split_batches
+from gated_pixelcnn.evaluation.images import split_batches
 
 
 def load(directory, **options):

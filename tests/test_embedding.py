@@ -13,7 +13,8 @@ from gated_pixelcnn.cli import evaluate, sample
 from gated_pixelcnn.configs.training import TrainConfig
 from gated_pixelcnn.data.batches import ArraySplit
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.evaluation import verification
+from gated_pixelcnn.evaluation import Images, verification
+from gated_pixelcnn.evaluation.verification import Likeness
 from gated_pixelcnn.models.families.embedding import Embedding, triplet_losses
 from gated_pixelcnn.training import train as training
 
@@ -254,12 +255,12 @@ def test_likeness_draws_from_every_image_with_random_numbers_of_its_own():
     drawn = []
     images = np.arange(5, dtype=np.uint8).repeat(2).reshape(10, 1, 1, 1) * 9
     split = ArraySplit(images, np.arange(10) // 2)
-    found = verification.likeness(Copies(), split, each=3, batch_size=8, num_images=9)
+    found = Likeness(3).evaluate(Copies(), Images(split, 8, 9))["likeness"]
     assert found == {"pairs": 1.0, "identities": 1.0, "chance": 1 / 5}
     assert drawn[: 9 * 3] == list(range(9 * 3))
     del drawn[:]
     with pytest.raises(UserError, match="there is only one"):
-        verification.likeness(Copies(), split, each=3, num_images=2)
+        Likeness(3).evaluate(Copies(), Images(split, num_images=2))
     assert not drawn
 
 

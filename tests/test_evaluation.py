@@ -7,16 +7,17 @@ from PIL import Image
 
 from gated_pixelcnn import evaluation
 from gated_pixelcnn.data.batches import ArraySplit
-from gated_pixelcnn.evaluation import baselines
+from gated_pixelcnn.evaluation import BitsPerDim, Images, MismatchedCondition, baselines
+from gated_pixelcnn.evaluation.classification import classify
+from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.models.families.embedding import Embedding
-from gated_pixelcnn.spec import ImageSpec, Inputs, bits_per_dim, condition_spec
+from gated_pixelcnn.spec import ImageSpec, bits_per_dim, condition_spec
+
+BITS = BitsPerDim()
 
 
-class TableModel(Inputs):
+class TableModel(DensityModel):
     """Independent values: a table of probabilities for each label, position and colour."""
-
-    is_lower_bound = False
-    terms = None
 
     def __init__(self, image_shape=(3, 5, 2), levels=4, classes=0, seed=0):
         self.image_spec = ImageSpec(image_shape, levels)
@@ -101,7 +102,7 @@ def test_one_image_has_no_standard_error():
 def test_score_of_a_split_is_evaluate_of_its_arrays(classes, num_images):
     model, images, labels = TableModel(classes=classes), random_images(), np.arange(10) % 3
     split = ArraySplit(images, labels)
-    scored = evaluation.score(model, split, batch_size=4, num_images=num_images)
+    scored = BITS.evaluate(model, Images(split, 4, num_images))
     expected = evaluation.evaluate(
         model, images[:num_images], labels[:num_images] if classes else None
     )
@@ -112,9 +113,9 @@ def test_score_of_a_split_is_evaluate_of_its_arrays(classes, num_images):
 
 def test_score_of_an_unlabelled_split():
     split = ArraySplit(random_images())
-    assert evaluation.score(TableModel(), split, 4)["num_images"] == 10
+    assert BITS.evaluate(TableModel(), Images(split, 4))["num_images"] == 10
     with pytest.raises(ValueError, match="have no labels"):
-        evaluation.score(TableModel(classes=3), split, 4)
+        BITS.evaluate(TableModel(classes=3), Images(split, 4))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def labelled_split(images, labels):
 def test_images_are_classified_by_the_label_that_makes_them_likeliest(batch_size):
     model, images = TableModel(classes=3), random_images()
     labels = np.arange(10) % 3
-    result = evaluation.classify(model, labelled_split(images, labels), batch_size)
+    result = classify(model, Images(labelled_split(images, labels), batch_size))
     every = np.stack([model.value_log_prob(images, np.full(10, k)) for k in range(3)], axis=1)
     every = every.sum(axis=(2, 3, 4), dtype=np.float64)
     np.testing.assert_allclose(result["label_log_probs"], every, rtol=1e-6)
@@ -255,8 +256,7 @@ def test_the_other_image_is_half_the_images_away_whatever_the_batch(batch_size):
     images = np.zeros((12, 3, 5, 2), np.uint8)
     images[:, 0, 0, 0] = np.arange(12)
     split = labelled_split(images, np.arange(12))
-    arguments = (Copies(), split, batch_size, 11)
-    evaluation.score(*arguments, wrong_condition=True)
+    MismatchedCondition().evaluate(Copies(), Images(split, batch_size, 11))
     assert sorted(set(given)) == [(i, (i + 5) % 11) for i in range(11)]
 
 
@@ -269,8 +269,8 @@ def test_a_model_that_uses_the_label_predicts_worse_with_a_wrong_one():
     model = TableModel(classes=3)
     model.table = model.table * 3  # not normalised: all that matters is which label is better
     images = model.table.argmax(axis=-1).astype(np.uint8)
-    split = labelled_split(images, np.arange(3))
-    right = evaluation.score(model, split)["bits_per_dim"]
-    wrong = evaluation.score(model, split, wrong_condition=True)["bits_per_dim"]
-    assert wrong > right + 0.5
-    assert evaluation.classify(model, split)["accuracy"] == 1
+    chosen = Images(labelled_split(images, np.arange(3)))
+    right = BITS.evaluate(model, chosen)["bits_per_dim"]
+    wrong = MismatchedCondition().evaluate(model, chosen)
+    assert wrong["condition"] == "label" and wrong["wrong_condition_bits_per_dim"] > right + 0.5
+    assert classify(model, chosen)["accuracy"] == 1

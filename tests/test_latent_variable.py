@@ -10,6 +10,9 @@ import tensorflow as tf
 from latent_models import build, contrast, images_of
 
 from gated_pixelcnn import evaluation, sampling
+from gated_pixelcnn.evaluation import Images
+from gated_pixelcnn.evaluation.importance_weighted import ImportanceWeighted
+from gated_pixelcnn.evaluation.latents import DETAILS, Latents
 from gated_pixelcnn.layers import AutoregressiveFlow
 from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
@@ -367,8 +370,9 @@ class Split:
 def test_what_z_holds_is_told_in_numbers(family):
     model = build(family)
     images = images_of(model, 7)
-    found = model.diagnose(Split(images), batch_size=3)
-    assert found.keys() == model.details.keys()
+    found = Latents().details_of(model, Images(Split(images), 3))
+    of_auxiliary = {"auxiliary_bits_per_dim"} if family == "vae" else set()
+    assert found.keys() == DETAILS.keys() - of_auxiliary
     parts = model.log_prob_parts(images).numpy()
     bits = bits_per_dim(-parts[:, 1].mean(), model.image_shape)
     assert found["kl_bits_per_dim"] == pytest.approx(bits)
@@ -380,9 +384,9 @@ def test_what_z_holds_is_told_in_numbers(family):
         assert found["auxiliary_bits_per_dim"] == pytest.approx(float(np.mean(bits)))
     np.testing.assert_allclose(found["kl_of_units"].mean(), found["kl_per_dimension"])
     assert found["kl_of_units"].shape == (numbers,)
-    first = model.diagnose(Split(images), batch_size=3, num_images=4)
-    wanted = model.diagnose(Split(images[:4]), batch_size=4)
-    for name in model.details:
+    first = Latents().details_of(model, Images(Split(images), 3, 4))
+    wanted = Latents().details_of(model, Images(Split(images[:4]), 4))
+    for name in found:
         np.testing.assert_allclose(first[name], wanted[name], rtol=1e-9, err_msg=name)
 
 
@@ -396,7 +400,8 @@ def test_units_are_active_where_their_divergence_is_above_a_hundredth(monkeypatc
         return None, None, tf.constant(np.repeat(divergence, 2, axis=0))
 
     monkeypatch.setattr(model, "infer", infer)
-    assert model.diagnose(Split(images_of(model, 2)), 2)["active_units"] == 2
+    found = Latents().details_of(model, Images(Split(images_of(model, 2)), 2))
+    assert found["active_units"] == 2
 
 
 def test_evaluation_tells_the_terms_and_the_bound_of_several_draws():
@@ -405,7 +410,8 @@ def test_evaluation_tells_the_terms_and_the_bound_of_several_draws():
     found = evaluation.evaluate(model, images, batch_size=2)
     assert found["is_lower_bound"] and list(found["terms"]) == list(model.terms)
     assert sum(found["terms"].values()) == pytest.approx(found["bits_per_dim"])
-    weighted = evaluation.importance_weighted(model, Split(images), 3, batch_size=2)
+    chosen = Images(Split(images), 2)
+    weighted = ImportanceWeighted(3).evaluate(model, chosen)["importance_weighted"]
     bits = bits_per_dim(-model.importance_log_prob(images, 3), model.image_shape)
     assert weighted["bits_per_dim"] == pytest.approx(bits.mean())
     assert weighted["standard_error"] == pytest.approx(bits.std(ddof=1) / math.sqrt(5))
@@ -420,7 +426,7 @@ def test_a_bound_of_several_draws_that_is_not_finite_names_the_image(monkeypatch
 
     monkeypatch.setattr(model, "importance_log_prob", nowhere)
     with pytest.raises(FloatingPointError, match="image 1 .* is nan"):
-        evaluation.importance_weighted(model, Split(images_of(model, 3)), 2)
+        ImportanceWeighted(2).evaluate(model, Images(Split(images_of(model, 3))))
 
 
 # Bad input

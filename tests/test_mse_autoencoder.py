@@ -12,11 +12,9 @@ from test_cli import ROOT
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.data.batches import ArraySplit
-from gated_pixelcnn.models.families.mse_autoencoder import (
-    MSEAutoencoder,
-    mean_image,
-    squared_errors,
-)
+from gated_pixelcnn.evaluation import Images
+from gated_pixelcnn.evaluation.reconstruction import Reconstruction, mean_image, squared_errors
+from gated_pixelcnn.models.families.mse_autoencoder import MSEAutoencoder
 
 SHAPE, LEVELS = (8, 8, 1), 16
 NAMES = ["bag", "boot"]  # the classes of the images
@@ -84,9 +82,12 @@ def test_validation_is_the_error_of_all_images_whatever_the_batch(batch_size, nu
     split, mean = ArraySplit(images), images[:num].mean(axis=0) / 15
     scaled = images[:num] / 15
     wanted = ((np.asarray(model(images[:num])) - scaled) ** 2).mean()
-    assert model.validation_loss(split, batch_size, num, None) == pytest.approx(wanted, rel=1e-5)
-    np.testing.assert_allclose(mean_image(split, LEVELS, num), mean)
-    errors = squared_errors(lambda _: mean, split, LEVELS, batch_size, num)
+    chosen, evaluator = Images(split, batch_size, num), Reconstruction()
+    assert evaluator.loss(model, evaluator.evaluate(model, chosen)) == pytest.approx(
+        wanted, rel=1e-5
+    )
+    np.testing.assert_allclose(mean_image(chosen, LEVELS), mean)
+    errors = squared_errors(lambda _: mean, chosen, LEVELS)
     np.testing.assert_allclose(errors, ((mean - scaled) ** 2).mean(axis=(1, 2, 3)))
 
 

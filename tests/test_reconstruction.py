@@ -10,8 +10,9 @@ from test_mse_autoencoder import LEVELS, NAMES, SHAPE, photos, random_weights, w
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import data, evaluation, visualization
-from gated_pixelcnn.cli import evaluate, sample, tables
+from gated_pixelcnn.cli import evaluate, sample
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.evaluation import BitsPerDim, report
 from gated_pixelcnn.runs.checkpoints import Checkpoints, named, values
 from gated_pixelcnn.runs.directory import RunDirectory, record
 from gated_pixelcnn.serving import export
@@ -124,7 +125,7 @@ def test_a_bound_beside_the_model_is_marked():
     result |= {"levels": 2, "bits_per_dim": 1.0, "standard_error": None, "nats": 1.0}
     result |= {"bits_per_channel": [1.0], "images_per_second": 1.0, "is_lower_bound": False}
     result |= {"beside": {"a": 2.0, "b": 3.0}, "beside_is_lower_bound": {"a": False, "b": True}}
-    lines = tables.of_bits(result).splitlines()
+    lines = report.of_bits(result).splitlines()
     marked = [line.split() for line in lines if "at most" in line]
     assert marked == [["b", "at", "most", "3.0000"]]
 
@@ -174,7 +175,7 @@ def test_what_cannot_be_evaluated_is_one_clear_sentence(
     def work(*args, **kwargs):
         pytest.fail("the work was begun")
 
-    monkeypatch.setattr(evaluation, "score", work)
+    monkeypatch.setattr(BitsPerDim, "evaluate", work)
     images = photos()
     arrays = {"x_train": images, "x_test": images}
     np.savez(tmp_path / "plain.npz", **arrays)

@@ -14,7 +14,8 @@ import pytest
 from runs import OVERRIDES, assert_same_run, at_step, config, final_arrays, metrics, steps_made
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import data, evaluation
+from gated_pixelcnn import data
+from gated_pixelcnn.evaluation import BitsPerDim, Images
 from gated_pixelcnn.runs import checkpoints
 from gated_pixelcnn.training import loop
 from gated_pixelcnn.training.interrupts import Stopped, StopRequests
@@ -76,7 +77,7 @@ def test_load_gives_the_averaged_weights_of_the_best_validation(whole):
     best = min(lines, key=lambda line: line["validation_bits_per_dim"])
     model = gpc.load(whole)
     split = data.load(data.DataConfig(**config().data)).validation
-    bits = evaluation.score(model, split, batch_size=7, num_images=40)["bits_per_dim"]
+    bits = BitsPerDim().evaluate(model, Images(split, 7, 40))["bits_per_dim"]
     assert bits == pytest.approx(best["validation_bits_per_dim"], rel=1e-6)
 
     latest = gpc.load(whole, checkpoint="latest").trainable_weights
@@ -91,11 +92,11 @@ def test_load_gives_the_averaged_weights_of_the_best_validation(whole):
 def test_the_best_model_is_kept_when_the_validation_gets_worse(tmp_path, monkeypatch):
     seen = []
 
-    def score(model, *_, **__):
+    def score(self, model, images):
         seen.append([np.array(weight) for weight in model.trainable_weights])
         return {"bits_per_dim": 1.0 + len(seen)}
 
-    monkeypatch.setattr(evaluation, "score", score)
+    monkeypatch.setattr(BitsPerDim, "evaluate", score)
     result = gpc.train(config(), tmp_path)
     assert (result.loss, result.best_loss, result.best_step) == (3.0, 2.0, 3)
     for checkpoint, expected in zip(("best", "latest"), seen, strict=True):
@@ -179,14 +180,14 @@ def test_ctrl_c_saves_and_is_passed_on(tmp_path, monkeypatch):
 def test_a_signal_during_the_validation_ends_it_and_the_validation_is_made_up_for(
     tmp_path, whole, monkeypatch
 ):
-    score = evaluation.score
+    score = BitsPerDim.evaluate
 
     def interrupted(*arguments, **options):
         signal.raise_signal(signal.SIGTERM)
         return score(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "score", interrupted)
+        patch.setattr(BitsPerDim, "evaluate", interrupted)
         assert gpc.train(config(), tmp_path).step == 3
     assert metrics(tmp_path) == []
     gpc.train(config(), tmp_path)
@@ -202,7 +203,7 @@ def test_a_validation_that_was_made_up_for_is_reported_once(tmp_path, whole, mon
         raise SystemExit  # after the validation, before the next checkpoint
 
     for target, name, value, error in (
-        (evaluation, "score", stopped, None),
+        (BitsPerDim, "evaluate", stopped, None),
         (Loop, "_sample", killed, SystemExit),
     ):
         with monkeypatch.context() as patch:

@@ -8,8 +8,8 @@ import tensorflow as tf
 from runs import assert_same_run, at_step, config, final_arrays, metrics
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.evaluation import BitsPerDim
 from gated_pixelcnn.runs import checkpoints
 from gated_pixelcnn.runs.directory import RunDirectory
 from gated_pixelcnn.training.loop import Loop
@@ -177,7 +177,7 @@ def test_images_that_cannot_be_read_end_a_run_with_its_steps_saved(tmp_path, who
         with pytest.raises(UserError, match="^image file 7.png cannot be read; saved at step 1"):
             gpc.train(config(), tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "score", unreadable)
+        patch.setattr(BitsPerDim, "evaluate", unreadable)
         with pytest.raises(UserError, match="^image file 8.png cannot be read; saved at step 3"):
             gpc.train(config(), tmp_path)
     gpc.train(config(), tmp_path)

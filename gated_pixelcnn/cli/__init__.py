@@ -139,6 +139,7 @@ def load_beside(workdir, model):
     """
     from gated_pixelcnn.runs.directory import RunDirectory
     from gated_pixelcnn.runs.load import check_trained, load
+    from gated_pixelcnn.spec import kind_of_images
 
     with beside(workdir):
         record = RunDirectory(workdir).read_config()
@@ -151,11 +152,6 @@ def load_beside(workdir, model):
                 f"images of {kind_of_images(*wanted)}"
             )
     return other, record
-
-
-def kind_of_images(image_shape, levels):
-    """What images of a shape (H, W, C) are called in messages."""
-    return f"{'x'.join(map(str, image_shape))} with {levels} levels"
 
 
 def check_workdir(workdir, otherwise=""):

@@ -6,16 +6,14 @@ python evaluate.py --workdir=runs/ae10 --beside=runs/unconditional
 python evaluate.py --workdir=runs/agave --importance_samples=150
 """
 
+import dataclasses
 import json
-import math
 import sys
 import warnings
 
-import numpy as np
 from absl import flags
 
 from gated_pixelcnn import cli, errors
-from gated_pixelcnn.cli import tables
 from gated_pixelcnn.cli.labels import named_by_other_numbers
 from gated_pixelcnn.data.config import OF_FILES
 from gated_pixelcnn.data.preprocessing import BYTES
@@ -26,7 +24,6 @@ from gated_pixelcnn.names import matching
 FLAGS = flags.FLAGS
 READING = ("layout", "values", "alpha", "frames")  # flags
 SPLITS = ("test", "validation", "train")
-BASELINE_IMAGES = 50_000  # Histogram and mean image are of at most so many images.
 
 
 def define_flags():
@@ -78,8 +75,12 @@ def define_flags():
 
 def main(argv):
     """Runs the script; see the module."""
-    from gated_pixelcnn import evaluation
-    from gated_pixelcnn.evaluation import verification
+    from gated_pixelcnn.evaluation import report
+    from gated_pixelcnn.evaluation.baselines import Baselines
+    from gated_pixelcnn.evaluation.bits import BitsPerDim
+    from gated_pixelcnn.evaluation.evaluators import ALWAYS, evaluate_all, validation_of
+    from gated_pixelcnn.evaluation.images import Images
+    from gated_pixelcnn.evaluation.reconstruction import MeanImage
     from gated_pixelcnn.models.density_model import DensityModel
 
     cli.check_no_arguments(argv)
@@ -103,52 +104,31 @@ def main(argv):
     if split is None:
         found = " or ".join(f"--split={name}" for name in SPLITS if getattr(images, name))
         raise UserError(f"{images.name} has no {FLAGS.split} images; choose {found}")
-    if not isinstance(model, DensityModel):
-        tell = _reconstruct if hasattr(model, "reconstruct") else _verify
-        return tell(model, images, split)
     label_map = _label_map(model, record, images, split)
-    if FLAGS.classify and model.condition_kind != "label":
-        raise UserError("--classify needs a model that is conditioned on the class (the label)")
-    if FLAGS.likeness:
-        _check_likeness(model, images.name, split)
-    if FLAGS.importance_samples and not hasattr(model, "importance_log_prob"):
-        raise UserError(
-            "--importance_samples needs --workdir of a model with latent numbers (vae or agave)"
-        )
     label_maps = {}
     for workdir, other in others.items():
         with cli.beside(workdir):
             label_maps[workdir] = _label_map(*other, images, split)
+    evaluators = [*ALWAYS, *_asked_for(model)]
+    _check_identities(evaluators, model, images.name, split)
     if FLAGS.csv:
         check_writable(FLAGS.csv)
-
-    try:
-        sizes = (FLAGS.batch_size, FLAGS.num_images)
-        arguments = (model, split, *sizes, label_map)
-        likeness = FLAGS.likeness and verification.likeness(model, split, FLAGS.likeness, *sizes)
-        result = evaluation.score(*arguments)
-        if _has_wrong_condition(model, result["num_images"]):
-            wrong = evaluation.score(*arguments, wrong_condition=True)
-            result["wrong_condition_bits_per_dim"] = wrong["bits_per_dim"]
-            result["condition"] = model.condition_kind
-        if FLAGS.classify:
-            result["accuracy"] = evaluation.classify(*arguments)["accuracy"]
-        if likeness:
-            result["likeness"] = likeness
-        if getattr(model, "details", {}):  # a SavedModel has none
-            details = model.diagnose(split, *sizes)
-            result["details"] = {name: x for name, x in details.items() if np.ndim(x) == 0}
-        if FLAGS.importance_samples:
-            result["importance_weighted"] = evaluation.importance_weighted(
-                model, split, FLAGS.importance_samples, *sizes
-            )
-        scores = {}
-        for workdir, (other, _) in others.items():
-            with cli.beside(workdir):
-                scores[workdir] = evaluation.score(other, split, *sizes, label_maps[workdir])
-    except FloatingPointError as error:
-        raise UserError(str(error)) from error
-    log_probs = result.pop("log_probs")
+    chosen = Images(split, FLAGS.batch_size, FLAGS.num_images, label_map, train=images.train)
+    result = evaluate_all(model, chosen, evaluators)
+    scores = {}
+    for workdir, (other, _) in others.items():
+        with cli.beside(workdir):
+            beside = dataclasses.replace(chosen, label_map=label_maps[workdir])
+            scores[workdir] = evaluate_all(other, beside, [BitsPerDim()])
+    log_probs = result.pop("log_probs", None)
+    if scores:
+        result["beside"] = {name: score["bits_per_dim"] for name, score in scores.items()}
+        bounds = {name: score["is_lower_bound"] for name, score in scores.items()}
+        result["beside_is_lower_bound"] = bounds
+    if FLAGS.baselines:
+        result |= evaluate_all(model, chosen, [Baselines(), MeanImage()])
+    if FLAGS.csv:
+        _write_csv(FLAGS.csv, log_probs, model.image_shape)
     result = {
         **({"saved_model": str(model.path)} if FLAGS.saved_model else {"workdir": FLAGS.workdir}),
         "source": images.name,
@@ -157,30 +137,40 @@ def main(argv):
         "levels": model.levels,
         **result,
     }
-    if scores:
-        result["beside"] = {name: score["bits_per_dim"] for name, score in scores.items()}
-        bounds = {name: score["is_lower_bound"] for name, score in scores.items()}
-        result["beside_is_lower_bound"] = bounds
-    if FLAGS.baselines:
-        result["baselines"] = _baselines(images, split)
-    if FLAGS.csv:
-        _write_csv(FLAGS.csv, log_probs, model.image_shape)
-    _print(result, tables.of_bits)
+    text = json.dumps(result, indent=2, allow_nan=False)
+    print(text if FLAGS.json else report.of(validation_of(model), result))
 
 
-def _has_wrong_condition(model, num_images):
-    """Whether there is another label, or another image."""
-    return model.condition_spec.alternatives(num_images) > 1
+def _asked_for(model):
+    """The evaluators of the flags, which must apply to the model."""
+    from gated_pixelcnn.evaluation.classification import Classification
+    from gated_pixelcnn.evaluation.importance_weighted import ImportanceWeighted
+    from gated_pixelcnn.evaluation.verification import Likeness
+
+    found = {
+        "classify": FLAGS.classify and Classification(),
+        "likeness": FLAGS.likeness and Likeness(FLAGS.likeness),
+        "importance_samples": FLAGS.importance_samples
+        and ImportanceWeighted(FLAGS.importance_samples),
+    }
+    found = {name: evaluator for name, evaluator in found.items() if evaluator}
+    for name, evaluator in found.items():
+        if not evaluator.applies_to(model):
+            raise UserError(f"--{name} needs {evaluator.needs}")
+    return list(found.values())
 
 
-def _check_likeness(model, source, split):
-    """Raises a UserError where images cannot be compared with their sources by their codes."""
-    if model.condition_kind != "image" or not hasattr(model, "encode"):
-        raise UserError(
-            "--likeness needs --workdir of a model that is conditioned on an image by its code"
-        )
-    if not split.has_labels:
-        raise UserError(f"--likeness needs identities, but {source} has no labels")
+def _check_identities(evaluators, model, source, split):
+    """Raises a UserError where identities are compared and the images have no labels."""
+    from gated_pixelcnn.evaluation.verification import Likeness, Verification
+
+    if split.has_labels:
+        return
+    for evaluator in evaluators:
+        if isinstance(evaluator, Verification) and evaluator.applies_to(model):
+            raise UserError(f"an embedding is evaluated by identities, but {source} has no labels")
+        if isinstance(evaluator, Likeness):
+            raise UserError(f"--likeness needs identities, but {source} has no labels")
 
 
 def _no_density(model):
@@ -188,11 +178,6 @@ def _no_density(model):
     reconstructs = hasattr(model, "reconstruct")
     what = "an autoencoder trained for the squared error" if reconstructs else "an embedding"
     return f"this run is of {what}, which gives images no probability"
-
-
-def _print(result, table):
-    """Prints a result, as a table if JSON is not wanted."""
-    print(json.dumps(result, indent=2, allow_nan=False) if FLAGS.json else table(result))
 
 
 def _load_beside(workdir, model):
@@ -227,55 +212,10 @@ def _label_map(model, record, images, split):
     return map_labels(images.class_names, known, images.name, images.named)
 
 
-def _reconstruct(model, images, split):
-    """What evaluate.py tells of an autoencoder trained for the squared error: that error."""
-    from gated_pixelcnn.models.families.mse_autoencoder import mean_image, squared_errors
-
-    arguments = (split, model.levels, FLAGS.batch_size, FLAGS.num_images)
-    errors = squared_errors(model.reconstruct_graph, *arguments)
-    num = len(errors)
-    result = {
-        "workdir": FLAGS.workdir,
-        "source": images.name,
-        "split": FLAGS.split,
-        "image_shape": list(model.image_shape),
-        "levels": model.levels,
-        "code_size": model.code_size,
-        "num_images": num,
-        "mse": float(errors.mean()),
-        "standard_error": float(errors.std(ddof=1) / math.sqrt(num)) if num > 1 else None,
-        "psnr": tables.psnr(errors.mean()),
-    }
-    if FLAGS.baselines:
-        mean = mean_image(images.train, model.levels, BASELINE_IMAGES)
-        error = squared_errors(lambda _: mean, *arguments).mean()
-        result["baselines"] = {"mean_image": float(error)}
-    _print(result, tables.of_errors)
-
-
-def _verify(model, images, split):
-    """What evaluate.py tells of an embedding: how well it knows an identity."""
-    from gated_pixelcnn.evaluation import verification
-
-    if not split.has_labels:
-        raise UserError(f"an embedding is evaluated by identities, but {images.name} has no labels")
-    arguments = (split, FLAGS.batch_size, FLAGS.num_images)
-    vectors, labels = verification.embed(model, *arguments)
-    pixels, _ = verification.embed(lambda images: images.reshape(len(images), -1), *arguments)
-    result = {
-        "source": images.name,
-        "split": FLAGS.split,
-        "num_images": len(labels),
-        "num_identities": len(np.unique(labels)),
-        "auc": verification.auc(vectors, labels),
-        "pixel_auc": verification.auc(pixels, labels),
-    }
-    _print(result, tables.of_verification)
-
-
 def _load_data(record, model):
     """Loads the run's images, or others prepared in the same way, that fit the model."""
     from gated_pixelcnn import data
+    from gated_pixelcnn.spec import kind_of_images
 
     options = dict(record["config"]["data"])
     own, source = options["source"], FLAGS.source or options["source"]
@@ -319,8 +259,8 @@ def _load_data(record, model):
     found, wanted = (images.image_shape, images.levels), (model.image_shape, model.levels)
     if found != wanted:
         raise UserError(
-            f"the images of {config.source} are {cli.kind_of_images(*found)}, but the model was "
-            f"trained on images of {cli.kind_of_images(*wanted)}"
+            f"the images of {config.source} are {kind_of_images(*found)}, but the model was "
+            f"trained on images of {kind_of_images(*wanted)}"
         )
     return images
 
@@ -356,22 +296,6 @@ def map_labels(names, known, source, named=True):
             f"its {len(names)} classes are unknown){nearest(unknown[0], known)}"
         )
     return [known.index(other) for other in found]
-
-
-def _baselines(images, split):
-    from gated_pixelcnn import evaluation
-    from gated_pixelcnn.evaluation import baselines
-
-    def batches(of_split, num_images):
-        for batch, _ in evaluation.split_batches(of_split, 256, num_images):
-            yield batch
-
-    return baselines.baselines(
-        batches(images.train, BASELINE_IMAGES),
-        batches(split, FLAGS.num_images),
-        images.image_shape,
-        images.levels,
-    )
 
 
 def _write_csv(path, log_probs, image_shape):

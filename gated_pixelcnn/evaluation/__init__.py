@@ -1,21 +1,6 @@
-"""How well models predict images."""
+"""What is measured of models."""
 
-from gated_pixelcnn.evaluation.scores import (
-    classify,
-    evaluate,
-    filled_up,
-    importance_weighted,
-    mapped,
-    score,
-    split_batches,
-)
+from gated_pixelcnn.evaluation.bits import BitsPerDim, MismatchedCondition, evaluate
+from gated_pixelcnn.evaluation.images import Images
 
-__all__ = [
-    "classify",
-    "evaluate",
-    "filled_up",
-    "importance_weighted",
-    "mapped",
-    "score",
-    "split_batches",
-]
+__all__ = ["BitsPerDim", "Images", "MismatchedCondition", "evaluate"]

@@ -7,7 +7,30 @@ import math
 import numpy as np
 from PIL import Image
 
+from gated_pixelcnn.evaluation.images import split_batches
+from gated_pixelcnn.models.density_model import DensityModel
+
+TRAINING_IMAGES = 50_000  # at most so many are fitted to
 MOST_GAUSSIAN = 4096  # values of an image
+
+
+class Baselines:
+    """Simple methods for the same images, fitted to images of training."""
+
+    def applies_to(self, model):
+        """See `evaluators`."""
+        return isinstance(model, DensityModel)
+
+    def evaluate(self, model, images):
+        """The dict of `baselines` under that name."""
+        return {
+            "baselines": baselines(
+                (batch for batch, _ in split_batches(images.train, 256, TRAINING_IMAGES)),
+                (batch for batch, _ in split_batches(images.split, 256, images.num_images)),
+                model.image_shape,
+                model.levels,
+            )
+        }
 
 
 def baselines(train_batches, test_batches, image_shape, levels):

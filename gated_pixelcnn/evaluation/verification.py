@@ -3,26 +3,70 @@
 import numpy as np
 
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.evaluation import filled_up, split_batches
+from gated_pixelcnn.evaluation.images import filled_up
+from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
+from gated_pixelcnn.models.families.embedding import Embedding
 
 
-def embed(function, split, batch_size=64, num_images=None):
-    """Embeds the images of a split.
+class Verification:
+    """How well an embedding, and the distance of pixels, tell whether identities are the same."""
 
-    Args:
-      function: images [N, H, W, C] → vectors [N, D], called with `batch_size` images every time.
-      split: a split of `data.load` with labels.
-      batch_size: number of images in one forward pass.
-      num_images: the first images only; None for all.
+    name, unit = "verification_error", "verification error (1 - AUC)"
 
-    Returns:
-      Vectors float [N, D] and labels [N].
-    """
-    vectors, labels = [], []
-    for images, of_images in split_batches(split, batch_size, num_images):
-        vectors.append(np.asarray(function(filled_up(images, batch_size)))[: len(images)])
-        labels.append(of_images)
-    return np.concatenate(vectors), np.concatenate(labels)
+    def applies_to(self, model):
+        """See `evaluators`."""
+        return isinstance(model, Embedding)
+
+    def evaluate(self, model, images):
+        """A dict with num_images, num_identities, auc and pixel_auc."""
+        labels = labels_of(images)
+        pixels = images.run(lambda batch: batch.reshape(len(batch), -1))
+        return {
+            "num_images": len(labels),
+            "num_identities": len(np.unique(labels)),
+            "auc": auc(images.run(model), labels),
+            "pixel_auc": auc(pixels, labels),
+        }
+
+    def loss(self, model, result):
+        """1 − the area under the ROC curve."""
+        return 1.0 - result["auc"]
+
+
+class Likeness:
+    """Draws images like those of a split, and tells whose identity they have, by their codes."""
+
+    needs = "--workdir of a model that is conditioned on an image by its code"
+
+    def __init__(self, each, seed=0):
+        """Args: each: number of images drawn like each, at least 1; seed: of random numbers."""
+        self.each, self.seed = each, seed
+
+    def applies_to(self, model):
+        """See `evaluators`."""
+        return isinstance(model, AutoregressiveModel) and model.condition_spec.kind == "image"
+
+    def evaluate(self, model, images):
+        """The dict of `alike` under "likeness".
+
+        Raises:
+          UserError: images of one identity only.
+        """
+        labels, sources = labels_of(images), images.run(model.encode)
+        check_identities(labels)
+        codes, size = np.repeat(sources, self.each, axis=0), images.batch_size
+        drawn = []
+        for start in range(0, len(codes), size):
+            part = codes[start : start + size]
+            found = model.sample(condition=filled_up(part, size), seed=self.seed, streams=start)
+            drawn.append(np.asarray(model.encode(found))[: len(part)])
+        drawn = np.concatenate(drawn).reshape(len(sources), self.each, -1)
+        return {"likeness": alike(drawn, sources, labels)}
+
+
+def labels_of(images):
+    """The identities of `Images`, an array [N]."""
+    return np.concatenate([labels for _, labels in images.batches()])
 
 
 def auc(vectors, labels):
@@ -58,34 +102,6 @@ def auc(vectors, labels):
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     below = ranks[~same].sum() - negatives * (negatives + 1) / 2
     return float(below / (positives * negatives))
-
-
-def likeness(model, split, each, batch_size=64, num_images=None, seed=0):
-    """Draws images like those of a split, and tells whose identity they have, by their codes.
-
-    Args:
-      model: a density model conditioned on an image by its code (`encode`).
-      split: a split of `data.load` with labels.
-      each: number of images drawn like each, at least 1.
-      batch_size: number of images drawn at once.
-      num_images: the first images only; None for all.
-      seed: of the random numbers.
-
-    Returns:
-      The dict of `alike`.
-
-    Raises:
-      UserError: images of one identity only.
-    """
-    sources, labels = embed(model.encode, split, batch_size, num_images)
-    check_identities(labels)
-    codes = np.repeat(sources, each, axis=0)
-    drawn = []
-    for start in range(0, len(codes), batch_size):
-        part = codes[start : start + batch_size]
-        images = model.sample(condition=filled_up(part, batch_size), seed=seed, streams=start)
-        drawn.append(np.asarray(model.encode(images))[: len(part)])
-    return alike(np.concatenate(drawn).reshape(len(sources), each, -1), sources, labels)
 
 
 def alike(drawn, sources, labels):

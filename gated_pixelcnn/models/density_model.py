@@ -80,11 +80,13 @@ class DensityModel(Inputs):
       image_spec, condition_spec: what it takes, see `spec`.
       is_lower_bound: whether `log_prob` is a lower bound and not exact.
       terms: names of the terms of a lower bound; None for an exact log-probability.
+      trained_term: the one of the terms that is trained; "" for all.
       draws_logistics: whether `sample` can reduce their scales.
     """
 
     is_lower_bound = False
     terms = None
+    trained_term = ""
     draws_logistics = False
 
     # The hooks: their arguments were checked, and they run in a graph.

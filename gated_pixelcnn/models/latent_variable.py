@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn import evaluation, sampling
+from gated_pixelcnn import sampling
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import LatentNetwork
 from gated_pixelcnn.likelihoods.logistic import (
@@ -47,26 +47,7 @@ class LatentVariableModel(LikelihoodModel):
     initialised_by_data = True
     draws_logistics = True
     terms = ("image given z", "KL divergence")
-    details = {
-        "active_units": (
-            "latent/active_units",
-            f"Numbers of z whose KL divergence, averaged over the images, is above {ACTIVE} nats. "
-            "An image tells it by one draw: of fewer than 500 images chance makes more active.",
-        ),
-        "kl_per_dimension": (
-            "latent/kl_per_dimension",
-            "KL divergence of q(z | x) from p(z) in nats, averaged over the images and all "
-            "numbers of z.",
-        ),
-        "kl_of_units": (
-            "latent/kl_of_units",
-            "KL divergences of all numbers of z in nats, averaged over the images.",
-        ),
-        "kl_bits_per_dim": (
-            "latent/kl_bits_per_dim",
-            "What z has in the bits/dim of an image: near 0, the model makes nothing of z.",
-        ),
-    }
+    uses_latents = True  # whether the image is drawn from z as the model is trained
 
     def __init__(
         self,
@@ -245,47 +226,23 @@ class LatentVariableModel(LikelihoodModel):
 
     # What z holds.
 
-    def diagnose(self, split, batch_size=64, num_images=None):
-        """What z holds, over a data split.
-
-        Args:
-          split: a split of `data.load`.
-          batch_size: number of images in one pass of the inference network.
-          num_images: look at the first images only; None for all.
-
-        Returns:
-          Dict of numbers, and of an array that is shown by its distribution, see `details`.
-        """
-        divergence, others, num = 0.0, {}, 0
-        for images, _ in evaluation.split_batches(split, batch_size, num_images):
-            # A partial batch is filled up: no graph is traced again for it.
-            real = np.arange(max(batch_size, len(images))) < len(images)
-            whole = evaluation.filled_up(images, len(real))
-            found = self._diagnose_graph(whole, tf.constant(real, tf.float64))
-            divergence += found.pop("divergence").numpy()
-            others = {name: others.get(name, 0.0) + float(x) for name, x in found.items()}
-            num += len(images)
-        divergence /= num
-        return {
-            "active_units": int((divergence > ACTIVE).sum()),
-            "kl_of_units": divergence.ravel(),
-            "kl_per_dimension": float(divergence.mean()),
-            "kl_bits_per_dim": float(bits_per_dim(divergence.sum(), self.image_shape)),
-            **{name: x / num for name, x in others.items()},
-        }
-
-    def diagnose_of(self, f, images):
-        """Further numbers of images, float64 [N], that a family's `diagnose` tells the means of."""
+    def statistics_of(self, f, images):
+        """Further numbers of images, float64 [N], of a family; see `latent_sums`."""
         return {}
 
     @functools.cached_property
-    def _diagnose_graph(self):
-        def diagnose(images, real):
-            f, _, divergence = self.infer(images, self.posterior_noise(images))
-            found = {"divergence": tf.cast(divergence, tf.float64), **self.diagnose_of(f, images)}
-            return {name: tf.tensordot(real, x, 1) for name, x in found.items()}
+    def latent_sums(self):
+        """Function (images, 1.0 or 0.0 for each) → sums over the images: {name: float64}.
 
-        return tf.function(diagnose, reduce_retracing=True, autograph=False)
+        "divergence" is that of every latent dimension [h, w, maps].
+        """
+
+        def sums(images, counted):
+            f, _, divergence = self.infer(images, self.posterior_noise(images))
+            found = {"divergence": tf.cast(divergence, tf.float64), **self.statistics_of(f, images)}
+            return {name: tf.tensordot(counted, x, 1) for name, x in found.items()}
+
+        return tf.function(sums, reduce_retracing=True, autograph=False)
 
     # Samples.
 

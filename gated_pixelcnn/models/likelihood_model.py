@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from gated_pixelcnn import evaluation
 from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.models.trainable import Trainable
 from gated_pixelcnn.spec import bits_per_dim
@@ -28,8 +27,3 @@ class LikelihoodModel(DensityModel, Trainable):
     def test_loss_of(self, images, condition):
         """See `Trainable`: bits/dim, also where training minimises something else."""
         return LikelihoodModel.training_loss_of(self, images, condition, False), "bits_per_dim"
-
-    def validation_loss(self, split, batch_size, num_images, log_prob_parts):
-        """Bits/dim of a data split: the lowest tells the best weights; see `evaluation.score`."""
-        score = evaluation.score(self, split, batch_size, num_images, log_prob_parts=log_prob_parts)
-        return score["bits_per_dim"]

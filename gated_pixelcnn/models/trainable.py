@@ -16,21 +16,17 @@ class Trainable(Inputs, KerasTraining):
 
     Attributes:
       loss_name, loss_unit: of `training_loss`, for reports.
-      validation_name, validation_unit: of `validation_loss`.
       takes_labels: whether batches of training have labels beside the images.
       images_per_class: where it is not 0, a batch has so many images of each of its classes.
       initialised_by_data: whether there are initial weights that a first batch sets.
       remat: whether the backward pass computes the inside of blocks again, where a model can.
-      details: what `diagnose` tells: {name: (tag in TensorBoard, description)}.
     """
 
-    loss_name = validation_name = "bits_per_dim"
-    loss_unit = validation_unit = "bits/dim"
+    loss_name, loss_unit = "bits_per_dim", "bits/dim"
     takes_labels = False
     images_per_class = 0
     initialised_by_data = False
     remat = False
-    details = {}
 
     def initialise(self, images, labels=None, but=()):
         """Sets the initial weights that depend on data, if there are any; see `training_loss`.
@@ -111,33 +107,6 @@ class Trainable(Inputs, KerasTraining):
     def test_loss_of(self, images, labels):
         """What Keras' evaluate tells the mean of, without checks: losses [N] and their name."""
         return self.training_loss_of(images, labels, training=False), self.loss_name
-
-    @abc.abstractmethod
-    def validation_loss(self, split, batch_size, num_images, compute):
-        """The number that tells the best weights: the lower the better.
-
-        Args:
-          split: a split of `data.load`.
-          batch_size: number of images in one forward pass.
-          num_images: look at the first images only; None for all.
-          compute: what computes `log_prob_parts` of a density model, by all replicas.
-
-        Returns:
-          A float.
-        """
-
-    def diagnose(self, split, batch_size=64, num_images=None):
-        """Further numbers of a data split, for reports; see `details`.
-
-        Args:
-          split: a split of `data.load`.
-          batch_size: number of images in one forward pass.
-          num_images: look at the first images only; None for all.
-
-        Returns:
-          Dict of numbers.
-        """
-        return {}
 
 
 def check_family(model, other):

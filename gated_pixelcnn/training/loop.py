@@ -14,9 +14,11 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn import evaluation
 from gated_pixelcnn.data.batches import input_error
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.evaluation.evaluators import validation_of
+from gated_pixelcnn.evaluation.images import Images, split_batches
+from gated_pixelcnn.evaluation.latents import Latents
 from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.training.interrupts import Stopped, StopRequests
 from gated_pixelcnn.training.monitoring import Monitor
@@ -65,6 +67,7 @@ class Loop:
         self.run_directory = run
         self.checkpoints = checkpoints
         self.progress = Progress(unit=state.model.loss_unit)
+        self.validation, self.latents = validation_of(state.model), Latents()
         # What a checkpoint holds beside the arrays. `window` are loss and gradient norm of the
         # steps since the last report, `evaluated` and `sampled` the last steps with these.
         self.history = {
@@ -113,7 +116,8 @@ class Loop:
                         self.run_directory,
                         state.step,
                         self.dataset.levels,
-                        state.model,
+                        state.model.loss_name,
+                        self.validation.name,
                         self.history["evaluated"],
                     )
                 )
@@ -141,7 +145,7 @@ class Loop:
             stopped_by,
             *(self.history[k] for k in ("loss", "best_loss", "best_step")),
             self.seconds(),
-            state.model.validation_unit,
+            self.validation.unit,
         )
 
     def _steps(self):
@@ -283,15 +287,18 @@ class Loop:
         with self.state.averaged_weights():
             # Elsewhere others would wait: workers, or the threads of replicas.
             alone = self.state.strategy.num_replicas_in_sync == 1
-            which = (
+            model, validation = self.state.model, self.validation
+            images = Images(
                 self.dataset.validation,
                 settings.eval_batch_size or settings.batch_size,
                 settings.eval_images or None,
+                log_prob_parts=self._log_prob_parts,
             )
             with self.stop.cut_short(at_once=alone):
                 try:
-                    loss = self.state.model.validation_loss(*which, self._log_prob_parts)
-                    details = self.state.model.diagnose(*which) if self.workers.is_chief else {}
+                    loss = validation.loss(model, validation.evaluate(model, images))
+                    if self.workers.is_chief and self.latents.applies_to(model):
+                        details = self.latents.details_of(model, images)
                 except FloatingPointError as error:
                     raise self._explained(f"validation after step {step}: {error}") from error
                 except UserError as error:
@@ -310,14 +317,11 @@ class Loop:
         if loss is None:
             return
         if self.workers.is_chief:
-            model = self.state.model
-            values = {model.validation_name: loss} | (details or {})
+            values = {validation.name: loss} | (details or {})
             self.monitor.scalars(step, {f"validation_{name}": x for name, x in values.items()})
             mark = "  (best)" if is_best else ""
             took = duration(self.seconds())
-            self.progress.say(
-                f"step {step}, {took}: validation {loss:.4f} {model.validation_unit}{mark}"
-            )
+            self.progress.say(f"step {step}, {took}: validation {loss:.4f} {validation.unit}{mark}")
         self._restart_clock()
 
     def _log_prob_parts(self, images, condition):
@@ -336,7 +340,7 @@ class Loop:
             return
         split = self.dataset.validation or self.dataset.train
         condition, shown, columns = model.condition_spec.for_grid(
-            num, lambda num: next(evaluation.split_batches(split, num, num))[0]
+            num, lambda num: next(split_batches(split, num, num))[0]
         )
         with self.state.averaged_weights(), self.stop.cut_short():
             batch = model.sample(num if shown is None else None, condition, self.config.seed)

@@ -11,8 +11,8 @@ from gated_pixelcnn import visualization
 from gated_pixelcnn.configs import complete, flat
 from gated_pixelcnn.configs.training import REPORTING
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.evaluation.latents import DETAILS
 from gated_pixelcnn.files import atomic_write
-from gated_pixelcnn.models.trainable import Trainable
 from gated_pixelcnn.runs.checkpoints import advice
 
 # What a run reports: the name in metrics.jsonl, the tag in TensorBoard (which sorts by tag) and
@@ -55,7 +55,9 @@ class Monitor:
     A line of metrics.jsonl is one report: {"step": 100, "train_bits_per_dim": ...}.
     """
 
-    def __init__(self, run, step, levels, model=Trainable, evaluated=0):
+    def __init__(
+        self, run, step, levels, loss="bits_per_dim", validation="bits_per_dim", evaluated=0
+    ):
         """Opens the files.
 
         Args:
@@ -63,16 +65,17 @@ class Monitor:
           step: The step at which training starts or resumes: what a run that was stopped reported
             after it will be reported again, and is removed from metrics.jsonl.
           levels: Number of values of a colour, for the grids.
-          model: What names the losses, see Trainable.
+          loss: Name of the loss, see Trainable.
+          validation: Name of the evaluator of the validation.
           evaluated: The step of the last validation that the run knows of: one that it made up for
             and was stopped before it saved will be reported again, too.
         """
         self._levels = levels
-        names = {"loss": model.loss_name, "validation": model.validation_name}
+        names = {"loss": loss, "validation": validation}
         self._scalars = {
             name.format(**names): (tag.format(**names), description)
             for name, (tag, description) in SCALARS.items()
-        } | {f"validation_{name}": scalar for name, scalar in model.details.items()}
+        } | {f"validation_{name}": scalar for name, scalar in DETAILS.items()}
         self._samples = run.samples
         self._run = run
         with clear_errors(run):

@@ -39,12 +39,6 @@ class AGAVE(TrainedApart, LatentVariableModel):
 
     loss_name = "objective"
     parts = ("vae", "decoder")
-    details = LatentVariableModel.details | {
-        "auxiliary_bits_per_dim": (
-            "latent/auxiliary_bits_per_dim",
-            "−log p(y | z) of the auxiliary images y per number of y; no part of the bound.",
-        )
-    }
 
     def __init__(
         self,
@@ -170,13 +164,12 @@ class AGAVE(TrainedApart, LatentVariableModel):
             return tf.stack([alone, tf.zeros_like(alone)], axis=1)
         return super().log_prob_parts_of(images, condition, training, draw)
 
-    def diagnose(self, split, batch_size=64, num_images=None):
-        """See `LatentVariableModel`; nothing of a decoder that is trained by itself."""
-        if self.train_only == "decoder":
-            return {}
-        return super().diagnose(split, batch_size, num_images)
+    @property
+    def uses_latents(self):
+        """See `LatentVariableModel`."""
+        return self.train_only != "decoder"
 
-    def diagnose_of(self, f, images):
+    def statistics_of(self, f, images):
         """See `LatentVariableModel`."""
         nats = -self.view_log_prob(f, images)
         return {"auxiliary_bits_per_dim": bits_per_dim(nats, self.view.image_shape)}

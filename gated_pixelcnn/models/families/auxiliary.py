@@ -16,7 +16,6 @@ Sources:
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn import evaluation
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import Condition, Upsampler, ViewEmbedding
 from gated_pixelcnn.models.composite import TrainedApart, make_part
@@ -211,12 +210,10 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
             terms.append(self.conditional.trained_log_prob_of(images, maps, training))
         return tf.add_n(terms)
 
-    def validation_loss(self, split, batch_size, num_images, log_prob_parts):
-        """See `LikelihoodModel`; with `train_only` that of one part."""
-        if not self.train_only:
-            return super().validation_loss(split, batch_size, num_images, log_prob_parts)
-        score = evaluation.score(self, split, batch_size, num_images, log_prob_parts=log_prob_parts)
-        return score["terms"][self.terms[self.parts.index(self.train_only)]]
+    @property
+    def trained_term(self):
+        """See `DensityModel`."""
+        return self.terms[self.parts.index(self.train_only)] if self.train_only else ""
 
     @property
     def untrained(self):

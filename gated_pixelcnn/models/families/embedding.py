@@ -8,7 +8,6 @@ section 3.3) are conditioned on such an embedding. Here its layers are those of 
 
 import tensorflow as tf
 
-from gated_pixelcnn.evaluation import verification
 from gated_pixelcnn.layers import Encoder
 from gated_pixelcnn.models.keras_training import unpacked
 from gated_pixelcnn.models.registry import register
@@ -21,7 +20,6 @@ class Embedding(Trainable):
     """Images [N, H, W, C] → unit vectors [N, code_size]."""
 
     loss_name, loss_unit = "triplet_loss", "triplet loss"
-    validation_name, validation_unit = "verification_error", "verification error (1 - AUC)"
     takes_labels = True
 
     def __init__(
@@ -101,10 +99,6 @@ class Embedding(Trainable):
     def training_loss_of(self, images, labels, training):
         """See `Trainable.training_loss_of`."""
         return triplet_losses(self._embedded(images), labels, self.margin)
-
-    def validation_loss(self, split, batch_size, num_images, compute):
-        """1 − the area under the ROC curve of verification, see `verification.auc`."""
-        return 1.0 - verification.auc(*verification.embed(self, split, batch_size, num_images))
 
 
 def triplet_losses(embeddings, labels, margin):

@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn.evaluation import filled_up, split_batches
 from gated_pixelcnn.layers import Encoder
 from gated_pixelcnn.layers.condition import Deconvolution
 from gated_pixelcnn.layers.gated_block import relu
@@ -30,8 +29,7 @@ class MSEAutoencoder(Trainable):
       encoder: what makes the code.
     """
 
-    loss_name = validation_name = "mse"
-    loss_unit = validation_unit = "MSE"
+    loss_name, loss_unit = "mse", "MSE"
 
     def __init__(
         self,
@@ -126,48 +124,3 @@ class MSEAutoencoder(Trainable):
             self.encoder(self.scale(images))
         )  # not clipped: that would have no gradient
         return tf.reduce_mean(tf.square(found - wanted), axis=[1, 2, 3])
-
-    def validation_loss(self, split, batch_size, num_images, compute):
-        """The mean squared error of reconstructions from 0 to 1, see `squared_errors`."""
-        arguments = (split, self.levels, batch_size, num_images)
-        return float(squared_errors(self.reconstruct_graph, *arguments).mean())
-
-
-def squared_errors(function, split, levels, batch_size=64, num_images=None):
-    """How far what a function makes of images is from them.
-
-    Args:
-      function: integers [N, H, W, C] → floats 0…1 that broadcast to that shape, called with
-        `batch_size` images every time.
-      split: a split of `data.load`.
-      levels: number of values of a colour.
-      batch_size: number of images in one forward pass.
-      num_images: the first images only; None for all.
-
-    Returns:
-      Float64 [N]: of every image the mean over its colours of the squared difference, 0…1.
-    """
-    errors = []
-    for images, _ in split_batches(split, batch_size, num_images):
-        found = np.asarray(function(filled_up(images, batch_size)), np.float64)
-        found = np.broadcast_to(found, (batch_size, *images.shape[1:]))[: len(images)]
-        errors.append(np.square(found - images / (levels - 1)).mean(axis=(1, 2, 3)))
-    return np.concatenate(errors)
-
-
-def mean_image(split, levels, num_images=None):
-    """The mean of the images of a split.
-
-    Args:
-      split: a split of `data.load`.
-      levels: number of values of a colour.
-      num_images: the first images only; None for all.
-
-    Returns:
-      Float64 0…1 [H, W, C]: of all images that are the same for every code, the one of the least
-      squared error.
-    """
-    total, count = 0.0, 0
-    for images, _ in split_batches(split, 256, num_images):
-        total, count = total + images.sum(axis=0, dtype=np.float64), count + len(images)
-    return total / count / (levels - 1)

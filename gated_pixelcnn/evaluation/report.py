@@ -1,8 +1,7 @@
 """What evaluate.py prints for people: tables of the results that `--json` prints for programs."""
 
-import math
-
-from gated_pixelcnn import cli
+from gated_pixelcnn.evaluation.reconstruction import psnr
+from gated_pixelcnn.spec import kind_of_images
 
 WRONG = {"label": "with a wrong label", "image": "another's code"}  # by the kind of condition
 BASELINES = {
@@ -93,7 +92,7 @@ def _parts(result):
 
 
 def _heading(result):
-    kind = cli.kind_of_images(result["image_shape"], result["levels"])
+    kind = kind_of_images(result["image_shape"], result["levels"])
     return f"{result['num_images']} {result['split']} images of {result['source']}, {kind}"
 
 
@@ -116,11 +115,6 @@ def of_verification(result):
     )
 
 
-def psnr(mse):
-    """The peak signal-to-noise ratio in dB of a mean squared error of colours from 0 to 1."""
-    return -10 * math.log10(max(mse, 1e-12))  # at most 120 dB: JSON has no infinity
-
-
 def of_errors(result):
     """Formats the result of an autoencoder trained for the squared error, as `of_bits` does."""
     error = result["standard_error"]
@@ -135,3 +129,17 @@ def of_errors(result):
     for mse in result.get("baselines", {}).values():
         lines.append(f"  {'mean image':<20}{psnr(mse):>10.2f}{mse:>10.5f}")
     return "\n".join(lines)
+
+
+def of(validation, result):
+    """Formats a result.
+
+    Args:
+      validation: the evaluator that tells most of the model, see `evaluators.validation_of`.
+      result: the dict that `--json` prints.
+
+    Returns:
+      Lines of text.
+    """
+    tables = {"bits_per_dim": of_bits, "mse": of_errors, "verification_error": of_verification}
+    return tables[validation.name](result)
