@@ -1,13 +1,11 @@
 """Configuration, levels, embedded data, fingerprints and held-out images."""
 
-import ast
 import pathlib
 
 import numpy as np
 import pytest
 from small_data import bytes_of, load, write_npz
 
-import gated_pixelcnn
 from gated_pixelcnn import data
 from gated_pixelcnn.data import fingerprint, preprocessing
 from gated_pixelcnn.data.preprocessing import to_levels
@@ -205,26 +203,3 @@ def test_a_tenth_is_held_out_by_default_and_the_test_images_stand_in_for_none():
     bunch = load("embedded:digits8")
     assert bunch.validation.num_images == 149
     assert load("embedded:digits8", validation=0).validation.num_images == 300
-
-
-# Imports.
-
-
-def test_data_and_models_know_nothing_of_each_other():
-    package = pathlib.Path(gated_pixelcnn.__file__).parent
-
-    def imported(*rooms):
-        paths = [path for room in rooms for path in (package / room).rglob("*.py")]
-        trees = [ast.parse(path.read_text()) for path in paths]
-        nodes = [node for tree in trees for node in ast.walk(tree)]
-        found = [a.name for node in nodes if isinstance(node, ast.Import) for a in node.names]
-        for node in nodes:
-            if isinstance(node, ast.ImportFrom):
-                found += [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
-        names = {name.split(".")[1] for name in found if name.startswith("gated_pixelcnn.")}
-        return {
-            name for name in names if list(package.glob(f"{name}.py")) or (package / name).is_dir()
-        }
-
-    assert imported("data") <= {"data", "errors", "files", "names", "paths"}
-    assert "data" not in imported("models", "layers", "likelihoods")

@@ -1,0 +1,61 @@
+"""From a configuration to a model."""
+
+from gated_pixelcnn import data
+from gated_pixelcnn.errors import UserError, nearest
+from gated_pixelcnn.models.registry import FAMILIES
+
+
+def build_model(
+    config, image_shape=None, levels=None, condition_size=None, dtype="float32", class_names=()
+):
+    """Builds the model of a configuration, freshly initialised.
+
+    What is not given is looked up in the data set of the configuration.
+
+    Args:
+      config: ConfigDict of get_config.
+      image_shape: (H, W, C) of the images.
+      levels: Number of values of a colour.
+      condition_size: Number of classes, length of the vector or number of maps, for a model with
+        a condition.
+      dtype: Keras' dtype policy: float32, mixed_bfloat16 or mixed_float16.
+      class_names: Names of the classes, for a model with labels.
+
+    Returns:
+      The model, built.
+
+    Raises:
+      UserError: a value of `config.model` is out of its range, or the data have no labels for a
+        model that is conditioned on the label.
+    """
+    arguments = config.model.to_dict()
+    family = arguments.pop("family", None)
+    if family not in FAMILIES:
+        raise UserError(f"model.family is {family!r}{nearest(str(family), FAMILIES)}")
+    family = FAMILIES[family]
+    kind = arguments.get("condition")
+    needs_classes = kind == "label" and condition_size is None
+    if image_shape is None or levels is None or needs_classes:
+        info = data.describe(data.DataConfig(**config.data))
+        image_shape = info.image_shape if image_shape is None else image_shape
+        levels = info.levels if levels is None else levels
+        if needs_classes:
+            condition_size, class_names = info.num_classes, info.class_names
+    if kind == "label" and not condition_size:
+        raise UserError(
+            f"model.condition=label needs labels, but {config.data.source} has none (or "
+            "data.labels is off); set model.condition=none"
+        )
+    try:
+        model = family(
+            image_shape=tuple(image_shape),
+            levels=levels,
+            condition_size=(condition_size or 0) if kind not in (None, "image") else 0,
+            dtype=dtype,
+            **({"class_names": class_names} if kind == "label" else {}),
+            **arguments,
+        )
+        model.build()
+    except (ValueError, TypeError) as error:
+        raise UserError(f"config.model: {error}") from error
+    return model
