@@ -12,13 +12,17 @@ Importing this package is quick: TensorFlow is imported when it is first needed.
 import importlib
 
 from gated_pixelcnn import keras_settings
+from gated_pixelcnn.models import registry
 
 keras_settings.install()
 
 __version__ = "0.1.0"
 
-# Public name -> the module that has it.
+# Public name → the module that has it; beside these the class of every family is public.
 _PUBLIC = {
+    **dict.fromkeys(("Bernoulli", "Categorical", "IndependentCategorical"), "likelihoods"),
+    **dict.fromkeys(("DiscretizedLogistic", "DiscretizedLogisticMixture"), "likelihoods"),
+    **dict.fromkeys(("ConditionSpec", "ImageSpec", "condition_spec"), "spec"),
     "build_model": "runs.build",
     "evaluate": "evaluation",
     "export": "serving",
@@ -27,18 +31,24 @@ _PUBLIC = {
     "load": "runs.load",
     "load_saved_model": "serving",
     "train": "training.train",
-    "GatedPixelCNN": "models.families.gated_pixelcnn",
     "UserError": "errors",
 }
 
-__all__ = sorted(_PUBLIC)
+
+def _families():
+    """The families by the names of their classes, which imports TensorFlow."""
+    return {kind.__name__: kind for kind in registry.FAMILIES.values()}
 
 
 def __getattr__(name):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    if name == "__all__":
+        return sorted([*_PUBLIC, *_families()])
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    if name[0].isupper() and name in (families := _families()):
+        return families[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_PUBLIC])
+    return sorted([*globals(), *_PUBLIC, *_families()])

@@ -13,6 +13,7 @@ import tensorflow as tf
 from small_models import ARGUMENTS, batch_of, build, images_of
 
 import gated_pixelcnn as gpc
+from gated_pixelcnn import likelihoods
 from gated_pixelcnn.cli import evaluate
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.density_model import DensityModel
@@ -171,6 +172,15 @@ def test_a_fresh_process_loads_every_family_by_keras(tmp_path):
     early, kinds = json.loads(run.stdout.splitlines()[-1])
     assert early == []
     assert kinds == [FAMILIES[family].__name__ for family in ARGUMENTS]
+
+
+def test_every_family_and_likelihood_is_public():
+    found = {name: getattr(gpc, name) for name in gpc.__all__}
+    assert set(FAMILIES.values()) <= set(found.values())
+    kinds = {type(likelihoods.get(name, 1, 4)) for name in likelihoods.KINDS if name != "bernoulli"}
+    assert kinds | {likelihoods.Bernoulli} <= set(found.values())
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = gpc.Nothing
 
 
 def test_every_family_is_registered_by_the_name_of_its_module():

@@ -19,6 +19,7 @@ from gated_pixelcnn.data.config import OF_FILES
 from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.files import atomic_write, check_writable
+from gated_pixelcnn.models.capabilities import Reconstructs
 from gated_pixelcnn.names import matching
 
 FLAGS = flags.FLAGS
@@ -175,7 +176,7 @@ def _check_identities(evaluators, model, source, split):
 
 def _no_density(model):
     """Says why a model has no bits/dim."""
-    reconstructs = hasattr(model, "reconstruct")
+    reconstructs = isinstance(model, Reconstructs)
     what = "an autoencoder trained for the squared error" if reconstructs else "an embedding"
     return f"this run is of {what}, which gives images no probability"
 

@@ -8,6 +8,7 @@ from gated_pixelcnn import paths
 from gated_pixelcnn.cli.labels import parse_label
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.capabilities import HasLatents
 
 
 def ends(text, model, seed, reading, class_names=(), empty_classes=()):
@@ -40,7 +41,7 @@ def ends(text, model, seed, reading, class_names=(), empty_classes=()):
         known = classes, class_names, empty_classes
         labels = [parse_label("interpolate", word, *known) for word in words]
         return np.eye(classes)[labels]
-    has_latents = hasattr(model, "encode_latents")
+    has_latents = isinstance(model, HasLatents)
     numbers = [has_latents and word.isdecimal() for word in words]
     if any(numbers) and not (all(numbers) and max(map(int, words)) < 2**31):
         raise UserError(

@@ -15,6 +15,7 @@ from gated_pixelcnn.cli.labels import class_name, parse_labels
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.capabilities import HasLatents, HasPrior
 
 
 @dataclasses.dataclass
@@ -97,7 +98,7 @@ def prompts(flags, model, class_names=(), reading=None, empty_classes=()):
     reading = reading or photos.Reading(resize=resizing(flags))
     if flags.interpolate:
         return _interpolation(flags, model, class_names, reading, empty_classes)
-    if flags.per_latent or (flags.like and has_latents(model)):
+    if flags.per_latent or (flags.like and isinstance(model, HasLatents)):
         return _from_latents(flags, model, reading)
     view, view_levels = _read_view(flags, model, reading)
     labels = parse_labels(flags.label, model, class_names, empty_classes)
@@ -134,18 +135,13 @@ def prompts(flags, model, class_names=(), reading=None, empty_classes=()):
     return result
 
 
-def has_latents(model):
-    """Whether a model draws from latent numbers z that can be given."""
-    return hasattr(model, "encode_latents")
-
-
 def _from_latents(flags, model, reading):
     """Several images of every z: f(z) has the left column, after the image whose z it is."""
     name = "per_latent" if flags.per_latent else "like"
     for other in ("label", "given", "colourise", "upscale"):
         if getattr(flags, other):
             raise UserError(f"--{name} names what to draw from itself: leave out --{other}")
-    if not has_latents(model):
+    if not isinstance(model, HasLatents):
         raise UserError(
             "--per_latent is not possible: this model has no latent numbers, as those of the "
             "families vae and agave have, and an exported model draws them itself"
@@ -235,15 +231,16 @@ def _read_view(flags, model, reading):
         levels = prior.levels
     from gated_pixelcnn.runs.load import check_trained  # which imports TensorFlow
 
-    untrained = getattr(model, "untrained", "")
-    if untrained and not (untrained == "prior" and view.shape[1:] == model.prior.image_shape):
+    if model.untrained and not (
+        model.untrained == "prior" and view.shape[1:] == model.prior.image_shape
+    ):
         check_trained(model)
     return view, levels
 
 
 def _wholes(model):
     """A model of parts, its prior if that is one, too, and so on."""
-    while hasattr(model, "prior"):
+    while isinstance(model, HasPrior):
         yield model
         model = model.prior
 
@@ -305,7 +302,7 @@ def _interpolation(flags, model, class_names, reading, empty_classes):
     between = interpolation.WAYS[flags.path]
     points = np.array([between(*pairs[i % rows], t) for i, t in enumerate(along)], np.float32)
     result = Prompts(num, streams=turn % rows, rows=min(rows, num))
-    if has_latents(model):
+    if isinstance(model, HasLatents):
         result.latents = points
     else:
         result.condition = points

@@ -13,9 +13,10 @@ import warnings
 import numpy as np
 
 from gated_pixelcnn import cli, visualization
-from gated_pixelcnn.cli.prompts import Prompts, has_latents, resizing
+from gated_pixelcnn.cli.prompts import Prompts, resizing
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.capabilities import HasLatents, Reconstructs
 
 MOST = 32  # images in one picture
 
@@ -96,7 +97,7 @@ def reconstructions(flags, model, reading=None):
     for name in (*("label", "like", "per_latent", "interpolate", "given", "colourise", "upscale"),):
         if getattr(flags, name):
             raise UserError(f"--reconstruct names what to draw from itself: leave out --{name}")
-    if model.condition_kind != "image" and not has_latents(model):
+    if model.condition_kind != "image" and not isinstance(model, HasLatents):
         raise UserError(
             "--reconstruct is not possible: this model is neither conditioned on an image nor has "
             "it latent numbers; give an autoencoder by --workdir"
@@ -113,7 +114,7 @@ def reconstructions(flags, model, reading=None):
         "originals": originals,
         "shown_originals": visualization.to_bytes(originals, model.levels),
     }
-    if has_latents(model):
+    if isinstance(model, HasLatents):
         return Reconstructions(num, **result, **_by_latents(flags, model, originals, turn))
     models, single = _runs(flags.beside or (), model)
     single = {size: other.reconstruct(originals) for size, other in single.items()}
@@ -131,7 +132,7 @@ def _by_latents(flags, model, originals, turn):
     models = {_weight(model): model}
     for workdir in flags.beside or ():
         other, _ = cli.load_beside(workdir, model)
-        if not has_latents(other):
+        if not isinstance(other, HasLatents):
             raise UserError(f"--beside={workdir}: this model has no latent numbers")
         if _weight(other) in models:
             raise UserError(
@@ -173,7 +174,7 @@ def _runs(workdirs, model):
         other, _ = cli.load_beside(workdir, model)
         if other.condition_kind == "image":
             kind, size, what = models, other.condition_size, "a PixelCNN autoencoder"
-        elif hasattr(other, "reconstruct"):
+        elif isinstance(other, Reconstructs):
             kind, size, what = single, other.code_size, "an autoencoder for the squared error"
         else:
             raise UserError(

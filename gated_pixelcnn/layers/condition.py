@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from gated_pixelcnn.graph_checks import below
 from gated_pixelcnn.layers import initial_weights
-from gated_pixelcnn.layers.gated_block import relu
 from gated_pixelcnn.layers.layer import Layer
+from gated_pixelcnn.layers.ops import relu
 
 KINDS = (None, "label", "vector", "spatial")
 

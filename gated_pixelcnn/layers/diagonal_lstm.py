@@ -23,10 +23,10 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups, initial_weights
-from gated_pixelcnn.layers.gated_block import concat
 from gated_pixelcnn.layers.layer import Layer
+from gated_pixelcnn.layers.ops import concat, dense
 from gated_pixelcnn.layers.row_lstm import GATES, lstm
-from gated_pixelcnn.layers.shifted_convolutions import HorizontalConv2D, WindowConv2D, dense
+from gated_pixelcnn.layers.shifted_convolutions import HorizontalConv2D, WindowConv2D
 from gated_pixelcnn.layers.stack_layer import StackLayer
 
 

@@ -9,8 +9,8 @@ max-pooling, then a fully connected layer.
 import keras
 import tensorflow as tf
 
-from gated_pixelcnn.layers.gated_block import relu
 from gated_pixelcnn.layers.layer import Layer
+from gated_pixelcnn.layers.ops import relu
 
 
 class Encoder(Layer):

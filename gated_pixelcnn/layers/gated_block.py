@@ -39,6 +39,7 @@ import tensorflow as tf
 from gated_pixelcnn.layers import colour_groups, initial_weights
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.masked_convolution import AboveConv2D
+from gated_pixelcnn.layers.ops import concat, relu
 from gated_pixelcnn.layers.shifted_convolutions import (
     HorizontalConv2D,
     PointwiseConv2D,
@@ -50,15 +51,6 @@ def gate(x):
     """The gated unit, equation 2: [..., 2p] → tanh of the first half ⊙ σ of the second [..., p]."""
     features, gates = tf.split(x, 2, axis=-1)
     return tf.tanh(features) * tf.sigmoid(gates)
-
-
-def relu(x):
-    """max(x, 0) that keeps NaN.
-
-    TensorFlow fuses `tf.nn.relu` into the convolution before it, and the fused kernel of oneDNN
-    turns NaN into 0: a broken model would evaluate to plausible figures.
-    """
-    return tf.maximum(x, tf.zeros((), x.dtype))
 
 
 class Unit(NamedTuple):
@@ -319,8 +311,3 @@ def check_options(gate, stacks, vertical_residual, dropout):
             "vertical_residual=True needs a vertical stack: set stacks=2, or "
             "vertical_residual=False."
         )
-
-
-def concat(parts):
-    """Concatenates features; a single part is left as it is."""
-    return parts[0] if len(parts) == 1 else tf.concat(parts, axis=-1)

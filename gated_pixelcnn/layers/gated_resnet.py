@@ -16,7 +16,8 @@ import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers.layer import Layer
-from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D, dense
+from gated_pixelcnn.layers.ops import dense
+from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
 
 # Kernel and its last tap, in rows and columns from the own pixel.

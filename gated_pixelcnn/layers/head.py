@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups, initial_weights
-from gated_pixelcnn.layers.gated_block import concat, relu
 from gated_pixelcnn.layers.layer import Layer
-from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D, dense
+from gated_pixelcnn.layers.ops import concat, dense, relu
+from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D
 
 OUTPUT = 0.01  # E[y²] of the outputs at the start
 

@@ -12,8 +12,8 @@ not have, is added to what the masked convolution gives, as 2016b does it in its
 """
 
 from gated_pixelcnn.layers import initial_weights
-from gated_pixelcnn.layers.gated_block import concat, relu
 from gated_pixelcnn.layers.masked_convolution import MaskedConv2D
+from gated_pixelcnn.layers.ops import concat, relu
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D
 from gated_pixelcnn.layers.stack_layer import StackLayer
 

@@ -19,8 +19,8 @@ state-to-state adds what the state before has, 0.04.
 import tensorflow as tf
 
 from gated_pixelcnn.layers import initial_weights
-from gated_pixelcnn.layers.gated_block import concat
 from gated_pixelcnn.layers.masked_convolution import LeftConv2D
+from gated_pixelcnn.layers.ops import concat
 from gated_pixelcnn.layers.shifted_convolutions import WindowConv2D
 from gated_pixelcnn.layers.stack_layer import StackLayer
 

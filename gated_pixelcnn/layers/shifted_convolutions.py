@@ -16,6 +16,7 @@ import tensorflow as tf
 from gated_pixelcnn.layers import colour_groups
 from gated_pixelcnn.layers.initial_weights import FanIn
 from gated_pixelcnn.layers.layer import Layer
+from gated_pixelcnn.layers.ops import dense
 
 
 def taps(kernel_size):
@@ -248,16 +249,3 @@ class PointwiseConv2D(WindowConv2D):
         rows = colour_groups.visible(kernel.shape[2], self.colours, colour, "B")
         wanted = colour_groups.columns(self.filters, self.colours, colour)
         return dense(kernel[0, 0, :rows], bias, wanted)
-
-
-def dense(matrix, bias, wanted):
-    """A function x → x·matrix (+ bias), restricted to the `wanted` output features."""
-    if len(wanted) < matrix.shape[-1]:
-        matrix = tf.gather(matrix, wanted, axis=-1)
-        bias = None if bias is None else tf.gather(bias, wanted)
-    if bias is None:
-        return lambda x: tf.matmul(x, matrix)
-    # Minus the negative: TensorFlow fuses a sum with a vector into the matrix product, and at the
-    # size of one pixel the fused kernel takes several times as long.
-    minus_bias = -bias
-    return lambda x: tf.matmul(x, matrix) - minus_bias

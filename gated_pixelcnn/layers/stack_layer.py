@@ -14,8 +14,8 @@ E[x²] = 1, the 1×1 convolution of each of L layers about 1/L, so that the stac
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups, initial_weights
-from gated_pixelcnn.layers.gated_block import concat
 from gated_pixelcnn.layers.layer import Layer
+from gated_pixelcnn.layers.ops import concat
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D
 
 

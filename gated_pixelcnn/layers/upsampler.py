@@ -8,8 +8,8 @@ many there are is not told. Here a 3×3 convolution lets a pixel know its surrou
 
 import keras
 
-from gated_pixelcnn.layers.gated_block import relu
 from gated_pixelcnn.layers.layer import Layer
+from gated_pixelcnn.layers.ops import relu
 
 
 class Upsampler(Layer):

@@ -14,7 +14,8 @@ import contextvars
 import keras
 import tensorflow as tf
 
-from gated_pixelcnn.layers.shifted_convolutions import WindowConv2D, dense
+from gated_pixelcnn.layers.ops import dense
+from gated_pixelcnn.layers.shifted_convolutions import WindowConv2D
 
 # A map whose deviation over the first batch is less stays as long as it is wanted: it is (nearly)
 # constant there, and its deviation says nothing about other batches.

@@ -31,7 +31,7 @@ __all__ = [
     "get",
 ]
 
-_KINDS = {
+KINDS = {
     "bernoulli": Bernoulli,
     "categorical": Categorical,
     "independent": IndependentCategorical,
@@ -55,10 +55,10 @@ def get(name, channels, levels, components=10):
     Raises:
       ValueError: if the name is unknown or a size does not fit the likelihood.
     """
-    if name not in _KINDS:
-        nearest = difflib.get_close_matches(str(name), _KINDS, n=1, cutoff=0.4)
+    if name not in KINDS:
+        nearest = difflib.get_close_matches(str(name), KINDS, n=1, cutoff=0.4)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        allowed = ", ".join(repr(kind) for kind in _KINDS)
+        allowed = ", ".join(repr(kind) for kind in KINDS)
         raise ValueError(f"likelihood must be one of {allowed}; got {name!r}.{hint}")
     sizes = {"components": components} if name == "mixture" else {}
-    return _KINDS[name](channels, levels, **sizes)
+    return KINDS[name](channels, levels, **sizes)

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.capabilities import Reconstructs
 from gated_pixelcnn.sampling import Sharpness
 from gated_pixelcnn.spec import Inputs, as_array, check_integer
 
@@ -52,7 +53,7 @@ def check_density_model(model):
     """Raises a UserError for a model that has no images to give."""
     if isinstance(model, DensityModel):
         return
-    if hasattr(model, "reconstruct"):
+    if isinstance(model, Reconstructs):
         raise UserError(
             "this run is of an autoencoder trained for the squared error, which has no images to "
             "draw and no probabilities to serve; sample.py --reconstruct shows what it makes of "
@@ -81,11 +82,13 @@ class DensityModel(Inputs):
       is_lower_bound: whether `log_prob` is a lower bound and not exact.
       terms: names of the terms of a lower bound; None for an exact log-probability.
       trained_term: the one of the terms that is trained; "" for all.
+      untrained: the part that nobody has trained, as in "prior"; "" if none is.
       draws_logistics: whether `sample` can reduce their scales.
     """
 
     is_lower_bound = False
     terms = None
+    untrained = ""
     trained_term = ""
     draws_logistics = False
 

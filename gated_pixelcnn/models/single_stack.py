@@ -18,8 +18,8 @@ from gated_pixelcnn.layers import (
     colour_groups,
     initial_weights,
 )
-from gated_pixelcnn.layers.gated_block import concat
 from gated_pixelcnn.layers.masked_convolution import check_kernel_size
+from gated_pixelcnn.layers.ops import concat
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 
 

@@ -18,6 +18,8 @@ class Trainable(Inputs, KerasTraining):
       loss_name, loss_unit: of `training_loss`, for reports.
       takes_labels: whether batches of training have labels beside the images.
       images_per_class: where it is not 0, a batch has so many images of each of its classes.
+      train_only, untrained: see `TrainedApart`.
+      encoder: what makes a code of an image, where a model has one.
       initialised_by_data: whether there are initial weights that a first batch sets.
       remat: whether the backward pass computes the inside of blocks again, where a model can.
     """
@@ -25,6 +27,8 @@ class Trainable(Inputs, KerasTraining):
     loss_name, loss_unit = "bits_per_dim", "bits/dim"
     takes_labels = False
     images_per_class = 0
+    train_only = untrained = ""
+    encoder = None
     initialised_by_data = False
     remat = False
 

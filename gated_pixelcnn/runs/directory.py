@@ -5,10 +5,10 @@ from pathlib import Path
 
 from gated_pixelcnn import paths
 from gated_pixelcnn.configs import complete, flat
+from gated_pixelcnn.configs.training import CHANGEABLE, CHANGEABLE_ON_REQUEST
 from gated_pixelcnn.data.preprocessing import BYTES, LEVELS
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.files import atomic_write
-from gated_pixelcnn.configs.training import CHANGEABLE, CHANGEABLE_ON_REQUEST
 
 FORMAT = 1
 # Of every section one key: a configuration without it is not one of ours. Others that are missing

@@ -17,11 +17,11 @@ import h5py
 import numpy as np
 
 from gated_pixelcnn import configs
+from gated_pixelcnn.configs.training import PRECISIONS
 from gated_pixelcnn.errors import UserError, first_line
 from gated_pixelcnn.files import DAMAGED
 from gated_pixelcnn.models.registry import FAMILIES, PACKAGE
 from gated_pixelcnn.models.trainable import Trainable
-from gated_pixelcnn.configs.training import PRECISIONS
 from gated_pixelcnn.runs.directory import checked_record, checked_sizes, record
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"

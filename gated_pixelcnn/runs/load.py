@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from gated_pixelcnn import data, paths
+from gated_pixelcnn import paths
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.capabilities import HasPrior
 from gated_pixelcnn.runs import keras_file, memory_guard
 from gated_pixelcnn.runs.build import build_model
-from gated_pixelcnn.errors import UserError, nearest
-from gated_pixelcnn.models.registry import FAMILIES
 from gated_pixelcnn.runs.checkpoints import Checkpoints, assign, named
 from gated_pixelcnn.runs.directory import RunDirectory
 
@@ -39,7 +39,7 @@ def load(path, checkpoint="best", prior=()):
         for _ in range(depth):
             whole, source = (getattr(part, "prior", part) for part in (whole, source))
         for name, part in ((path, whole), (other, source)):
-            if not hasattr(part, "take_prior"):
+            if not isinstance(part, HasPrior):
                 raise UserError(f"{name} has no prior{' of a prior' * depth}")
         try:
             whole.take_prior(source)
@@ -50,10 +50,11 @@ def load(path, checkpoint="best", prior=()):
 
 def check_trained(model):
     """Raises a UserError for a model of which a part was never trained."""
-    part = getattr(model, "untrained", "")
-    if not part:
+    if not model.untrained:
         return
-    raise UserError(f"the {part} of this model was not trained (model.train_only): {model.remedy}")
+    raise UserError(
+        f"the {model.untrained} of this model was not trained (model.train_only): {model.remedy}"
+    )
 
 
 def _load(path, checkpoint):

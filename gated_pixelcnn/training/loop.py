@@ -336,7 +336,7 @@ class Loop:
         model, num = self.state.model, self.settings.samples
         if not num or self.stop.signal is not None or not isinstance(model, DensityModel):
             return
-        if getattr(model, "untrained", ""):
+        if model.untrained:
             return
         split = self.dataset.validation or self.dataset.train
         condition, shown, columns = model.condition_spec.for_grid(

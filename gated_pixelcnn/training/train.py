@@ -159,7 +159,7 @@ def _take_weights(model, workdirs):
 
 def _wants_encoder(model, settings):
     """Whether a model starts with the encoder of another run."""
-    own = getattr(model, "encoder", None)
+    own = model.encoder
     return bool(settings.encoder) or (own is not None and not own.trainable)
 
 
@@ -170,11 +170,11 @@ def _take_encoder(model, workdir):
             "model.train_encoder=false needs an encoder that was trained: give the run of an "
             "embedding by train.encoder"
         )
-    if getattr(model, "encoder", None) is None:
+    if model.encoder is None:
         raise UserError(
             "train.encoder needs a model that is conditioned on an image: set model.condition=image"
         )
-    encoder = getattr(load(workdir), "encoder", None)
+    encoder = load(workdir).encoder
     if encoder is None:
         raise UserError(f"the run {workdir} (train.encoder) has no encoder: it is no embedding")
     found, wanted = encoder.get_config(), model.encoder.get_config()

@@ -147,7 +147,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
             condition_size=embedding_features + maps,
             **own,
         )
-        if getattr(self.prior, "train_only", "") and train_only != "prior":
+        if self.prior.train_only and train_only != "prior":
             raise ValueError(
                 f"prior.train_only={self.prior.train_only!r} needs train_only='prior', got "
                 f"{train_only!r}."
@@ -220,7 +220,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         """The part that nobody has trained, as in "prior" or "prior.conditional"; "" if none is."""
         if self.train_only:
             return super().untrained
-        below = getattr(self.prior, "untrained", "")
+        below = self.prior.untrained
         return below and f"prior.{below}"
 
     @property

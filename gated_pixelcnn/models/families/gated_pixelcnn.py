@@ -15,8 +15,9 @@ import functools
 import tensorflow as tf
 
 from gated_pixelcnn.layers import GatedBlock, Head, SkipSum, colour_groups, initial_weights
-from gated_pixelcnn.layers.gated_block import UNITS, check_options, concat
+from gated_pixelcnn.layers.gated_block import UNITS, check_options
 from gated_pixelcnn.layers.masked_convolution import check_kernel_size
+from gated_pixelcnn.layers.ops import concat
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 from gated_pixelcnn.models.registry import register
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from gated_pixelcnn.layers import Encoder
 from gated_pixelcnn.layers.condition import Deconvolution
-from gated_pixelcnn.layers.gated_block import relu
+from gated_pixelcnn.layers.ops import relu
 from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.trainable import Trainable
 from gated_pixelcnn.spec import ConditionSpec, ImageSpec
