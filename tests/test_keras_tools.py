@@ -129,6 +129,18 @@ def test_a_dataset_is_evaluated_as_its_images_in_memory():
         gpc.evaluate(model, pairs.batch(2), labels)
 
 
+@every_family
+def test_a_summary_tells_the_shape_of_every_layer(family):
+    model = build(
+        family, **{"condition": "label", "condition_size": 3} if family == "pixelcnn" else {}
+    )
+    model.build()
+    lines = []
+    model.summary(print_fn=lines.append)
+    table = "\n".join(lines)
+    assert "None" in table and "?" not in table
+
+
 # Saving
 
 

@@ -81,6 +81,7 @@ class LatentNetwork(Layer):
             for i in range(blocks)
         ]
         self.resize = self._resizing(output_shape, **own)
+        self.view_shape = tuple(output_shape)
 
     def _resizing(self, output_shape, **own):
         """Convolutions from the resolution of z to that of f(z)."""
@@ -95,6 +96,10 @@ class LatentNetwork(Layer):
             return ShiftedConv2D(filters, **_SEEN, strides=2 if doublings < 0 else 1, **how)
 
         return [convolution(f, i) for i, f in enumerate(filters)]
+
+    def compute_output_shape(self, input_shape=None):
+        """Returns the shape of f(z)."""
+        return (None, *self.view_shape)
 
     def build(self, input_shape=None):
         """Makes the weights; they depend on the constructor's arguments only."""

@@ -1,6 +1,9 @@
 """The base of all layers: what Keras is told of them, once."""
 
+import inspect
+
 import keras
+import tensorflow as tf
 
 
 class Layer(keras.layers.Layer):
@@ -11,6 +14,25 @@ class Layer(keras.layers.Layer):
         if isinstance(kwargs.get("dtype"), keras.DTypePolicy):
             kwargs["dtype"] = kwargs["dtype"].name
         return super().__new__(cls, *args, **kwargs)
+
+    def compute_output_shape(self, *args, **shapes):
+        """Returns the shapes of outputs for those of `build`'s arguments, as `summary` asks."""
+        first = next(iter(inspect.signature(self.call).parameters))
+        shapes |= dict(zip([f"{first}_shape"], args, strict=False))
+
+        def symbolic(shape):
+            if shape and isinstance(shape[0], list | tuple):  # of a list of inputs
+                return [symbolic(each) for each in shape]
+            return keras.KerasTensor((None, *shape[1:]), self.compute_dtype)
+
+        inputs = {
+            first if name == "input_shape" else name.removesuffix("_shape"): symbolic(shape)
+            for name, shape in shapes.items()
+            if shape is not None
+        }
+        outputs = keras.Operation.compute_output_spec(self, **inputs)
+        found = [tuple(x.shape) for x in tf.nest.flatten(outputs) if x is not None]
+        return found[0] if len(found) == 1 else found
 
     def _own_variables(self):
         return {x.name: x for x in self._trainable_variables + self._non_trainable_variables}

@@ -54,6 +54,10 @@ class Scale(Layer):
             self.enlarge.build(input_shape)
         self.built = True
 
+    def compute_output_shape(self, input_shape, condition_shape=None):
+        """Returns the shape of the maps that blocks take and give."""
+        return input_shape
+
 
 def make_stream(features, blocks, scales, seen, name="stream", **kwargs):
     """The scales of one stream, the highest resolution first.

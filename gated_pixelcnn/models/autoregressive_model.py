@@ -223,6 +223,10 @@ class AutoregressiveModel(LikelihoodModel):
 
     # Keras.
 
+    def compute_output_shape(self, input_shape=None):
+        """Returns the shape of the raw parameter map, for `summary`."""
+        return (None, *self.image_shape[:2], self.likelihood.parameters_per_pixel)
+
     def build(self, input_shape=None):
         """Makes all weights; a family extends it. They depend on the constructor's arguments only.
 

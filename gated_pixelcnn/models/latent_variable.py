@@ -135,7 +135,7 @@ class LatentVariableModel(LikelihoodModel):
 
     def build(self, input_shape=None):
         """Makes all weights; a family extends it. `input_shape` is ignored, Keras passes it."""
-        self.network.build()
+        self.network.build((None, *self.image_shape))
         self.built = True
 
     def view_log_prob(self, f, images):

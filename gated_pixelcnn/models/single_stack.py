@@ -76,13 +76,15 @@ class SingleStack(AutoregressiveModel):
             name="first",
             **policy,
         )
-        self.first_condition = PointwiseConv2D(
-            2 * features,
-            use_bias=False,
-            scale=initial_weights.CONDITION,
-            name="first_condition",
-            **policy,
-        )
+        self.first_condition = None
+        if self.condition_map is not None:
+            self.first_condition = PointwiseConv2D(
+                2 * features,
+                use_bias=False,
+                scale=initial_weights.CONDITION,
+                name="first_condition",
+                **policy,
+            )
         self.blocks = [
             self.layer(
                 features=features,

@@ -103,7 +103,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
         super().build()
         self.stream.build((None, *self.image_shape[:2], self.view.image_shape[-1]))
-        self.decoder.build()
+        self.decoder.build((None, *self.image_shape))
 
     @property
     def remedy(self):

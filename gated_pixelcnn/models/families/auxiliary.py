@@ -180,11 +180,11 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
 
     def build(self, input_shape=None):
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
-        self.prior.build()
+        self.prior.build((None, *self.prior.image_shape))
         self.embedding.build((None, *self.transform.image_shape))
         if self.condition_map is not None:
             self.condition_map.build()
-        self.conditional.build()
+        self.conditional.build((None, *self.image_shape))
         self.built = True
 
     def call(self, images, condition=None, training=False):
