@@ -132,6 +132,11 @@ class Condition(Layer):
         """D of the result."""
         return self.spatial_features or self.size
 
+    def compute_output_shape(self, input_shape=None):
+        """Returns the shape of the maps."""
+        maps = self.deconvolution is not None or self.kind == "spatial"
+        return (None, *((self.height, self.width) if maps else (1, 1)), self.output_features)
+
     def build(self, input_shape=None):
         """Makes the weights of m(h), if there is one."""
         if self.deconvolution is not None:

@@ -236,7 +236,7 @@ class AutoregressiveModel(LikelihoodModel):
         if self.encoder is not None:
             self.encoder.build((None, *self.image_shape))
         if self.condition_map is not None:
-            self.condition_map.build()
+            self.condition_map.build((None, self.condition_size))
         self.built = True
 
 

@@ -183,7 +183,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         self.prior.build((None, *self.prior.image_shape))
         self.embedding.build((None, *self.transform.image_shape))
         if self.condition_map is not None:
-            self.condition_map.build()
+            self.condition_map.build((None, self.condition_size))
         self.conditional.build((None, *self.image_shape))
         self.built = True
 
