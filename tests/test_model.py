@@ -167,7 +167,7 @@ def test_parts_that_run_side_by_side_draw_what_the_whole_batch_draws(monkeypatch
     model.build()
     randomise(model)
     parts = model.sample(26, seed=5, jit=jit)
-    monkeypatch.setattr(sampling, "parts_of", lambda num, jit: [num])
+    monkeypatch.setattr(sampling.loop, "parts_of", lambda num, jit: [num])
     whole = tf.function(sampling.sample, autograph=False)(
         model, sampling.noise(5, tf.range(26), model)
     )
