@@ -159,10 +159,10 @@ def test_low_temperature_draws_the_likeliest_values():
 
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
 def test_parts_that_run_side_by_side_draw_what_the_whole_batch_draws(monkeypatch, jit):
-    monkeypatch.setattr(sampling.os, "cpu_count", lambda: 3)
-    assert sampling.parts_of(26, jit=True) == [9, 9, 8]
-    assert sampling.parts_of(15, jit=True) == [15]
-    assert sampling.parts_of(3, jit=False) == [2, 1]
+    monkeypatch.setattr(sampling.loop.os, "cpu_count", lambda: 3)
+    assert sampling.loop.parts_of(26, jit=True) == [9, 9, 8]
+    assert sampling.loop.parts_of(15, jit=True) == [15]
+    assert sampling.loop.parts_of(3, jit=False) == [2, 1]
     model = GatedPixelCNN((3, 4, 3), 4, features=6, layers=2)
     model.build()
     randomise(model)
