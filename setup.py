@@ -41,7 +41,11 @@ setup(
     extras_require={
         "serving": serving_requirements,
         "test": test_requirements,
-        # coverage, pytest-cov and mutmut tell what the tests do not see (BUILD_NOTES.md).
+        "docs": [
+            *("mkdocs>=1.6,<2", "mkdocs-material>=9.6,<10"),
+            *("mkdocstrings>=1,<2", "mkdocstrings-python>=2,<3"),
+        ],
+        # coverage, pytest-cov and mutmut tell what the tests do not see.
         # scikit-image and scikit-learn hold the pictures from which the embedded data were made.
         # Selenium drives the browser of tools/screenshot_tensorboard.py.
         # matplotlib draws the curves of benchmarks/families.py.
