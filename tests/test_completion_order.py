@@ -1,4 +1,4 @@
-"""What completion draws from, and the remedy that the README names."""
+"""What completion draws from, and the remedy that docs/sampling.md names."""
 
 import itertools
 import subprocess

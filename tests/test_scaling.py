@@ -126,8 +126,11 @@ def commands():
     files = [path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".sh", ".yaml")]
     for path in [*sorted(files), ROOT / "README.md"]:
         text = re.sub(r"\\\n\s*", "", path.read_text())
-        for line in re.findall(r"(?:gated-pixelcnn-train|python train\.py) (--.*)", text):
-            arguments = [a for a in re.findall(r"--\S+", line) if "$" not in a]  # the shell's
+        for line in re.findall(r"(?:gated-pixelcnn-train|python train\.py) (--[^`\n]*)", text):
+            if "--list_presets" in line:
+                continue
+            arguments = re.findall(r"--\S+=\S+", line.partition("#")[0])
+            arguments = [a for a in arguments if "$" not in a]  # the shell's
             yield pytest.param(arguments, id=f"{path.name}: {line[:40]}")
 
 
