@@ -105,7 +105,7 @@ def define_flags():
         "mask",
         "Image file, white where the given images are kept, black where they are drawn. A pixel is "
         "drawn given those above it and at its left: what is kept below it does not influence it "
-        "(README.md, Completing images).",
+        "(docs/sampling.md, Completing images).",
         FLAGS,
     )
     cli.define_path(

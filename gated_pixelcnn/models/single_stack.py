@@ -3,7 +3,7 @@
 Source: "Pixel Recurrent Neural Networks" (van den Oord et al., 2016a), table 1. A family says what
 a layer is.
 
-What the paper leaves open, and our choice (BUILD_NOTES.md tells why):
+What the paper leaves open, and our choice (docs/papers.md has all):
 - skips: 1×1 from every layer's output, summed into the head, in the place of the last output;
 - conditions: as in 2016b, V·c added to the pre-activation of every layer.
 """

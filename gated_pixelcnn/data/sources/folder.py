@@ -1,7 +1,7 @@
 """Source `folder:<directory>`: image files.
 
-What the sub-folders are, splits or classes, data/folders.py tells; docs/data.md is for users. The
-classes of the training images, in natural order, are those of all splits.
+What the sub-folders are, splits or classes, data/folders.py tells; docs/own-data.md is for users.
+The classes of the training images, in natural order, are those of all splits.
 """
 
 import collections

@@ -3,7 +3,7 @@
 Source: "Conditional Image Generation with PixelCNN Decoders", van den Oord, Kalchbrenner, Vinyals,
 Espeholt, Graves, Kavukcuoglu, 2016b, sections 2.1–2.4 and Figure 2.
 
-What the paper leaves open, and our choice (BUILD_NOTES.md tells why):
+What the paper leaves open, and our choice (docs/papers.md has all):
 - first layer: a gated layer of both stacks with a kernel of its own, mask A, no residual;
 - skips: 1×1 from every gate, summed into the head; the paper shows only the residual (option);
 - head: ReLU → 1×1 → ReLU → 1×1;
