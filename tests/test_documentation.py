@@ -1,5 +1,6 @@
 """The documents tell the truth: links lead somewhere, files and options that they name exist."""
 
+import ast
 import functools
 import re
 import subprocess
@@ -66,6 +67,31 @@ def test_a_link_that_leads_nowhere_is_noticed(tmp_path):
 def test_every_module_and_test_that_is_named_exists(page):
     for name in re.findall(r"`([\w/]+/[\w/.]+\.(?:py|toml))`", prose(page)):
         assert any((folder / name).exists() for folder in FOLDERS), f"{page.name} names {name}"
+
+
+def test_the_site_has_every_page():
+    listed = re.findall(r"- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = [
+        page.relative_to(ROOT / "docs") for page in PAGES if page.is_relative_to(ROOT / "docs")
+    ]
+    wanted = ["index.md", "BUILD_NOTES.md", "CONTRIBUTING.md", *map(str, pages)]
+    assert sorted(listed) == sorted(wanted)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "api").glob("*.md")), ids=lambda p: p.name)
+def test_every_name_of_the_api_pages_exists(page):
+    for name in re.findall(r"^::: (\S+)$", text_of(page), re.MULTILINE):
+        path, names = ROOT, name.split(".")
+        while names and (path / names[0]).is_dir():
+            path /= names.pop(0)
+        file = path / f"{names[0]}.py" if names else path
+        path, names = (file, names[1:]) if file.is_file() else (path / "__init__.py", names)
+        if names:
+            tree = ast.parse(path.read_text())
+            defined = {getattr(node, "name", None) for node in tree.body}
+            imported = {a.name for node in tree.body for a in getattr(node, "names", [])}
+            assert names[0] in defined | imported, f"{page.name} names {name}"
+        assert path.is_file(), f"{page.name} names {name}"
 
 
 # Commands
