@@ -445,12 +445,16 @@ class Inputs:
 
     def checked(self, images, condition=None):
         """Images as uint8 and their condition as a tensor, or the error that says why not."""
-        self.prepare()
-        images = self.image_spec.check(images)
+        images = self.checked_images(images)
         condition = self.condition_spec.of(images, condition)
         if condition is images:
             return images, images
         return images, self.condition_spec.check(condition, images.shape[0])
+
+    def checked_images(self, images):
+        """Images as uint8, or the error that says why not."""
+        self.prepare()
+        return self.image_spec.check(images)
 
     def prepare(self):
         """Called before arguments are checked."""

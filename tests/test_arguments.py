@@ -110,3 +110,18 @@ def test_numbers_of_draws_and_batches_are_integers(models):
         for wrong in (None, 1.5, 2.0, "2", True):
             with pytest.raises(ValueError, match=f"{name} must be an integer"):
                 call(wrong)
+
+
+@pytest.mark.parametrize("family", ["vae", "agave"])
+@pytest.mark.parametrize("method", ["encode_latents", "show_latents", "importance_log_prob"])
+def test_a_model_that_nobody_has_built_is_built_by_whatever_is_asked_first(family, method):
+    model = build(family)
+    images = images_of(model)
+    first = {
+        "encode_latents": lambda: model.encode_latents(images),
+        "show_latents": lambda: model.show_latents(np.zeros((2, *model.network.latent_shape))),
+        "importance_log_prob": lambda: model.importance_log_prob(images, 1),
+    }
+    first[method]()
+    assert model.built
+    assert model.sample(2, jit=False).shape == (2, *model.image_shape)

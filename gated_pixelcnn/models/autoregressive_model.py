@@ -170,7 +170,7 @@ class AutoregressiveModel(LikelihoodModel):
         """
         if self.encoder is None:
             raise ValueError("this model has no encoder: it is not conditioned on an image.")
-        return self.encoder(self.scale(self.image_spec.check(images)))
+        return self.encoder(self.scale(self.checked_images(images)))
 
     def rematerialised(self, block):
         """A block as a family's `parameter_map` should call it.

@@ -184,7 +184,7 @@ class LatentVariableModel(LikelihoodModel):
           ValueError: images that do not fit the model, or no draws.
         """
         draws = check_integer("draws", draws, 1)
-        images = self.image_spec.check(images)
+        images = self.checked_images(images)
         whole = np.full(len(images), -np.inf)
         for draw in range(draws):
             weights = self._log_weights_graph(images, tf.constant(draw, tf.int64))
@@ -262,7 +262,7 @@ class LatentVariableModel(LikelihoodModel):
           ValueError: images that do not fit the model.
         """
         draw = tf.constant(check_integer("draw", draw, 0), tf.int64)
-        return self._latents_graph(self.image_spec.check(images), draw)
+        return self._latents_graph(self.checked_images(images), draw)
 
     def draw_latents(self, seed, streams):
         """Draws z from the prior: float32 [N, h, w, maps].
@@ -285,6 +285,7 @@ class LatentVariableModel(LikelihoodModel):
 
     def show_latents(self, latents):
         """f(z) of given z [N, h, w, maps] as an image, see `as_view`."""
+        self.prepare()
         return self.as_view(self._decode_graph(self.check_stage(latents)))
 
     def check_stage(self, latents):

@@ -76,7 +76,7 @@ class Embedding(Trainable):
         Raises:
           ValueError: images that do not fit the model.
         """
-        return self._embedded(self.image_spec.check(images))
+        return self._embedded(self.checked_images(images))
 
     def _embedded(self, images):
         return tf.cast(self.encoder(self.scale(images)), tf.float32)

@@ -86,7 +86,7 @@ class MSEAutoencoder(Trainable):
 
     def encode(self, images):
         """The codes of images [N, H, W, C], float [N, code_size]; checked, see `ImageSpec`."""
-        return self.encoder(self.scale(self.image_spec.check(images)))
+        return self.encoder(self.scale(self.checked_images(images)))
 
     def decode(self, codes):
         """Codes [N, code_size] → images of black 0 and white 1, float32 [N, H, W, C].
@@ -109,7 +109,7 @@ class MSEAutoencoder(Trainable):
         Raises:
           ValueError: images that do not fit the model.
         """
-        found = self.reconstruct_graph(self.image_spec.check(images))
+        found = self.reconstruct_graph(self.checked_images(images))
         return np.rint(np.asarray(found) * (self.levels - 1)).astype(np.uint8)
 
     @functools.cached_property
