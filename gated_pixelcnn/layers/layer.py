@@ -15,6 +15,10 @@ class Layer(keras.layers.Layer):
             kwargs["dtype"] = kwargs["dtype"].name
         return super().__new__(cls, *args, **kwargs)
 
+    def compute_output_spec(self, *args, **kwargs):
+        """Returns the outputs for symbolic inputs: what `call` gives, whatever its signature."""
+        return keras.Operation.compute_output_spec(self, *args, **kwargs)
+
     def compute_output_shape(self, *args, **shapes):
         """Returns the shapes of outputs for those of `build`'s arguments, as `summary` asks."""
         first = next(iter(inspect.signature(self.call).parameters))
@@ -30,7 +34,7 @@ class Layer(keras.layers.Layer):
             for name, shape in shapes.items()
             if shape is not None
         }
-        outputs = keras.Operation.compute_output_spec(self, **inputs)
+        outputs = self.compute_output_spec(**inputs)
         found = [tuple(x.shape) for x in tf.nest.flatten(outputs) if x is not None]
         return found[0] if len(found) == 1 else found
 
