@@ -262,7 +262,7 @@ def table(rows, speeds):
         wanted[row]["train"]["eval_images"] = _TEST.value  # of the curve
     named = {f"{row}, {_MINUTES.value:g} minutes": settings for row, settings in wanted.items()}
     found = trials.tuned(named, DATA[_DATA.value]["long_rates"], f"{_DATA.value}.json")
-    return {row: list(of_seeds.values()) for row, of_seeds in zip(rows, found.values(), strict=True)}
+    return {row: list(found[name].values()) for row, name in zip(rows, named, strict=True)}
 
 
 def tell(rows, results, speeds):
