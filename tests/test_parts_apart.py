@@ -13,7 +13,8 @@ from test_prompts import flags
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import cli, data
-from gated_pixelcnn.cli import evaluate, prompts, sample
+from gated_pixelcnn.cli import evaluate, sample
+from gated_pixelcnn.cli.tasks import draw
 from gated_pixelcnn.errors import UserError
 
 
@@ -124,9 +125,9 @@ def test_a_model_of_which_a_part_was_not_trained_is_not_used(apart, gray, tmp_pa
         with pytest.raises(UserError, match=message):
             cli.load_model(SimpleNamespace(workdir=path, saved_model=None, prior=[]))
     with pytest.raises(UserError, match="the conditional of this model was not trained"):
-        prompts.prompts(flags(colourise=photo(8, 8, 1)), gpc.load(prior))
+        draw.prompts(flags(colourise=photo(8, 8, 1)), gpc.load(prior))
     # What is drawn from a given view needs no prior.
-    assert prompts.prompts(flags(colourise=photo(8, 8, 1)), gpc.load(colours)).num == 4
+    assert draw.prompts(flags(colourise=photo(8, 8, 1)), gpc.load(colours)).num == 4
 
 
 def test_a_part_of_the_prior_is_trained_alone_only_with_the_prior():

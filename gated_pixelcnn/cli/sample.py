@@ -18,9 +18,9 @@ import numpy as np
 from absl import flags
 
 from gated_pixelcnn import cli, errors, files, visualization
-from gated_pixelcnn.cli import reconstructions
-from gated_pixelcnn.cli.interpolation import WAYS
-from gated_pixelcnn.cli.prompts import prompts, resizing
+from gated_pixelcnn.cli.tasks import reconstruct
+from gated_pixelcnn.cli.tasks.draw import prompts, resizing
+from gated_pixelcnn.cli.tasks.interpolate import WAYS
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
 
@@ -135,7 +135,7 @@ def define_flags():
         "squared error makes of its code (if such a run is given by --beside), and images drawn "
         "from it. For models with latent numbers for every λ and every image: the image, f(z), and "
         "images drawn from z. --num of them are drawn by each model, 4 per image by default; of "
-        f"more than {reconstructions.MOST} images the first are taken.",
+        f"more than {reconstruct.MOST} images the first are taken.",
         FLAGS,
     )
     cli.define_path(
@@ -188,7 +188,7 @@ def main(argv):
         )
     reading = photos.Reading.of(record, FLAGS, resizing(FLAGS))
     if FLAGS.reconstruct:
-        wanted = reconstructions.reconstructions(FLAGS, model, reading)
+        wanted = reconstruct.reconstructions(FLAGS, model, reading)
         models = wanted.models.values()
     else:
         empty = record["data"].get("empty_classes", ())

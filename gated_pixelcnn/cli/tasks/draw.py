@@ -10,8 +10,8 @@ import math
 import numpy as np
 
 from gated_pixelcnn import visualization
-from gated_pixelcnn.cli import interpolation
 from gated_pixelcnn.cli.labels import class_name, parse_labels
+from gated_pixelcnn.cli.tasks import interpolate
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.errors import UserError
@@ -293,13 +293,13 @@ def _interpolation(flags, model, class_names, reading, empty_classes):
             "between them"
         )
     how = flags.seed, reading, class_names, empty_classes
-    pairs = [interpolation.ends(text, model, *how) for text in flags.interpolate]
+    pairs = [interpolate.ends(text, model, *how) for text in flags.interpolate]
     rows = len(pairs)
     num = flags.num or rows * 8
     columns = -(-num // rows)
     turn = np.arange(num)
     along = np.linspace(0, 1, columns)[turn // rows] if columns > 1 else np.zeros(num)
-    between = interpolation.WAYS[flags.path]
+    between = interpolate.WAYS[flags.path]
     points = np.array([between(*pairs[i % rows], t) for i, t in enumerate(along)], np.float32)
     result = Prompts(num, streams=turn % rows, rows=min(rows, num))
     if isinstance(model, HasLatents):

@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 
 from gated_pixelcnn import cli, visualization
-from gated_pixelcnn.cli.prompts import Prompts, resizing
+from gated_pixelcnn.cli.tasks.draw import Prompts, resizing
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.capabilities import HasLatents, Reconstructs

@@ -1,0 +1,1 @@
+"""Tasks of sample.py, one file each."""
