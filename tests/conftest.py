@@ -83,6 +83,18 @@ def pyramid(tmp_path_factory):
     return train(tmp_path_factory.mktemp("pyramid"), *PYRAMID)
 
 
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """Directory of a small model of the digits, conditioned on the class."""
+    import gated_pixelcnn as gpc
+
+    workdir = tmp_path_factory.mktemp("runs") / "digits"
+    changes = ["train.steps=60", "train.warmup_steps=0", "train.samples=0"]
+    changes += ["model.layers=2", "model.features=8"]
+    gpc.train(gpc.get_config("digits", changes), workdir)
+    return workdir
+
+
 @pytest.fixture
 def photo(tmp_path):
     """An image file of noise, of a size and a mode."""

@@ -14,7 +14,7 @@ import tensorflow as tf
 from latent_models import DECODERS, build, images_of
 from PIL import Image
 from runs import assert_same_run, metrics
-from test_cli import call, read_npz
+from scripts import call, read_npz
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import cli, sampling

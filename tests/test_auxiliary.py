@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from runs import final_arrays
-from test_cli import call
+from scripts import call
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import configs, sampling

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from auxiliary_runs import GRAY, PYRAMID, train
 from runs import metrics
+from scripts import call
 from test_auxiliary import KINDS, build, images_of
-from test_cli import call
 from test_prompts import flags
 
 import gated_pixelcnn as gpc

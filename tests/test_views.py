@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from scripts import call
 from test_auxiliary import KINDS, LABEL, build, condition_of
-from test_cli import call
 from test_prompts import flags
 
 import gated_pixelcnn as gpc
