@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
+from gated_pixelcnn.cli import sample, tasks
+from gated_pixelcnn.cli.tasks.task import Trained
+from gated_pixelcnn.data import photos
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -17,6 +21,17 @@ def call(script, monkeypatch, *arguments):
     monkeypatch.setattr(script, "FLAGS", values)
     script.define_flags()
     script.main(values(["script", *arguments]))
+
+
+def prompts(model, names=(), **given):
+    """What sample.py draws from, given some of its flags."""
+    values = flags.FlagValues()
+    sample.define_flags(values)
+    for name, value in given.items():
+        values[name].value = value
+    values.mark_as_parsed()
+    reading = photos.Reading(resize=print if values.resize else None)
+    return tasks.choose(values).prompts(values, model, Trained(names, reading=reading))
 
 
 def read_npz(path):

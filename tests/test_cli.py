@@ -57,4 +57,4 @@ def test_mistake_ends_a_script_with_one_line_and_exit_code_1(tmp_path):
 def test_help_tells_the_purpose_and_the_flags(name):
     done = script(name, "--help")
     assert f"python {name} --workdir=runs/a" in done.stdout
-    assert "--batch_size" in done.stdout
+    assert "--batch_size" in done.stdout and "--workdir" in done.stdout

@@ -1,66 +1,17 @@
-"""Ways between two classes, two images or two z."""
+"""Interpolation between two classes, two images or two z."""
 
+import functools
 import os
 
 import numpy as np
+from absl import flags
 
 from gated_pixelcnn import paths
 from gated_pixelcnn.cli.labels import parse_label
+from gated_pixelcnn.cli.tasks.task import Flag, Prompts, Task
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.capabilities import HasLatents
-
-
-def ends(text, model, seed, reading, class_names=(), empty_classes=()):
-    """Reads the two ends of one --interpolate.
-
-    Args:
-      text: two classes, images, or numbers of a z, with a comma between them.
-      model: the model that is to draw.
-      seed: of the z.
-      reading: how images are read, see `photos.Reading`.
-      class_names: names of the classes in the order of their numbers, or none.
-      empty_classes: numbers of those that were not trained on.
-
-    Returns:
-      The two in an array: weights of classes, codes of images, or z.
-
-    Raises:
-      UserError: an end that is not known, not possible, or not two.
-    """
-    words = paths.split_names(
-        text, lambda word: word in class_names or os.path.exists(paths.local(word))
-    )
-    if len(words) != 2:
-        raise UserError(
-            f"--interpolate needs two ends with a comma between them, as in --interpolate=3,8 or "
-            f"--interpolate=a.png,b.png, got {text!r}"
-        )
-    if model.condition_kind == "label":
-        classes = model.condition_size
-        known = classes, class_names, empty_classes
-        labels = [parse_label("interpolate", word, *known) for word in words]
-        return np.eye(classes)[labels]
-    has_latents = isinstance(model, HasLatents)
-    numbers = [has_latents and word.isdecimal() for word in words]
-    if any(numbers) and not (all(numbers) and max(map(int, words)) < 2**31):
-        raise UserError(
-            f"--interpolate={text}: both ends must be numbers of a z, 0…{2**31 - 1}, or both files"
-        )
-    if all(numbers):
-        return np.asarray(model.draw_latents(seed, np.array(words, np.int64)))
-    if model.condition_kind != "image" and not has_latents:
-        raise UserError(
-            "--interpolate is not possible: this model is conditioned neither on a class nor on an "
-            "image, and has no latent numbers"
-        )
-    words = [paths.local(word) for word in words]
-    for word in words:
-        if os.path.isdir(word) or word.lower().endswith(".npz"):
-            raise UserError(f"--interpolate goes from one image file to another; {word} is not one")
-    images = [photos.read_images(word, model.image_shape, model.levels, reading) for word in words]
-    encode = model.encode_latents if has_latents else model.encode
-    return np.asarray(encode(np.concatenate(images)))
 
 
 def linear(start, end, t):
@@ -83,3 +34,87 @@ def spherical(start, end, t):
 
 
 WAYS = {"linear": linear, "spherical": spherical}
+
+
+class Interpolate(Task):
+    """Draws from what lies between two ends."""
+
+    flags = (
+        Flag(
+            "interpolate",
+            "Two classes or image files with a comma between them: a row of images from one to the "
+            "other, all with the same random numbers; of a model with latent variables also two "
+            "numbers, each of a z. Again for another row.",
+            flags.DEFINE_multi_string,
+            images=True,
+        ),
+        Flag(
+            "path",
+            "How --interpolate goes from one to the other.",
+            functools.partial(flags.DEFINE_enum, enum_values=list(WAYS)),
+            "linear",
+        ),
+    )
+    conditions = ("label", "image")
+    capabilities = (HasLatents,)
+    not_exported = "an exported model takes classes and images, nothing between them"
+    impossible = (
+        "this model is conditioned neither on a class nor on an image, and has no latent variables"
+    )
+
+    def read(self, values, model, trained):
+        """See `Task`: a row for each pair, all images of which have the same random numbers."""
+        pairs = [ends(text, model, values.seed, trained) for text in values.interpolate]
+        rows = len(pairs)
+        num = values.num or rows * 8
+        columns = -(-num // rows)
+        turn = np.arange(num)
+        along = np.linspace(0, 1, columns)[turn // rows] if columns > 1 else np.zeros(num)
+        between = WAYS[values.path]
+        points = [between(*pairs[i % rows], t) for i, t in enumerate(along)]
+        field = "stage" if isinstance(model, HasLatents) else "condition"
+        points = {field: np.array(points, np.float32)}
+        return Prompts(num, turn % rows, min(rows, num), **points)
+
+
+def ends(text, model, seed, trained):
+    """Reads the two ends of one --interpolate.
+
+    Args:
+      text: two classes, images, or numbers of a z, with a comma between them.
+      model: the model that is to draw.
+      seed: of the z.
+      trained: a `Trained`.
+
+    Returns:
+      The two in an array: weights of classes, codes of images, or z.
+
+    Raises:
+      UserError: an end that is not known, not possible, or not two.
+    """
+    names = trained.class_names
+    words = paths.split_names(text, lambda word: word in names or os.path.exists(paths.local(word)))
+    if len(words) != 2:
+        raise UserError(
+            f"--interpolate needs two ends with a comma between them, as in --interpolate=3,8 or "
+            f"--interpolate=a.png,b.png, got {text!r}"
+        )
+    if model.condition_kind == "label":
+        known = model.condition_size, names, trained.empty_classes
+        labels = [parse_label("interpolate", word, *known) for word in words]
+        return np.eye(model.condition_size)[labels]
+    has_latents = isinstance(model, HasLatents)
+    numbers = [has_latents and word.isdecimal() for word in words]
+    if any(numbers) and not (all(numbers) and max(map(int, words)) < 2**31):
+        raise UserError(
+            f"--interpolate={text}: both ends must be numbers of a z, 0…{2**31 - 1}, or both files"
+        )
+    if all(numbers):
+        return np.asarray(model.draw_latents(seed, np.array(words, np.int64)))
+    words = [paths.local(word) for word in words]
+    for word in words:
+        if os.path.isdir(word) or photos.is_npz(word):
+            raise UserError(f"--interpolate goes from one image file to another; {word} is not one")
+    wanted = model.image_shape, model.levels, trained.reading
+    images = np.concatenate([photos.read_images(word, *wanted) for word in words])
+    return np.asarray(model.encode_latents(images) if has_latents else model.encode(images))
