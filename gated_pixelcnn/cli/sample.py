@@ -20,63 +20,59 @@ from absl import flags
 
 from gated_pixelcnn import cli, errors, files, visualization
 from gated_pixelcnn.cli import tasks
-from gated_pixelcnn.cli.tasks.task import Flag, Trained, path
+from gated_pixelcnn.cli.tasks.task import Flag, IntegerFlag, PathFlag, Trained
 from gated_pixelcnn.errors import UserError
 
 FLAGS = flags.FLAGS
 OWN = (  # flags of all tasks
-    Flag(
+    IntegerFlag(
         "num",
         "Number of images to draw. Several labels or given images are taken in turn. By default "
         "16, or 8 per label, or 4 per given image; with --per_latent as many as 4 rows hold.",
-        flags.DEFINE_integer,
         least=1,
     ),
-    Flag("seed", "The same seed gives the same images.", flags.DEFINE_integer, 0),
+    IntegerFlag("seed", "The same seed gives the same images.", 0),
     Flag(
         "temperature",
         "Above 0; below 1 draws more probable images (of a model with latent variables: given "
         "these).",
-        flags.DEFINE_float,
         1.0,
+        flags.DEFINE_float,
     ),
     Flag(
         "reduce_log_scale",
         "With a likelihood of logistics: subtract this from their log-scales (variance-reduced "
         "sampling).",
-        functools.partial(flags.DEFINE_float, lower_bound=0.0),
         0.0,
+        functools.partial(flags.DEFINE_float, lower_bound=0.0),
     ),
     Flag(
         "map",
         "With a likelihood of logistics: draw the component only and take its most probable value.",
-        flags.DEFINE_bool,
         False,
+        flags.DEFINE_bool,
     ),
-    Flag(
+    PathFlag(
         "output",
         "PNG file for a grid of the images. By default samples/sample.png in the run's "
         "directory, or sample.png with --saved_model.",
-        path,
         ending=".png",
     ),
-    Flag(
+    PathFlag(
         "npz",
         "npz file for the images, uint8 [N, H, W, C], levels, labels, and of a model that draws in "
         "stages what it drew before: stage_1, the simplest of all, stage_2, …. With --reconstruct: "
         "originals, and for every length m of a code mse_<m> and pixelcnn_<m> (for every λ f_<λ> "
         "and image_<λ>), image i drawn from original i mod their number.",
-        path,
         ending=".npz",
     ),
-    Flag(
+    PathFlag(
         "gif",
         "GIF file that shows the images grow pixel by pixel; of several stages the last one.",
-        path,
         ending=".gif",
     ),
-    Flag("batch_size", "Images drawn at once.", flags.DEFINE_integer, 64, least=1),
-    Flag("jit", "Compile with XLA: seconds once, then faster.", flags.DEFINE_bool, True),
+    IntegerFlag("batch_size", "Images drawn at once.", 64, least=1),
+    Flag("jit", "Compile with XLA: seconds once, then faster.", True, flags.DEFINE_bool),
 )
 
 
@@ -134,15 +130,10 @@ def _check_flags():
 
 
 def draw(model, wanted):
-    """Draws images in batches; image i does not depend on how they are cut.
-
-    Args:
-      model: a density model.
-      wanted: Prompts.
+    """Draws from Prompts in batches; image i does not depend on how they are cut.
 
     Returns:
-      List of uint8 [num, h, w, C]: what a model that draws in stages drew before the images, and
-      the images [num, H, W, C].
+      List of uint8 [num, h, w, C]: all stages of a model that draws in stages, the images last.
     """
     num = wanted.num
     size = min(FLAGS.batch_size, num)
@@ -184,15 +175,7 @@ def _write(output, model, images, wanted, stages):
 
 
 def picture(images, wanted):
-    """Arranges images in a grid that is large enough to look at.
-
-    Args:
-      images: what was drawn, uint8 [N, H, W, C], values 0…255; wider with what was drawn before.
-      wanted: the Prompts that they were drawn from, each of which has a row.
-
-    Returns:
-      uint8 [height, width, 1 or 3].
-    """
+    """Arranges bytes [N, H, W, C], drawn from Prompts, in a grid large enough to look at."""
     columns, height = None, images.shape[1]
     if wanted.rows:
         cells = wanted.cells(images)

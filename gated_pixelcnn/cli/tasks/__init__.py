@@ -9,6 +9,7 @@ from gated_pixelcnn.cli.tasks.inpaint import Inpaint
 from gated_pixelcnn.cli.tasks.interpolate import Interpolate
 from gated_pixelcnn.cli.tasks.latents import Latents
 from gated_pixelcnn.cli.tasks.reconstruct import Reconstruct
+from gated_pixelcnn.cli.tasks.task import Flag
 from gated_pixelcnn.cli.tasks.upscale import Upscale
 from gated_pixelcnn.errors import UserError
 
@@ -18,6 +19,13 @@ TASKS = (
     *(Reconstruct(), Interpolate(), Latents(), Colourise(), Upscale(), Inpaint()),
     Draw(),
 )
+RESIZE = Flag(
+    "resize",
+    "Prepare larger image files as those of training: cut to their middle and averaged down to the "
+    "size that is needed; a --mask, too.",
+    False,
+    flags.DEFINE_bool,
+)
 
 
 def define_flags(values):
@@ -26,27 +34,11 @@ def define_flags(values):
         for flag in task.flags:
             flag.define_in(values)
     cli.define_reading_flags(values)
-    flags.DEFINE_bool(
-        "resize",
-        False,
-        "Prepare larger image files as those of training: cut to their middle and averaged down to "
-        "the size that is needed; a --mask, too.",
-        flag_values=values,
-    )
+    RESIZE.define_in(values)
 
 
 def choose(values):
-    """Chooses the task that flags are of.
-
-    Args:
-      values: FlagValues, with those of `define_flags`.
-
-    Returns:
-      The Task.
-
-    Raises:
-      UserError: flags that cannot be used together.
-    """
+    """Returns the Task of some FlagValues; a UserError says which cannot be used together."""
     task = next((task for task in TASKS if task.flags[0].given(values)), TASKS[-1])
     every = [(flag, other) for other in TASKS for flag in other.flags]
     for flag, other in every:
@@ -62,5 +54,4 @@ def choose(values):
         raise UserError(f"--resize needs images: one of {names}")
     if task.not_exported and values.saved_model:
         raise UserError(f"--{task.name} needs --workdir: {task.not_exported}")
-    task.check(values)
     return task

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gated_pixelcnn.cli.tasks.task import FILES, Flag, path
-from gated_pixelcnn.cli.tasks.views import FromView
+from gated_pixelcnn.cli.tasks.draw import FromView
+from gated_pixelcnn.cli.tasks.task import FILES, ImagesFlag
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.data.preprocessing import BYTES
 
@@ -12,12 +12,10 @@ class Colourise(FromView):
     """Draws images of which the gray view is given."""
 
     flags = (
-        Flag(
+        ImagesFlag(
             "colourise",
             "For a Grayscale PixelCNN, images to colour, gray ones or the gray view of coloured "
             f"ones: {FILES}.",
-            path,
-            images=True,
         ),
     )
     impossible = (
@@ -25,14 +23,12 @@ class Colourise(FromView):
         "(model.transform=gray, as in the preset grayscale)"
     )
 
-    def view(self, values, composites, reading):
-        """See `FromView`: gray images, or the gray views of coloured ones."""
-        name, whole = values.colourise, composites[0]
+    def _view(self, values, composites, trained):
+        name, whole, reading = values.colourise, composites[0], trained.reading
         prior, shape = whole.prior, whole.image_shape
         if photos.is_npz(name) and photos.shape_of(name)[-1] == 1:
             if photos.levels_of(name) == prior.levels or reading.values == BYTES:
-                gray = photos.read_images(name, prior.image_shape, prior.levels, reading)
-                return gray, prior.levels
+                return trained.images(name, prior), prior.levels
             shape = (*shape[:2], 1)
         images = photos.read_images(name, shape, whole.levels, reading)
         if whole.levels == 256:  # bytes; gray ones may be what the prior draws

@@ -1,14 +1,15 @@
-"""Images of classes, or like given ones."""
+"""Images of classes, or like given ones, and of views of images with them."""
+
+import abc
 
 import numpy as np
 
 from gated_pixelcnn import visualization
 from gated_pixelcnn.cli.labels import class_name, parse_labels
 from gated_pixelcnn.cli.tasks.latents import Latents
-from gated_pixelcnn.cli.tasks.task import FILES, Flag, Prompts, Task, path
-from gated_pixelcnn.data import photos
+from gated_pixelcnn.cli.tasks.task import FILES, Flag, ImagesFlag, Prompts, Task
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.capabilities import HasLatents
+from gated_pixelcnn.models.capabilities import HasLatents, HasPrior
 
 
 class Draw(Task):
@@ -20,43 +21,31 @@ class Draw(Task):
             "Classes to draw: a number or a name, several with commas between them, or 'all'; one "
             "row of the grid for each.",
         ),
-        Flag(
+        ImagesFlag(
             "like",
             f"For a model conditioned on an image, or with latent variables: {FILES}; one row of "
             "the grid for each.",
-            path,
-            images=True,
         ),
     )
 
-    def possible(self, model):
-        """See `Task`: flags of conditions that the model has not are refused one by one."""
+    def _possible(self, model):
+        # flags of conditions that the model has not are refused one by one.
         return True
 
-    def read(self, values, model, trained):
-        """See `Task`."""
+    def _read(self, values, model, trained):
         if values.like and isinstance(model, HasLatents):
-            return Latents().read(values, model, trained)
+            return Latents().prompts(values, model, trained)
         return of_condition(values, model, trained)
 
 
 def of_condition(values, model, trained, images=None, shown=None, field="given", **fixed):
-    """Prompts of every label of --label for every image, of --like or others.
+    """Reads --label and --like: Prompts of every label for every image of --like, or of `images`.
 
-    Args:
-      values: FlagValues.
-      model: the model that is to draw.
-      trained: a `Trained`.
-      images: what is drawn from beside the condition, or None.
-      shown: these images as bytes [N, H, W, C].
-      field: of Prompts, which gets them.
-      **fixed: further attributes of Prompts.
-
-    Returns:
-      Prompts.
+    These are what is drawn from beside the condition, the `field` of Prompts, and `shown` are their
+    bytes [N, H, W, C]; **fixed are further attributes of Prompts.
     """
     labels = parse_labels(values.label, model, trained.class_names, trained.empty_classes)
-    likes = _read_likes(values, model, trained.reading)
+    likes = _read_likes(values, model, trained)
     several = labels is not None and len(labels) > 1
     if images is None and likes is not None:
         images, field, shown = likes, "condition", visualization.to_bytes(likes, model.levels)
@@ -82,7 +71,7 @@ def of_condition(values, model, trained, images=None, shown=None, field="given",
     return result
 
 
-def _read_likes(values, model, reading):
+def _read_likes(values, model, trained):
     """Returns the images of --like, or None."""
     if model.condition_kind != "image":
         if values.like:
@@ -92,4 +81,41 @@ def _read_likes(values, model, reading):
         raise UserError(
             "this model is conditioned on an image: give one, a directory or an npz file by --like"
         )
-    return photos.read_images(values.like, model.image_shape, model.levels, reading)
+    return trained.images(values.like, model)
+
+
+class FromView(Task):
+    """Draws what the conditional of a composite makes of views.
+
+    Attributes:
+      halves: whether these are small images, and not gray ones.
+    """
+
+    takes = ("label",)
+    not_exported = "an exported model draws all stages itself"
+    whole = False  # a view that is given may do without a prior
+    halves = False
+
+    def _composites(self, model):
+        """The model, its prior if that is a composite, too, and so on, with views of this kind."""
+        found = []
+        while isinstance(model, HasPrior):
+            found += [model] if model.transform.halves == self.halves else []
+            model = model.prior
+        return found
+
+    def _possible(self, model):
+        return bool(self._composites(model))
+
+    @abc.abstractmethod
+    def _view(self, values, composites, trained):
+        """Reads the views: uint8 [N, h, w, C], and their levels."""
+
+    def _read(self, values, model, trained):
+        from gated_pixelcnn.runs.load import check_trained  # which imports TensorFlow
+
+        view, levels = self._view(values, self._composites(model), trained)
+        if model.untrained != "prior" or view.shape[1:] != model.prior.image_shape:
+            check_trained(model)
+        shown = visualization.enlarged(view, levels, model.image_shape)
+        return of_condition(values, model, trained, view, shown, "stage")

@@ -1,11 +1,10 @@
 """Inpainting: images of which some pixels are given."""
 
 import numpy as np
-from absl import flags
 
 from gated_pixelcnn import visualization
 from gated_pixelcnn.cli.tasks.draw import of_condition
-from gated_pixelcnn.cli.tasks.task import FILES, Flag, Task, path
+from gated_pixelcnn.cli.tasks.task import FILES, ImagesFlag, IntegerFlag, PathFlag, Task
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
 
@@ -14,36 +13,29 @@ class Inpaint(Task):
     """Completes images."""
 
     flags = (
-        Flag("given", f"Images to complete: {FILES}.", path, images=True),
-        Flag("keep_rows", "How many rows of the given images are kept.", flags.DEFINE_integer),
-        Flag(
+        ImagesFlag("given", f"Images to complete: {FILES}."),
+        IntegerFlag("keep_rows", "How many rows of the given images are kept."),
+        PathFlag(
             "mask",
             "Image file, white where the given images are kept, black where they are drawn. A "
             "pixel is drawn given those above it and at its left: what is kept below it does not "
             "influence it (README.md, Completing images).",
-            path,
         ),
     )
     takes = ("label", "like")
     impossible = "this model draws an image in several stages, so it cannot complete one"
 
-    def possible(self, model):
-        """See `Task`."""
+    def _possible(self, model):
         return not model.is_lower_bound
 
-    def check(self, values):
-        """See `Task`."""
+    def _read(self, values, model, trained):
         if (values.keep_rows is None) == (not values.mask):
             raise UserError("--given needs either --keep_rows or --mask: which part of it is kept")
-
-    def read(self, values, model, trained):
-        """See `Task`."""
-        shape = model.image_shape
-        given = photos.read_images(values.given, shape, model.levels, trained.reading)
+        given = trained.images(values.given, model)
         if values.mask:
-            known = photos.read_mask(values.mask, shape, trained.reading)
+            known = photos.read_mask(values.mask, model.image_shape, trained.reading)
         else:
-            known = _first_rows(values.keep_rows, *shape[:2])
+            known = _first_rows(values.keep_rows, *model.image_shape[:2])
         shown = visualization.to_bytes(given, model.levels)
         shown = np.where(known, shown, visualization.UNDRAWN)
         return of_condition(values, model, trained, given, shown, known=known)

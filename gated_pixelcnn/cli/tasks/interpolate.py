@@ -45,14 +45,14 @@ class Interpolate(Task):
             "Two classes or image files with a comma between them: a row of images from one to the "
             "other, all with the same random numbers; of a model with latent variables also two "
             "numbers, each of a z. Again for another row.",
-            flags.DEFINE_multi_string,
+            define=flags.DEFINE_multi_string,
             images=True,
         ),
         Flag(
             "path",
             "How --interpolate goes from one to the other.",
-            functools.partial(flags.DEFINE_enum, enum_values=list(WAYS)),
             "linear",
+            functools.partial(flags.DEFINE_enum, enum_values=list(WAYS)),
         ),
     )
     conditions = ("label", "image")
@@ -62,9 +62,9 @@ class Interpolate(Task):
         "this model is conditioned neither on a class nor on an image, and has no latent variables"
     )
 
-    def read(self, values, model, trained):
-        """See `Task`: a row for each pair, all images of which have the same random numbers."""
-        pairs = [ends(text, model, values.seed, trained) for text in values.interpolate]
+    def _read(self, values, model, trained):
+        # a row for each pair, all images of which have the same random numbers.
+        pairs = [_ends(text, model, values.seed, trained) for text in values.interpolate]
         rows = len(pairs)
         num = values.num or rows * 8
         columns = -(-num // rows)
@@ -77,21 +77,8 @@ class Interpolate(Task):
         return Prompts(num, turn % rows, min(rows, num), **points)
 
 
-def ends(text, model, seed, trained):
-    """Reads the two ends of one --interpolate.
-
-    Args:
-      text: two classes, images, or numbers of a z, with a comma between them.
-      model: the model that is to draw.
-      seed: of the z.
-      trained: a `Trained`.
-
-    Returns:
-      The two in an array: weights of classes, codes of images, or z.
-
-    Raises:
-      UserError: an end that is not known, not possible, or not two.
-    """
+def _ends(text, model, seed, trained):
+    """Two classes, images or numbers of a z, as an array of weights of classes, codes, or z."""
     names = trained.class_names
     words = paths.split_names(text, lambda word: word in names or os.path.exists(paths.local(word)))
     if len(words) != 2:
@@ -115,6 +102,5 @@ def ends(text, model, seed, trained):
     for word in words:
         if os.path.isdir(word) or photos.is_npz(word):
             raise UserError(f"--interpolate goes from one image file to another; {word} is not one")
-    wanted = model.image_shape, model.levels, trained.reading
-    images = np.concatenate([photos.read_images(word, *wanted) for word in words])
+    images = np.concatenate([trained.images(word, model) for word in words])
     return np.asarray(model.encode_latents(images) if has_latents else model.encode(images))

@@ -1,11 +1,9 @@
 """Several images of every z, beside f(z)."""
 
 import numpy as np
-from absl import flags
 
 from gated_pixelcnn import visualization
-from gated_pixelcnn.cli.tasks.task import Flag, Prompts, Task
-from gated_pixelcnn.data import photos
+from gated_pixelcnn.cli.tasks.task import IntegerFlag, Prompts, Task
 from gated_pixelcnn.models.capabilities import HasLatents
 
 
@@ -13,11 +11,10 @@ class Latents(Task):
     """Draws from latent variables: of images, or drawn themselves."""
 
     flags = (
-        Flag(
+        IntegerFlag(
             "per_latent",
             "For a model with latent variables (vae, agave): draw so many images from each z, "
             "beside f(z); one row of the grid for each z.",
-            flags.DEFINE_integer,
             least=1,
         ),
     )
@@ -28,12 +25,11 @@ class Latents(Task):
         "exported model draws them itself"
     )
 
-    def read(self, values, model, trained):
-        """See `Task`: f(z) has the left column, after the image whose z it is."""
+    def _read(self, values, model, trained):
+        # f(z) has the left column, after the image whose z it is.
         each, shown = values.per_latent or 4, []
         if values.like:
-            like = values.like, model.image_shape, model.levels
-            likes = photos.read_images(*like, trained.reading)
+            likes = trained.images(values.like, model)
             shown = [visualization.to_bytes(likes, model.levels)]
             latents = np.asarray(model.encode_latents(likes))
             num = values.num or len(latents) * each

@@ -8,18 +8,31 @@ For every model and every image a row: the image; its one reconstruction; images
 """
 
 import dataclasses
-import functools
 import warnings
 
 import numpy as np
 
 from gated_pixelcnn import cli, visualization
-from gated_pixelcnn.cli.tasks.task import FILES, Flag, Prompts, Task, path
-from gated_pixelcnn.data import photos
+from gated_pixelcnn.cli.tasks.task import FILES, ImagesFlag, PathsFlag, Prompts, Task
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.capabilities import HasLatents, Reconstructs
 
 MOST = 32  # images in one picture
+
+
+@dataclasses.dataclass
+class Block:
+    """Rows for one m or λ.
+
+    Attributes:
+      model: The model that draws, or None.
+      stage: z of each image that it draws, or None: it draws from the condition.
+      single: The one reconstruction of every image and its bytes, or None.
+    """
+
+    model: object = None
+    stage: np.ndarray | None = None
+    single: tuple | None = None
 
 
 @dataclasses.dataclass
@@ -28,64 +41,59 @@ class Reconstructions(Prompts):
 
     Attributes:
       originals: The images, uint8 [rows, H, W, C], values 0…levels-1.
-      symbol: Name of what models differ in: "m" or "lambda" (λ is not in the font).
-      single_name: What the one reconstruction is called in an npz file.
-      drawn_name: The same of the images that are drawn.
-      models: {m or λ: model that draws}, ascending.
-      single: {m or λ: the one reconstruction of every image as it is drawn, and its bytes},
-        ascending.
-      latents: {λ: z of each image to draw}.
+      words: What models differ in (λ is not in the font), and the names of single reconstructions
+        and of images in an npz file.
+      blocks: {m or λ: Block}, ascending.
     """
 
     originals: np.ndarray | None = None
-    symbol: str = "m"
-    single_name: str = "mse"
-    drawn_name: str = "pixelcnn"
-    models: dict = dataclasses.field(default_factory=dict)
-    single: dict = dataclasses.field(default_factory=dict)
-    latents: dict = dataclasses.field(default_factory=dict)
+    words: tuple = ("m", "mse", "pixelcnn")
+    blocks: dict = dataclasses.field(default_factory=dict)
     keeps_stages = False
 
     def __post_init__(self):
         """Names the rows by m or λ: for each an image below the other."""
-        self.sizes = sorted({*self.models, *self.single})
-        self.names = [f"{self.symbol} = {size:g}" for size in self.sizes for _ in range(self.rows)]
+        self.names = [f"{self.words[0]} = {size:g}" for size in self.blocks for _ in self.originals]
 
     def requests(self, model):
         """See `Prompts`."""
         how = self.num, self.streams, self.rows, self.condition
-        return [(m, Prompts(*how, stage=self.latents.get(size))) for size, m in self.models.items()]
+        blocks = [block for block in self.blocks.values() if block.model is not None]
+        return [(block.model, Prompts(*how, stage=block.stage)) for block in blocks]
 
     def cells(self, images):
         """See `Prompts`; images are those of all models, [models × num, H, W, C]."""
-        drawn = self._by_size(images)
+        drawn, found = self._by_size(images), []
         empty = np.full_like(images[: self.num], visualization.UNDRAWN)
-        blocks = []
-        for size in self.sizes:
-            cells = super().cells(drawn.get(size, empty))  # the image first
-            if self.single:
-                _, single = self.single.get(size, (None, empty[: self.rows]))
+        singles = any(block.single for block in self.blocks.values())
+        for size, block in self.blocks.items():
+            cells = super().cells(drawn.get(size, empty))  # the original first
+            if singles:
+                single = block.single[1] if block.single else empty[: self.rows]
                 cells = np.insert(cells, 1, single, axis=1)
-            blocks.append(cells)
-        return np.concatenate(blocks)
+            found.append(cells)
+        return np.concatenate(found)
 
     def arrays(self, images):
         """See `Prompts`."""
+        _, single, drawn = self.words
+        singles = {size: block.single[0] for size, block in self.blocks.items() if block.single}
         return {
             "originals": self.originals,
-            **{f"{self.single_name}_{size:g}": x for size, (x, _) in self.single.items()},
-            **{f"{self.drawn_name}_{size:g}": x for size, x in self._by_size(images).items()},
+            **{f"{single}_{size:g}": array for size, array in singles.items()},
+            **{f"{drawn}_{size:g}": array for size, array in self._by_size(images).items()},
         }
 
     def _by_size(self, images):
-        return dict(zip(self.models, np.split(images, len(self.models)), strict=True))
+        sizes = [size for size, block in self.blocks.items() if block.model is not None]
+        return dict(zip(sizes, np.split(images, len(sizes)), strict=True))
 
 
 class Reconstruct(Task):
     """Draws images from the codes or the z of given ones, of the run and others beside it."""
 
     flags = (
-        Flag(
+        ImagesFlag(
             "reconstruct",
             f"For autoencoders: {FILES}. For every length m of a code and every image a row: the "
             "image, the reconstruction of a decoder trained for the squared error (if such a run "
@@ -93,15 +101,12 @@ class Reconstruct(Task):
             "variables for every λ and every image: the image, f(z), and images drawn from z. "
             "--num of them are drawn by each model, 4 per image by default; of more than "
             f"{MOST} images the first are taken.",
-            path,
-            images=True,
         ),
-        Flag(
+        PathsFlag(
             "beside",
             "With --reconstruct: the directory of the run of another autoencoder, with codes of "
             "another length or trained for the squared error, or with another λ "
             "(model.kl_weight). Again for another one.",
-            functools.partial(path, multi=True),
         ),
     )
     conditions = ("image",)
@@ -111,76 +116,74 @@ class Reconstruct(Task):
         "autoencoder by --workdir"
     )
 
-    def read(self, values, model, trained):
-        """See `Task`."""
-        wanted = model.image_shape, model.levels, trained.reading
-        originals = photos.read_images(values.reconstruct, *wanted)
+    def _read(self, values, model, trained):
+        originals = trained.images(values.reconstruct, model)
         originals = _first(originals, values.num, values.reconstruct)
         rows = len(originals)
         num = values.num or 4 * rows
         turn = np.arange(num)
-        kind_of = _latent_kind if isinstance(model, HasLatents) else _code_kind
-        models, single = _by_size(values.beside or (), model, kind_of)
-        shown = visualization.to_bytes(originals, model.levels)[:, None]
-        common = {"shown": shown, "originals": originals, "models": models}
-        if kind_of is _code_kind:
-            for size, other in single.items():
-                found = other.reconstruct(originals)
-                single[size] = found, visualization.to_bytes(found, model.levels)
-            return Reconstructions(num, turn, rows, originals[turn % rows], **common, single=single)
-        latents = {}
-        for weight, each in models.items():
-            z = np.asarray(each.encode_latents(originals))
-            f = np.asarray(each.show_latents(z))
-            single[weight] = f, visualization.enlarged(f, each.view.levels, each.image_shape)
-            latents[weight] = z[turn % rows]
-        names = {"symbol": "lambda", "single_name": "f", "drawn_name": "image"}
-        return Reconstructions(num, turn, rows, **common, single=single, latents=latents, **names)
+        has_latents = isinstance(model, HasLatents)
+        add, blocks = (_add_latents if has_latents else _add_codes), {}
+        add(blocks, model, originals, turn)
+        for workdir in values.beside or ():
+            other, _ = cli.load_beside(workdir, model)
+            with cli.beside(workdir):
+                add(blocks, other, originals, turn)
+        return Reconstructions(
+            num,
+            turn,
+            rows,
+            condition=None if has_latents else originals[turn % rows],
+            shown=visualization.to_bytes(originals, model.levels)[:, None],
+            originals=originals,
+            words=("lambda", "f", "image") if has_latents else ("m", "mse", "pixelcnn"),
+            blocks=dict(sorted(blocks.items())),
+        )
 
 
 def _first(images, num, name):
     """As many of the images as are drawn from and have a place in the picture."""
-    wanted = images[:num]
-    if len(wanted) > MOST:
+    if len(images[:num]) > MOST:
         warnings.warn(
             f"only the first {MOST} of the {len(images)} images of {name} are taken: a picture has "
             "no place for more",
             stacklevel=2,
         )
-    return wanted[:MOST]
+    return images[:num][:MOST]
 
 
-def _by_size(workdirs, model, kind_of):
-    """The models by m or λ, ascending: those that draw, and those that only reconstruct."""
-    models, single = {kind_of(model)[1]: model}, {}
-    for workdir in workdirs:
-        other, _ = cli.load_beside(workdir, model)
-        with cli.beside(workdir):
-            draws, size, what = kind_of(other)
-            kind = models if draws else single
-            if size in kind:
-                raise UserError(f"{what} is there already; give one run of each")
-            kind[size] = other
-    return dict(sorted(models.items())), dict(sorted(single.items()))
-
-
-def _code_kind(model):
-    """Whether an autoencoder draws; its m; and what it is, for messages."""
+def _add_codes(blocks, model, originals, turn):
+    """Adds an autoencoder to {m: Block}."""
     if model.condition_kind == "image":
-        size = model.condition_size
-        return True, size, f"a PixelCNN autoencoder with a code of {size} numbers"
-    if isinstance(model, Reconstructs):
-        size = model.code_size
-        return False, size, f"an autoencoder for the squared error with a code of {size} numbers"
-    raise UserError(
-        "this run is not of an autoencoder: it is neither conditioned on an image nor trained for "
-        "the squared error"
-    )
+        size, what, field, value = model.condition_size, "a PixelCNN autoencoder", "model", model
+    elif isinstance(model, Reconstructs):
+        size, what = model.code_size, "an autoencoder for the squared error"
+        found = model.reconstruct(originals)
+        field, value = "single", (found, visualization.to_bytes(found, model.levels))
+    else:
+        raise UserError(
+            "this run is not of an autoencoder: it is neither conditioned on an image nor trained "
+            "for the squared error"
+        )
+    block = blocks.setdefault(size, Block())
+    if getattr(block, field) is not None:
+        raise UserError(
+            f"{what} with a code of {size} numbers is there already; give one run of each kind and "
+            "length"
+        )
+    setattr(block, field, value)
 
 
-def _latent_kind(model):
-    """The same of a model with latent variables, and its λ."""
+def _add_latents(blocks, model, originals, turn):
+    """Adds a model with latent variables to {λ: Block}."""
     if not isinstance(model, HasLatents):
         raise UserError("this model has no latent variables")
     weight = getattr(model, "kl_weight", 1.0)
-    return True, weight, f"a run with λ = {weight:g} (model.kl_weight)"
+    if weight in blocks:
+        raise UserError(
+            f"a run with λ = {weight:g} (model.kl_weight) is there already; give one run of each"
+        )
+    z = np.asarray(model.encode_latents(originals))
+    f = np.asarray(model.show_latents(z))
+    shown = visualization.enlarged(f, model.view.levels, model.image_shape)
+    blocks[weight] = Block(model, z[turn % len(z)], (f, shown))

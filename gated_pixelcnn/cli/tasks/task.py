@@ -1,7 +1,8 @@
-"""What a task of sample.py is: it declares its flags, what goes with them and what it requires."""
+"""Tasks of sample.py: each declares its flags, what goes with them and what it requires."""
 
 import abc
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
@@ -18,22 +19,16 @@ FILES = "an image file, a directory, or an npz file with an array images"
 
 @dataclasses.dataclass(frozen=True)
 class Flag:
-    """A flag of the command line.
+    """A flag: its name, the text of --help, its default, and how absl defines it.
 
-    Attributes:
-      name: Without dashes.
-      help: Text of --help.
-      define: How absl defines it.
-      default: Its value where it is not given.
-      images: Whether it names images, for which there is --resize.
-      least: The least number that it may be, or None.
-      ending: How the name of its file ends, or "".
+    A number that is less than `least` is refused, and a file whose name does not end in `ending`.
+    `images` tells whether it names images, for which there is --resize.
     """
 
     name: str
     help: str
-    define: Callable = flags.DEFINE_string
     default: object = None
+    define: Callable = flags.DEFINE_string
     images: bool = False
     least: int | None = None
     ending: str = ""
@@ -47,28 +42,27 @@ class Flag:
         return values[self.name].value not in (None, "", self.default)
 
     def check(self, values):
-        """Raises a UserError for a number that is too small or a file of another kind."""
+        """Raises a UserError for a value that is refused."""
         value = values[self.name].value
         if self.least is not None:
             cli.check_at_least(self.least, **{self.name: value})
-        if self.ending and value and not value.lower().endswith(self.ending):
+        if value and self.ending and not value.lower().endswith(self.ending):
             raise UserError(f"--{self.name} must end in {self.ending}, got {value}")
 
 
-def path(name, default, help, flag_values, multi=False):
-    """A `Flag.define`: of paths of this machine, see `cli.define_path`."""
+def _define_path(name, default, help, flag_values, multi=False):
     cli.define_path(name, help, flag_values, multi)
+
+
+IntegerFlag = functools.partial(Flag, define=flags.DEFINE_integer)
+PathFlag = functools.partial(Flag, define=_define_path)
+PathsFlag = functools.partial(Flag, define=functools.partial(_define_path, multi=True))
+ImagesFlag = functools.partial(PathFlag, images=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """Classes and images that a model was trained on.
-
-    Attributes:
-      class_names: Names of the classes in the order of their labels, or none.
-      empty_classes: Labels of those that had no image.
-      reading: How images are read, see `photos.Reading`.
-    """
+    """Classes of a run by name, those without images by label, and how images are read."""
 
     class_names: tuple = ()
     empty_classes: tuple = ()
@@ -80,10 +74,14 @@ class Trained:
         reading = photos.Reading.of(record, values, print if values.resize else None)
         return cls(record["class_names"], record["data"].get("empty_classes", ()), reading)
 
+    def images(self, path, model):
+        """Reads the images of a file for a model, see `photos.read_images`."""
+        return photos.read_images(path, model.image_shape, model.levels, self.reading)
+
 
 @dataclasses.dataclass
 class Prompts:
-    """What a number of images is drawn from.
+    """Sources that a number of images is drawn from.
 
     Prompts are taken in turn: with 3 of them image i is drawn from prompt i mod 3, and every prompt
     has a row of the grid.
@@ -125,14 +123,9 @@ class Prompts:
         return each if self.known is None else each | {"known": self.known}
 
     def cells(self, images):
-        """The cells of the grid, where every prompt has a row.
+        """Cells of the grid [rows, columns, H, W, C] for images [num, H, W, C], all of them bytes.
 
-        Args:
-          images: drawn from the prompts, bytes [num, H, W, C].
-
-        Returns:
-          Bytes [rows, columns, H, W, C]: `shown` at the left, then the images; gray where there are
-          none.
+        Every prompt has a row: `shown` at the left, then the images; gray where there are none.
         """
         columns = math.ceil(self.num / self.rows)
         cells = np.full((columns * self.rows, *images.shape[1:]), visualization.UNDRAWN, np.uint8)
@@ -153,8 +146,8 @@ class Task(abc.ABC):
       takes: Names of flags of other tasks that go with it; all others are refused.
       conditions: Kinds of condition that a model may have, of which one
       capabilities: or one of these, see `models.capabilities`, is required.
+      impossible: Why it is not possible for other models.
       not_exported: Why an exported model cannot do it, or "" if it can.
-      impossible: Why a model cannot do it that is not `possible`.
       whole: Whether all submodels must have been trained.
     """
 
@@ -162,8 +155,8 @@ class Task(abc.ABC):
     takes: tuple = ()
     conditions: tuple = ()
     capabilities: tuple = ()
-    not_exported = ""
     impossible = ""
+    not_exported = ""
     whole = True
 
     @property
@@ -171,31 +164,24 @@ class Task(abc.ABC):
         """Name of the flag that chooses it."""
         return self.flags[0].name
 
-    def possible(self, model):
-        """Returns whether a model is or has what the task requires."""
-        return model.condition_kind in self.conditions or isinstance(model, self.capabilities)
-
-    def check(self, values):  # noqa: B027 (there may be nothing to check)
-        """Raises a UserError for flags that cannot be used together."""
-
-    @abc.abstractmethod
-    def read(self, values, model, trained):
-        """Reads what the flags name; see `prompts`, which has checked the model."""
-
     def prompts(self, values, model, trained):
-        """Reads the prompts that the flags name.
+        """Reads the Prompts that the flags name.
 
         Args:
-          values: FlagValues of sample.py, checked.
+          values: FlagValues of sample.py.
           model: The model that is to draw.
           trained: A `Trained`.
-
-        Returns:
-          Prompts.
 
         Raises:
           UserError: A prompt that is missing, not possible, cannot be read, or does not fit.
         """
-        if not self.possible(model):
+        if not self._possible(model):
             raise UserError(f"--{self.name} is not possible: {self.impossible}")
-        return self.read(values, model, trained)
+        return self._read(values, model, trained)
+
+    def _possible(self, model):
+        return model.condition_kind in self.conditions or isinstance(model, self.capabilities)
+
+    @abc.abstractmethod
+    def _read(self, values, model, trained):
+        """See `prompts`; the model was checked."""

@@ -1,7 +1,7 @@
 """Super-resolution: large images of small ones."""
 
-from gated_pixelcnn.cli.tasks.task import FILES, Flag, path
-from gated_pixelcnn.cli.tasks.views import FromView
+from gated_pixelcnn.cli.tasks.draw import FromView
+from gated_pixelcnn.cli.tasks.task import FILES, ImagesFlag
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
 
@@ -10,12 +10,10 @@ class Upscale(FromView):
     """Draws images of which a stage of smaller size is given."""
 
     flags = (
-        Flag(
+        ImagesFlag(
             "upscale",
             "For a multi-scale model or a Pyramid PixelCNN, small images to enlarge, of the size "
             f"of one of its stages: {FILES}.",
-            path,
-            images=True,
         ),
     )
     impossible = (
@@ -24,12 +22,10 @@ class Upscale(FromView):
     )
     halves = True
 
-    def view(self, values, composites, reading):
-        """See `FromView`."""
+    def _view(self, values, composites, trained):
         priors = [composite.prior for composite in composites]
-        prior = _prior_of_size(values.upscale, values.resize, priors, reading)
-        view = photos.read_images(values.upscale, prior.image_shape, prior.levels, reading)
-        return view, prior.levels
+        prior = _prior_of_size(values.upscale, values.resize, priors, trained.reading)
+        return trained.images(values.upscale, prior), prior.levels
 
 
 def _prior_of_size(name, resize, priors, reading):
