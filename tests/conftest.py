@@ -17,8 +17,8 @@ from PIL import Image
 # Groups that take longest, in this order: what begins last should be short. All others come before
 # them, so that most mistakes show in the first minutes.
 LONGEST = (
-    *("auxiliary", "test_training", "test_workers", "test_agave", "pixelcnn_pp", "gated_pixelcnn"),
-    *("diagonal_bilstm", "test_exporting", "row_lstm", "pixelcnn"),
+    *("auxiliary", "test_training", "test_workers", "test_agave_runs", "pixelcnn_pp"),
+    *("gated_pixelcnn", "diagonal_bilstm", "test_exporting", "row_lstm", "pixelcnn"),
     *("test_training_errors", "test_latent_variable", "test_tf_serving"),
 )
 
