@@ -92,6 +92,14 @@ def test_images_like_others_stand_in_rows_beside_them(autoencoder, photos, tmp_p
     assert wanted.rows == 2 and wanted.streams.tolist() == list(range(6))
 
 
+def test_several_images_are_completed_like_one(autoencoder, photos, tmp_path):
+    wanted = prompts(autoencoder, given=str(tmp_path), keep_rows=3, like=photos[1])
+    originals = np.stack([read_images(path, (6, 5, 1), 4)[0] for path in photos])
+    np.testing.assert_array_equal(wanted.given, originals[[0, 1] * 4])
+    np.testing.assert_array_equal(wanted.condition, originals[[1] * 8])
+    np.testing.assert_array_equal(wanted.known[:, 0, 0], [True] * 3 + [False] * 3)
+
+
 def test_rows_of_classes_are_named(labelled):
     assert prompts(labelled, NAMES, label="all").names == NAMES
     assert prompts(labelled, label="2,0").names == ["2", "0"]

@@ -7,7 +7,7 @@ from gated_pixelcnn.errors import UserError, nearest
 
 
 def class_name(label, class_names):
-    """What a class is called in a picture."""
+    """Returns the name of a class in a picture."""
     return class_names[label] if label < len(class_names) else str(label)
 
 

@@ -1,4 +1,4 @@
-"""Images of classes, or like given ones, and of views of images with them."""
+"""Images of classes or like others, alone or with images that are given, too."""
 
 import abc
 
@@ -13,7 +13,7 @@ from gated_pixelcnn.models.capabilities import HasLatents, HasPrior
 
 
 class Draw(Task):
-    """Draws from the condition alone, which all models have that have one."""
+    """Draws from the condition alone, if the model has one."""
 
     flags = (
         Flag(
@@ -29,8 +29,7 @@ class Draw(Task):
     )
 
     def _possible(self, model):
-        # flags of conditions that the model has not are refused one by one.
-        return True
+        return True  # a flag of a condition that the model does not have is refused when it is read
 
     def _read(self, values, model, trained):
         if values.like and isinstance(model, HasLatents):
@@ -85,10 +84,10 @@ def _read_likes(values, model, trained):
 
 
 class FromView(Task):
-    """Draws what the conditional of a composite makes of views.
+    """Draws from the conditional of a composite, given views of the images.
 
     Attributes:
-      halves: whether these are small images, and not gray ones.
+      halves: Whether these are small images, and not gray ones.
     """
 
     takes = ("label",)

@@ -63,7 +63,7 @@ class Interpolate(Task):
     )
 
     def _read(self, values, model, trained):
-        # a row for each pair, all images of which have the same random numbers.
+        # All images of a row have the same random numbers.
         pairs = [_ends(text, model, values.seed, trained) for text in values.interpolate]
         rows = len(pairs)
         num = values.num or rows * 8

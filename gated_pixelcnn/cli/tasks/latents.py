@@ -26,7 +26,7 @@ class Latents(Task):
     )
 
     def _read(self, values, model, trained):
-        # f(z) has the left column, after the image whose z it is.
+        # f(z) stands at the left, after the image whose z it is.
         each, shown = values.per_latent or 4, []
         if values.like:
             likes = trained.images(values.like, model)
