@@ -14,14 +14,8 @@ def class_name(label, class_names):
 def parse_labels(text, model, class_names=(), empty_classes=()):
     """Reads --label: "all", or numbers or names of classes, with commas between them.
 
-    Args:
-      text: its value, or None.
-      model: the model that is to be conditioned on them.
-      class_names: names of the classes in the order of their labels, or none.
-      empty_classes: labels of those that were not trained on, which "all" leaves out.
-
     Returns:
-      List of labels, or None for a model that is not conditioned on them.
+      List of labels, without those of `empty_classes`; None for a model that takes no labels.
     """
     if model.condition_kind not in (None, "label", "image"):
         raise UserError(

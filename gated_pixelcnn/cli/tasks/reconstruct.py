@@ -22,17 +22,11 @@ MOST = 32  # images in one picture
 
 @dataclasses.dataclass
 class Block:
-    """Rows for one m or λ.
+    """Rows for one m or λ."""
 
-    Attributes:
-      model: The model that draws, or None.
-      stage: z of each image that it draws, or None: it draws from the condition.
-      single: The one reconstruction of every image and its bytes, or None.
-    """
-
-    model: object = None
-    stage: np.ndarray | None = None
-    single: tuple | None = None
+    model: object = None  # that draws
+    stage: np.ndarray | None = None  # z of each image that it draws, if not from the condition
+    single: tuple | None = None  # one reconstruction of every image, and its bytes
 
 
 @dataclasses.dataclass

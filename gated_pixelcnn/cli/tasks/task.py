@@ -165,16 +165,7 @@ class Task(abc.ABC):
         return self.flags[0].name
 
     def prompts(self, values, model, trained):
-        """Reads the Prompts that the flags name.
-
-        Args:
-          values: FlagValues of sample.py.
-          model: The model that is to draw.
-          trained: A `Trained`.
-
-        Raises:
-          UserError: A prompt that is missing, not possible, cannot be read, or does not fit.
-        """
+        """Reads the Prompts that the flags name; a UserError says why a model cannot use them."""
         if not self._possible(model):
             raise UserError(f"--{self.name} is not possible: {self.impossible}")
         return self._read(values, model, trained)
