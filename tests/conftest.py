@@ -17,8 +17,8 @@ from PIL import Image
 # Groups that take longest, in this order: what begins last should be short. All others come before
 # them, so that most mistakes show in the first minutes.
 LONGEST = (
-    *("auxiliary", "test_training", "test_workers", "test_agave", "pixelcnn_pp", "gated_pixelcnn"),
-    *("diagonal_bilstm", "test_exporting", "row_lstm", "pixelcnn"),
+    *("auxiliary", "test_training", "test_workers", "test_agave_runs", "pixelcnn_pp"),
+    *("gated_pixelcnn", "diagonal_bilstm", "test_exporting", "row_lstm", "pixelcnn"),
     *("test_training_errors", "test_latent_variable", "test_tf_serving"),
 )
 
@@ -81,6 +81,18 @@ def pyramid(tmp_path_factory):
     from auxiliary_runs import PYRAMID, train
 
     return train(tmp_path_factory.mktemp("pyramid"), *PYRAMID)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """Directory of a small model of the digits, conditioned on the class."""
+    import gated_pixelcnn as gpc
+
+    workdir = tmp_path_factory.mktemp("runs") / "digits"
+    changes = ["train.steps=60", "train.warmup_steps=0", "train.samples=0"]
+    changes += ["model.layers=2", "model.features=8"]
+    gpc.train(gpc.get_config("digits", changes), workdir)
+    return workdir
 
 
 @pytest.fixture

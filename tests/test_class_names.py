@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 from runs import config
+from scripts import call
 from small_models import ARGUMENTS, build, images_of
-from test_cli import call
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.cli import evaluate, sample

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from test_cli import call
+from scripts import call
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.cli import evaluate, sample

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from test_cli import call, read_npz
+from scripts import call, read_npz
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.cli import evaluate, export, sample

@@ -8,7 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from test_cli import ROOT
+from scripts import ROOT
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.data.batches import ArraySplit

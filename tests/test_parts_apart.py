@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from auxiliary_runs import GRAY, PYRAMID, train
 from runs import metrics
+from scripts import call, prompts
 from test_auxiliary import KINDS, build, images_of
-from test_cli import call
-from test_prompts import flags
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import cli, data
-from gated_pixelcnn.cli import evaluate, prompts, sample
+from gated_pixelcnn.cli import evaluate, sample
 from gated_pixelcnn.errors import UserError
 
 
@@ -124,9 +123,9 @@ def test_a_model_of_which_a_part_was_not_trained_is_not_used(apart, gray, tmp_pa
         with pytest.raises(UserError, match=message):
             cli.load_model(SimpleNamespace(workdir=path, saved_model=None, prior=[]))
     with pytest.raises(UserError, match="the conditional of this model was not trained"):
-        prompts.prompts(flags(colourise=photo(8, 8, 1)), gpc.load(prior))
+        prompts(gpc.load(prior), colourise=photo(8, 8, 1))
     # What is drawn from a given view needs no prior.
-    assert prompts.prompts(flags(colourise=photo(8, 8, 1)), gpc.load(colours)).num == 4
+    assert prompts(gpc.load(colours), colourise=photo(8, 8, 1)).num == 4
 
 
 def test_a_part_of_the_prior_is_trained_alone_only_with_the_prior():

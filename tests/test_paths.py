@@ -8,7 +8,7 @@ import pytest
 from absl import flags
 from PIL import Image
 from runs import config
-from test_cli import call, read_npz
+from scripts import call, read_npz
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import paths

@@ -1,27 +1,16 @@
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
 from PIL import Image
+from scripts import prompts
 
 from gated_pixelcnn import visualization
-from gated_pixelcnn.cli import interpolation, prompts
+from gated_pixelcnn.cli.tasks import interpolate
 from gated_pixelcnn.data.photos import read_images
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
 
 NAMES = ["shirt", "bag", "boot"]
-FLAGS = dict.fromkeys(
-    (
-        *("num", "label", "like", "interpolate", "given", "keep_rows", "mask", "saved_model"),
-        *("colourise", "upscale", "resize", "per_latent"),
-    )
-)
-
-
-def flags(**values):
-    return SimpleNamespace(**(FLAGS | {"path": "linear", "seed": 0} | values))
 
 
 def model_of(condition, **arguments):
@@ -61,7 +50,7 @@ def sampled(model, wanted, seed=0):
 
 
 def test_a_row_goes_from_one_class_to_the_other_with_the_same_random_numbers(labelled):
-    wanted = prompts.prompts(flags(interpolate=["bag,2", "0,bag"], num=10), labelled, NAMES)
+    wanted = prompts(labelled, NAMES, interpolate=["bag,2", "0,bag"], num=10)
     assert (wanted.rows, wanted.num) == (2, 10)
     assert wanted.streams.tolist() == [0, 1] * 5
     drawn = sampled(labelled, wanted)
@@ -72,7 +61,7 @@ def test_a_row_goes_from_one_class_to_the_other_with_the_same_random_numbers(lab
 
 
 def test_a_row_goes_from_the_code_of_one_image_to_that_of_the_other(autoencoder, photos):
-    wanted = prompts.prompts(flags(interpolate=[",".join(photos)], num=3), autoencoder)
+    wanted = prompts(autoencoder, interpolate=[",".join(photos)], num=3)
     images = np.stack([read_images(path, (6, 5, 1), 4)[0] for path in photos])
     codes = np.asarray(autoencoder.encode(images))
     np.testing.assert_allclose(
@@ -86,27 +75,35 @@ def test_a_row_goes_from_the_code_of_one_image_to_that_of_the_other(autoencoder,
 def test_the_spherical_way_keeps_the_length_and_the_linear_one_is_straight():
     start, end = np.array([1.0, 0, 0]), np.array([0, 1.0, 0])
     for t in (0, 0.25, 0.5, 1):
-        assert np.linalg.norm(interpolation.spherical(start, end, t)) == pytest.approx(1)
-        angle = np.arctan2(*interpolation.spherical(start, end, t)[1::-1])
+        assert np.linalg.norm(interpolate.spherical(start, end, t)) == pytest.approx(1)
+        angle = np.arctan2(*interpolate.spherical(start, end, t)[1::-1])
         assert angle == pytest.approx(t * np.pi / 2)
-        np.testing.assert_allclose(interpolation.linear(start, end, t), [1 - t, t, 0])
-    np.testing.assert_allclose(interpolation.spherical(start, 3 * end, 1), 3 * end, atol=1e-12)
-    np.testing.assert_allclose(interpolation.spherical(start, start, 0.3), start)
-    np.testing.assert_allclose(interpolation.spherical(start, -start, 0.25), [0.5, 0, 0])
+        np.testing.assert_allclose(interpolate.linear(start, end, t), [1 - t, t, 0])
+    np.testing.assert_allclose(interpolate.spherical(start, 3 * end, 1), 3 * end, atol=1e-12)
+    np.testing.assert_allclose(interpolate.spherical(start, start, 0.3), start)
+    np.testing.assert_allclose(interpolate.spherical(start, -start, 0.25), [0.5, 0, 0])
 
 
 def test_images_like_others_stand_in_rows_beside_them(autoencoder, photos, tmp_path):
-    wanted = prompts.prompts(flags(like=str(tmp_path), num=6), autoencoder)
+    wanted = prompts(autoencoder, like=str(tmp_path), num=6)
     originals = np.stack([read_images(path, (6, 5, 1), 4)[0] for path in photos])
     np.testing.assert_array_equal(wanted.condition, originals[[0, 1] * 3])
-    np.testing.assert_array_equal(wanted.shown, visualization.to_bytes(originals, 4))
+    np.testing.assert_array_equal(wanted.shown[:, 0], visualization.to_bytes(originals, 4))
     assert wanted.rows == 2 and wanted.streams.tolist() == list(range(6))
 
 
+def test_several_images_are_completed_like_one(autoencoder, photos, tmp_path):
+    wanted = prompts(autoencoder, given=str(tmp_path), keep_rows=3, like=photos[1])
+    originals = np.stack([read_images(path, (6, 5, 1), 4)[0] for path in photos])
+    np.testing.assert_array_equal(wanted.given, originals[[0, 1] * 4])
+    np.testing.assert_array_equal(wanted.condition, originals[[1] * 8])
+    np.testing.assert_array_equal(wanted.known[:, 0, 0], [True] * 3 + [False] * 3)
+
+
 def test_rows_of_classes_are_named(labelled):
-    assert prompts.prompts(flags(label="all"), labelled, NAMES).names == NAMES
-    assert prompts.prompts(flags(label="2,0"), labelled).names == ["2", "0"]
-    assert prompts.prompts(flags(label="2"), labelled, NAMES).names is None
+    assert prompts(labelled, NAMES, label="all").names == NAMES
+    assert prompts(labelled, label="2,0").names == ["2", "0"]
+    assert prompts(labelled, NAMES, label="2").names is None
 
 
 def test_names_are_written_beside_their_rows():
@@ -130,7 +127,7 @@ def test_names_are_written_beside_their_rows():
 )
 def test_prompts_that_a_model_of_classes_cannot_use_are_refused(labelled, values, message):
     with pytest.raises(UserError, match=message):
-        prompts.prompts(flags(**values), labelled, NAMES)
+        prompts(labelled, NAMES, **values)
 
 
 @pytest.mark.parametrize(
@@ -145,9 +142,9 @@ def test_prompts_that_a_model_of_classes_cannot_use_are_refused(labelled, values
 )
 def test_prompts_that_a_model_of_images_cannot_use_are_refused(autoencoder, values, message):
     with pytest.raises(UserError, match=message):
-        prompts.prompts(flags(**values), autoencoder)
+        prompts(autoencoder, **values)
 
 
 def test_an_unconditional_model_has_no_ways_between():
     with pytest.raises(UserError, match="neither on a class nor on an image"):
-        prompts.prompts(flags(interpolate=["0,1"]), model_of(None))
+        prompts(model_of(None), interpolate=["0,1"])

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from test_cli import call, read_npz
+from scripts import call, read_npz
 from test_mse_autoencoder import LEVELS, NAMES, SHAPE, photos, random_weights, write_source
 
 import gated_pixelcnn as gpc

@@ -5,12 +5,11 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from scripts import call, prompts
 from test_auxiliary import KINDS, LABEL, build, condition_of
-from test_cli import call
-from test_prompts import flags
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn.cli import prompts, sample
+from gated_pixelcnn.cli import sample
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.spec import condition_spec
@@ -68,31 +67,33 @@ def test_a_view_that_does_not_fit_is_refused():
 
 def test_a_gray_photo_is_coloured_and_a_coloured_one_by_its_gray_view(gray, photo):
     model = gpc.load(gray)
-    wanted = prompts.prompts(flags(colourise=photo(8, 8, 1), num=6), model)
+    wanted = prompts(model, colourise=photo(8, 8, 1), num=6)
     pixels = np.asarray(Image.open(photo(8, 8, 1)))
-    assert wanted.view.shape == (6, 8, 8, 1) and wanted.rows == 1
-    np.testing.assert_array_equal(wanted.view[0, ..., 0], pixels // 16)
-    np.testing.assert_array_equal(wanted.shown[0], np.repeat((pixels // 16 * 17)[..., None], 3, 2))
+    assert wanted.stage.shape == (6, 8, 8, 1) and wanted.rows == 1
+    np.testing.assert_array_equal(wanted.stage[0, ..., 0], pixels // 16)
+    np.testing.assert_array_equal(
+        wanted.shown[0, 0], np.repeat((pixels // 16 * 17)[..., None], 3, 2)
+    )
     coloured = np.asarray(Image.open(photo(8, 8, 3)))
-    wanted = prompts.prompts(flags(colourise=photo(8, 8, 3)), model)
-    np.testing.assert_array_equal(wanted.view[0], model.transform(coloured[None])[0])
+    wanted = prompts(model, colourise=photo(8, 8, 3))
+    np.testing.assert_array_equal(wanted.stage[0], model.transform(coloured[None])[0])
 
 
 def test_gray_images_of_an_npz_file_are_coloured(gray, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8)).astype(np.uint8)
     np.savez(tmp_path / "a.npz", images=images)
-    wanted = prompts.prompts(flags(colourise=str(tmp_path / "a.npz")), gpc.load(gray))
-    np.testing.assert_array_equal(wanted.view[[0, 1, 2, 3], ..., 0], images[[0, 1, 2, 0]] // 16)
+    wanted = prompts(gpc.load(gray), colourise=str(tmp_path / "a.npz"))
+    np.testing.assert_array_equal(wanted.stage[[0, 1, 2, 3], ..., 0], images[[0, 1, 2, 0]] // 16)
     assert wanted.num == 12 and wanted.rows == 3
 
 
 @pytest.mark.parametrize("size", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_small_photo_is_enlarged_from_the_stage_of_its_size(size, pyramid, photo):
     path = photo(size, size)
-    wanted = prompts.prompts(flags(upscale=path), gpc.load(pyramid))
-    np.testing.assert_array_equal(wanted.view[0], np.asarray(Image.open(path)))
+    wanted = prompts(gpc.load(pyramid), upscale=path)
+    np.testing.assert_array_equal(wanted.stage[0], np.asarray(Image.open(path)))
     large = np.asarray(Image.open(path)).repeat(8 // size, 0).repeat(8 // size, 1)
-    np.testing.assert_array_equal(wanted.shown[0], large)
+    np.testing.assert_array_equal(wanted.shown[0, 0], large)
 
 
 def test_resizing_takes_the_middle_of_a_photo_and_averages_it(gray, pyramid, photo, capsys):
@@ -100,19 +101,19 @@ def test_resizing_takes_the_middle_of_a_photo_and_averages_it(gray, pyramid, pho
     middle = np.asarray(Image.open(path))[:, 6:26]
     # 20×20 to 4×4: means of 5×5.
     means = middle.reshape(4, 5, 4, 5, 3).mean(axis=(1, 3))
-    wanted = prompts.prompts(flags(upscale=path, resize=True), gpc.load(pyramid))
-    np.testing.assert_array_equal(wanted.view[0], np.floor(means + 0.5))
+    wanted = prompts(gpc.load(pyramid), upscale=path, resize=True)
+    np.testing.assert_array_equal(wanted.stage[0], np.floor(means + 0.5))
     assert capsys.readouterr().out == f"resized: {path}, the middle of 32x20 to 4x4\n"
-    wanted = prompts.prompts(flags(colourise=path, resize=True), gpc.load(gray))
-    assert wanted.view.shape[1:] == (8, 8, 1)
+    wanted = prompts(gpc.load(gray), colourise=path, resize=True)
+    assert wanted.stage.shape[1:] == (8, 8, 1)
 
 
 def test_every_photo_and_mask_that_is_resized_is_named(gray, photo, tmp_path, capsys):
     (tmp_path / "photos").mkdir()
     for name, size in (("a", 8), ("b", 16), ("c", 24)):
         shutil.copy(photo(size, size, 1), tmp_path / "photos" / f"{name}.png")
-    wanted = flags(colourise=str(tmp_path / "photos"), resize=True)
-    assert prompts.prompts(wanted, gpc.load(gray)).rows == 3
+    folder = str(tmp_path / "photos")
+    assert prompts(gpc.load(gray), colourise=folder, resize=True).rows == 3
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(", ")[1] for line in lines] == [
         "the middle of 16x16 to 8x8",
@@ -128,29 +129,29 @@ def test_every_photo_and_mask_that_is_resized_is_named(gray, photo, tmp_path, ca
 
 def test_views_that_a_model_drew_are_coloured_as_they_are(gray, tmp_path):
     views = np.random.default_rng(0).integers(0, 16, (2, 8, 8, 1)).astype(np.uint8)
-    wanted = flags(colourise=str(tmp_path / "a.npz"), num=2)
+    wanted = {"colourise": str(tmp_path / "a.npz"), "num": 2}
     np.savez(tmp_path / "a.npz", images=views)
     with pytest.raises(UserError, match="no value above 15, so it may hold levels"):
-        prompts.prompts(wanted, gpc.load(gray))
+        prompts(gpc.load(gray), **wanted)
     np.savez(tmp_path / "a.npz", images=views, levels=16)
-    wanted = prompts.prompts(wanted, gpc.load(gray))
-    np.testing.assert_array_equal(wanted.view, views)
+    wanted = prompts(gpc.load(gray), **wanted)
+    np.testing.assert_array_equal(wanted.stage, views)
 
 
 def test_every_photo_has_a_row_for_every_label(photo):
     model = build(**KINDS["gray"])
     path = photo(6, 4, 1)
-    wanted = prompts.prompts(flags(colourise=path, label="all"), model, ["ant", "bee", "cat"])
+    wanted = prompts(model, ["ant", "bee", "cat"], colourise=path, label="all")
     assert wanted.num == 12 and wanted.names == ["ant", "bee", "cat"]
     assert wanted.condition.tolist() == [0, 1, 2] * 4
     two = np.stack([np.asarray(Image.open(path)), 255 - np.asarray(Image.open(path))])
     np.savez(path[:-4], images=two)
-    wanted = prompts.prompts(flags(colourise=f"{path[:-4]}.npz", label="0,2"), model)
+    wanted = prompts(model, colourise=f"{path[:-4]}.npz", label="0,2")
     assert wanted.num == 16 and wanted.rows == 4 and wanted.names == ["0", "2", "0", "2"]
     assert wanted.condition.tolist() == [0, 2, 0, 2] * 4
     first, second = two.astype(int) * 5 // 256
     for i, view in enumerate([first, first, second, second] * 4):
-        np.testing.assert_array_equal(wanted.view[i, ..., 0], view)
+        np.testing.assert_array_equal(wanted.stage[i, ..., 0], view)
     assert wanted.shown.shape[0] == 4
 
 
@@ -160,12 +161,12 @@ def test_a_stage_further_down_is_coloured_or_enlarged(photo):
     inner = {"family": "auxiliary", "prior": part, "conditional": part, **arguments}
     sizes = {"image_shape": (8, 8, 3), "levels": 256}
     gray_last = build(**sizes, **arguments, conditional=part, prior=inner, transform="gray")
-    wanted = prompts.prompts(flags(upscale=photo(4, 4, 1)), gray_last)  # gray at 4×4 first
-    assert wanted.view.shape[1:] == (4, 4, 1)
+    wanted = prompts(gray_last, upscale=photo(4, 4, 1))  # gray at 4×4 first
+    assert wanted.stage.shape[1:] == (4, 4, 1)
     inner = {**inner, "transform": "gray"}
     half_last = build(**sizes, **arguments, conditional=part, prior=inner, transform="half")
-    assert prompts.prompts(flags(upscale=photo(4, 4, 3)), half_last).view.shape[1:] == (4, 4, 3)
-    assert prompts.prompts(flags(colourise=photo(4, 4, 1)), half_last).view.shape[1:] == (4, 4, 1)
+    assert prompts(half_last, upscale=photo(4, 4, 3)).stage.shape[1:] == (4, 4, 3)
+    assert prompts(half_last, colourise=photo(4, 4, 1)).stage.shape[1:] == (4, 4, 1)
 
 
 def test_what_cannot_be_coloured_or_enlarged_is_refused_in_a_sentence(
@@ -203,7 +204,7 @@ def test_what_cannot_be_coloured_or_enlarged_is_refused_in_a_sentence(
         if values.get("interpolate"):
             model.condition_spec = condition_spec("label", 3, model.image_spec)
         with pytest.raises(UserError, match=message):
-            prompts.prompts(flags(**values), model)
+            prompts(model, **values)
 
 
 def test_the_script_shows_gray_and_colour_side_by_side(gray, tmp_path, monkeypatch):

@@ -8,6 +8,8 @@ from gated_pixelcnn import paths
 from gated_pixelcnn.data.config import CHOICES
 from gated_pixelcnn.errors import UserError
 
+flags.disclaim_key_flags()  # flags are the script's that defines them
+
 
 class _PathParser(flags.ArgumentParser):
     """Marks the flags that `resolve_paths` looks at."""

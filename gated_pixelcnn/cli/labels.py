@@ -7,24 +7,15 @@ from gated_pixelcnn.errors import UserError, nearest
 
 
 def class_name(label, class_names):
-    """What a class is called in a picture."""
+    """Returns the name of a class in a picture."""
     return class_names[label] if label < len(class_names) else str(label)
 
 
 def parse_labels(text, model, class_names=(), empty_classes=()):
-    """Reads --label.
-
-    Args:
-      text: "all", or numbers or names of classes, with commas between them; None if not given.
-      model: the model that is to be conditioned on them.
-      class_names: names of the classes in the order of their numbers, or none.
-      empty_classes: numbers of those that were not trained on, which "all" leaves out.
+    """Reads --label: "all", or numbers or names of classes, with commas between them.
 
     Returns:
-      List of labels, or None for a model that is not conditioned on them.
-
-    Raises:
-      UserError: a label that is not known, missing, or not wanted.
+      List of labels, without those of `empty_classes`; None for a model that takes no labels.
     """
     if model.condition_kind not in (None, "label", "image"):
         raise UserError(

@@ -10,6 +10,7 @@ python sample.py --workdir=runs/agave --per_latent=8
 python sample.py --workdir=runs/ae10 --reconstruct=photos --beside=runs/ae100 --beside=runs/mse10
 """
 
+import functools
 import os
 import sys
 import time
@@ -18,157 +19,70 @@ import numpy as np
 from absl import flags
 
 from gated_pixelcnn import cli, errors, files, visualization
-from gated_pixelcnn.cli import reconstructions
-from gated_pixelcnn.cli.interpolation import WAYS
-from gated_pixelcnn.cli.prompts import prompts, resizing
-from gated_pixelcnn.data import photos
+from gated_pixelcnn.cli import tasks
+from gated_pixelcnn.cli.tasks.task import Flag, IntegerFlag, PathFlag, Trained
 from gated_pixelcnn.errors import UserError
 
 FLAGS = flags.FLAGS
-
-
-def define_flags():
-    """Defines the script's flags."""
-    cli.define_model_flags(FLAGS)
-    flags.DEFINE_integer(
+OWN = (  # flags of all tasks
+    IntegerFlag(
         "num",
-        None,
         "Number of images to draw. Several labels or given images are taken in turn. By default "
         "16, or 8 per label, or 4 per given image; with --per_latent as many as 4 rows hold.",
-        flag_values=FLAGS,
-    )
-    flags.DEFINE_string(
-        "label",
-        None,
-        "Classes to draw: a number or a name, several with commas between them, or 'all'; one row "
-        "of the grid for each.",
-        flag_values=FLAGS,
-    )
-    cli.define_path(
-        "like",
-        "For a model conditioned on an image, or with latent numbers: an image file, a directory, "
-        "or an npz file with an array images; one row of the grid for each.",
-        FLAGS,
-    )
-    flags.DEFINE_integer(
-        "per_latent",
-        None,
-        "For a model with latent numbers (vae, agave): draw so many images from each z, beside "
-        "f(z); one row of the grid for each z.",
-        flag_values=FLAGS,
-    )
-    flags.DEFINE_multi_string(
-        "interpolate",
-        None,
-        "Two classes or image files with a comma between them: a row of images from one to the "
-        "other, all with the same random numbers; of a model with latent numbers also two numbers, "
-        "each of a z. Again for another row.",
-        flag_values=FLAGS,
-    )
-    flags.DEFINE_enum(
-        "path",
-        "linear",
-        list(WAYS),
-        "How --interpolate goes from one to the other.",
-        flag_values=FLAGS,
-    )
-    flags.DEFINE_integer("seed", 0, "The same seed gives the same images.", flag_values=FLAGS)
-    flags.DEFINE_float(
+        least=1,
+    ),
+    IntegerFlag("seed", "The same seed gives the same images.", 0),
+    Flag(
         "temperature",
+        "Above 0; below 1 draws more probable images (of a model with latent variables: given "
+        "these).",
         1.0,
-        "Above 0; below 1 draws likelier images (of a model with latent numbers: given these).",
-        flag_values=FLAGS,
-    )
-    flags.DEFINE_float(
+        flags.DEFINE_float,
+    ),
+    Flag(
         "reduce_log_scale",
-        0.0,
         "With a likelihood of logistics: subtract this from their log-scales (variance-reduced "
         "sampling).",
-        lower_bound=0.0,
-        flag_values=FLAGS,
-    )
-    flags.DEFINE_bool(
+        0.0,
+        functools.partial(flags.DEFINE_float, lower_bound=0.0),
+    ),
+    Flag(
         "map",
-        False,
         "With a likelihood of logistics: draw the component only and take its most probable value.",
-        flag_values=FLAGS,
-    )
-    cli.define_path(
-        "given",
-        "Images to complete: an image file, a directory, or an npz file with an array images.",
-        FLAGS,
-    )
-    flags.DEFINE_integer(
-        "keep_rows", None, "How many rows of the given images are kept.", flag_values=FLAGS
-    )
-    cli.define_path(
-        "mask",
-        "Image file, white where the given images are kept, black where they are drawn. A pixel is "
-        "drawn given those above it and at its left: what is kept below it does not influence it "
-        "(docs/sampling.md, Completing images).",
-        FLAGS,
-    )
-    cli.define_path(
-        "colourise",
-        "For a Grayscale PixelCNN, images to colour, gray ones or the gray view of coloured ones: "
-        "an image file, a directory, or an npz file with an array images.",
-        FLAGS,
-    )
-    cli.define_path(
-        "upscale",
-        "For a multi-scale model or a Pyramid PixelCNN, small images to enlarge, of the size of "
-        "one of its stages: an image file, a directory, or an npz file with an array images.",
-        FLAGS,
-    )
-    flags.DEFINE_bool(
-        "resize",
         False,
-        "Prepare larger image files as those of training: cut to their middle and averaged down to "
-        "the size that is needed; a --mask, too.",
-        flag_values=FLAGS,
-    )
-    cli.define_reading_flags(FLAGS)
-    cli.define_path(
-        "reconstruct",
-        "For autoencoders: an image file, a directory, or an npz file with an array images. For "
-        "every length m of a code and every image a row: the image, what a decoder trained for the "
-        "squared error makes of its code (if such a run is given by --beside), and images drawn "
-        "from it. For models with latent numbers for every λ and every image: the image, f(z), and "
-        "images drawn from z. --num of them are drawn by each model, 4 per image by default; of "
-        f"more than {reconstructions.MOST} images the first are taken.",
-        FLAGS,
-    )
-    cli.define_path(
-        "beside",
-        "With --reconstruct: the directory of the run of another autoencoder, with codes of "
-        "another length or trained for the squared error, or with another λ (model.kl_weight). "
-        "Again for another one.",
-        FLAGS,
-        multi=True,
-    )
-    cli.define_path(
+        flags.DEFINE_bool,
+    ),
+    PathFlag(
         "output",
         "PNG file for a grid of the images. By default samples/sample.png in the run's "
         "directory, or sample.png with --saved_model.",
-        FLAGS,
-    )
-    cli.define_path(
+        ending=".png",
+    ),
+    PathFlag(
         "npz",
         "npz file for the images, uint8 [N, H, W, C], levels, labels, and of a model that draws in "
         "stages what it drew before: stage_1, the simplest of all, stage_2, …. With --reconstruct: "
         "originals, and for every length m of a code mse_<m> and pixelcnn_<m> (for every λ f_<λ> "
         "and image_<λ>), image i drawn from original i mod their number.",
-        FLAGS,
-    )
-    cli.define_path(
+        ending=".npz",
+    ),
+    PathFlag(
         "gif",
         "GIF file that shows the images grow pixel by pixel; of several stages the last one.",
-        FLAGS,
-    )
-    flags.DEFINE_integer("batch_size", 64, "Images drawn at once.", flag_values=FLAGS)
-    flags.DEFINE_bool(
-        "jit", True, "Compile with XLA: seconds once, then faster.", flag_values=FLAGS
-    )
+        ending=".gif",
+    ),
+    IntegerFlag("batch_size", "Images drawn at once.", 64, least=1),
+    Flag("jit", "Compile with XLA: seconds once, then faster.", True, flags.DEFINE_bool),
+)
+
+
+def define_flags(values=None):
+    """Defines the script's flags, as those of the command line or in other FlagValues."""
+    values = FLAGS if values is None else values
+    cli.define_model_flags(values)
+    for flag in OWN:
+        flag.define_in(values)
+    tasks.define_flags(values)
 
 
 def main(argv):
@@ -178,39 +92,34 @@ def main(argv):
     cli.check_no_arguments(argv)
     cli.resolve_paths(FLAGS)
     _check_flags()
-    # What is drawn from a given view may do without a prior: `prompts` looks.
-    model, record = cli.load_model(FLAGS, whole=not (FLAGS.colourise or FLAGS.upscale))
+    task = tasks.choose(FLAGS)
+    model, record = cli.load_model(FLAGS, whole=task.whole)
     check_density_model(model)
     if (FLAGS.map or FLAGS.reduce_log_scale) and not model.draws_logistics:
         raise UserError(
             "--map and --reduce_log_scale need --workdir of a model that draws from logistics "
             "(likelihood logistic or mixture)"
         )
-    reading = photos.Reading.of(record, FLAGS, resizing(FLAGS))
-    if FLAGS.reconstruct:
-        wanted = reconstructions.reconstructions(FLAGS, model, reading)
-        models = wanted.models.values()
-    else:
-        empty = record["data"].get("empty_classes", ())
-        wanted, models = prompts(FLAGS, model, record["class_names"], reading, empty), [model]
+    wanted = task.prompts(FLAGS, model, Trained.of(record, FLAGS))
     output = FLAGS.output or os.path.join(
         *((FLAGS.workdir, "samples") if FLAGS.workdir else ()), "sample.png"
     )
-    for path in filter(None, (output, FLAGS.npz, FLAGS.gif)):
-        files.check_writable(path)
+    for name in filter(None, (output, FLAGS.npz, FLAGS.gif)):
+        files.check_writable(name)
 
     start = time.perf_counter()
-    stages = [draw(each, wanted.of(each)) for each in models]
+    drawn = [draw(*request) for request in wanted.requests(model)]
     seconds = time.perf_counter() - start
-    images = np.concatenate([drawn[-1] for drawn in stages])
+    images = np.concatenate([stages[-1] for stages in drawn])
     print(f"{len(images)} images in {seconds:.1f} s ({len(images) / seconds:.1f} images/s)")
-    _write(output, model, images, wanted, [] if FLAGS.reconstruct else stages[0][:-1])
+    _write(output, model, images, wanted, drawn[0][:-1] if wanted.keeps_stages else [])
 
 
 def _check_flags():
     from gated_pixelcnn.models.density_model import LEAST_TEMPERATURE, MOST_TEMPERATURE
 
-    cli.check_at_least(1, num=FLAGS.num, batch_size=FLAGS.batch_size, per_latent=FLAGS.per_latent)
+    for flag in OWN:
+        flag.check(FLAGS)
     if not 0 <= FLAGS.seed < 2**63:
         raise UserError(f"--seed must be at least 0 and at most 2^63 - 1, got {FLAGS.seed}")
     least, most = LEAST_TEMPERATURE, MOST_TEMPERATURE
@@ -218,51 +127,26 @@ def _check_flags():
         raise UserError(
             f"--temperature must be above 0 ({least:g} to {most:g}), got {FLAGS.temperature}"
         )
-    if FLAGS.given and (FLAGS.keep_rows is None) == (FLAGS.mask is None):
-        raise UserError("--given needs either --keep_rows or --mask: which part of it is kept")
-    if not FLAGS.given and (FLAGS.keep_rows is not None or FLAGS.mask):
-        raise UserError("--keep_rows and --mask need --given, the images to complete")
-    images = ("given", "like", "interpolate", "colourise", "upscale", "reconstruct")
-    if FLAGS.resize and not any(FLAGS[name].value for name in images):
-        raise UserError(f"--resize needs images: one of --{', --'.join(images)}")
-    if FLAGS.beside and not FLAGS.reconstruct:
-        raise UserError("--beside needs --reconstruct, the images that all the runs reconstruct")
-    for name, ending in (("output", ".png"), ("npz", ".npz"), ("gif", ".gif")):
-        if FLAGS[name].value and not FLAGS[name].value.lower().endswith(ending):
-            raise UserError(f"--{name} must end in {ending}, got {FLAGS[name].value}")
 
 
 def draw(model, wanted):
-    """Draws images in batches; image i does not depend on how they are cut.
-
-    Args:
-      model: a density model.
-      wanted: Prompts.
+    """Draws from Prompts in batches; image i does not depend on how they are cut.
 
     Returns:
-      List of uint8 [num, h, w, C]: what a model that draws in stages drew before the images, and
-      the images [num, H, W, C].
+      List of uint8 [num, h, w, C]: all stages of a model that draws in stages, the images last.
     """
     num = wanted.num
     size = min(FLAGS.batch_size, num)
-    batches = []
-    for first in range(0, num, size):
-        # The last batch is drawn in full and cut: another size would be traced (or compiled) anew.
-        part = np.arange(first, first + size) % num
-        how = {
-            "condition": None if wanted.condition is None else wanted.condition[part],
-            "seed": FLAGS.seed,
-            "temperature": FLAGS.temperature,
-            "streams": wanted.streams[part],
-            "jit": FLAGS.jit,
-            "reduce_log_scale": FLAGS.reduce_log_scale,
-            "most_probable": FLAGS.map,
-        }
-        if wanted.given is not None:
-            how |= {"given": wanted.given[part], "known": wanted.known}
-        stage = wanted.view if wanted.latents is None else wanted.latents
-        stage = None if stage is None else stage[part]
-        batches.append(model.sample_stages(size, stage=stage, **how))
+    how = {
+        "seed": FLAGS.seed,
+        "temperature": FLAGS.temperature,
+        "jit": FLAGS.jit,
+        "reduce_log_scale": FLAGS.reduce_log_scale,
+        "most_probable": FLAGS.map,
+    }
+    # The last batch is drawn in full and cut: another size would be traced (or compiled) anew.
+    parts = (np.arange(first, first + size) % num for first in range(0, num, size))
+    batches = [model.sample_stages(size, **wanted.arguments(part), **how) for part in parts]
     return [np.concatenate(stage)[:num] for stage in zip(*batches, strict=True)]
 
 
@@ -291,15 +175,7 @@ def _write(output, model, images, wanted, stages):
 
 
 def picture(images, wanted):
-    """Arranges images in a grid that is large enough to look at.
-
-    Args:
-      images: what was drawn, uint8 [N, H, W, C], values 0…255; wider with what was drawn before.
-      wanted: the Prompts that they were drawn from, each of which has a row.
-
-    Returns:
-      uint8 [height, width, 1 or 3].
-    """
+    """Arranges bytes [N, H, W, C], drawn from Prompts, in a grid large enough to look at."""
     columns, height = None, images.shape[1]
     if wanted.rows:
         cells = wanted.cells(images)

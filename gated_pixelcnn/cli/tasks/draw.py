@@ -1,0 +1,120 @@
+"""Images of classes or like others, alone or with images that are given, too."""
+
+import abc
+
+import numpy as np
+
+from gated_pixelcnn import visualization
+from gated_pixelcnn.cli.labels import class_name, parse_labels
+from gated_pixelcnn.cli.tasks.latents import Latents
+from gated_pixelcnn.cli.tasks.task import FILES, Flag, ImagesFlag, Prompts, Task
+from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.capabilities import HasLatents, HasPrior
+
+
+class Draw(Task):
+    """Draws from the condition alone, if the model has one."""
+
+    flags = (
+        Flag(
+            "label",
+            "Classes to draw: a number or a name, several with commas between them, or 'all'; one "
+            "row of the grid for each.",
+        ),
+        ImagesFlag(
+            "like",
+            f"For a model conditioned on an image, or with latent variables: {FILES}; one row of "
+            "the grid for each.",
+        ),
+    )
+
+    def _possible(self, model):
+        return True  # a flag of a condition that the model does not have is refused when it is read
+
+    def _read(self, values, model, trained):
+        if values.like and isinstance(model, HasLatents):
+            return Latents().prompts(values, model, trained)
+        return of_condition(values, model, trained)
+
+
+def of_condition(values, model, trained, images=None, shown=None, field="given", **fixed):
+    """Reads --label and --like: Prompts of every label for every image of --like, or of `images`.
+
+    These are what is drawn from beside the condition, the `field` of Prompts, and `shown` are their
+    bytes [N, H, W, C]; **fixed are further attributes of Prompts.
+    """
+    labels = parse_labels(values.label, model, trained.class_names, trained.empty_classes)
+    likes = _read_likes(values, model, trained)
+    several = labels is not None and len(labels) > 1
+    if images is None and likes is not None:
+        images, field, shown = likes, "condition", visualization.to_bytes(likes, model.levels)
+    if images is not None:
+        rows, each = len(images) * len(labels or [None]), 4
+    else:
+        rows, each = (len(labels), 8) if several else (None, 16)
+    num = values.num or (rows or 1) * each
+    turn = np.arange(num)
+    result = Prompts(num, turn, rows and min(rows, num), **fixed)
+    # With images every one of them has a row for every label.
+    of_image = turn % (rows or 1) // len(labels or [None])
+    if labels is not None:
+        result.condition = result.labels = np.array(labels, np.int32)[turn % len(labels)]
+    if several:
+        names = [class_name(label, trained.class_names) for label in result.labels]
+        result.names = names[: result.rows]
+    if likes is not None:
+        result.condition = likes[of_image % len(likes)]
+    if images is not None:
+        setattr(result, field, images[of_image])
+        result.shown = shown[of_image[: result.rows], None]
+    return result
+
+
+def _read_likes(values, model, trained):
+    """Returns the images of --like, or None."""
+    if model.condition_kind != "image":
+        if values.like:
+            raise UserError("--like is not possible: this model is not conditioned on an image")
+        return None
+    if not values.like:
+        raise UserError(
+            "this model is conditioned on an image: give one, a directory or an npz file by --like"
+        )
+    return trained.images(values.like, model)
+
+
+class FromView(Task):
+    """Draws from the conditional of a composite, given views of the images.
+
+    Attributes:
+      halves: Whether these are small images, and not gray ones.
+    """
+
+    takes = ("label",)
+    not_exported = "an exported model draws all stages itself"
+    whole = False  # a view that is given may do without a prior
+    halves = False
+
+    def _composites(self, model):
+        """The model, its prior if that is a composite, too, and so on, with views of this kind."""
+        found = []
+        while isinstance(model, HasPrior):
+            found += [model] if model.transform.halves == self.halves else []
+            model = model.prior
+        return found
+
+    def _possible(self, model):
+        return bool(self._composites(model))
+
+    @abc.abstractmethod
+    def _view(self, values, composites, trained):
+        """Reads the views: uint8 [N, h, w, C], and their levels."""
+
+    def _read(self, values, model, trained):
+        from gated_pixelcnn.runs.load import check_trained  # which imports TensorFlow
+
+        view, levels = self._view(values, self._composites(model), trained)
+        if model.untrained != "prior" or view.shape[1:] != model.prior.image_shape:
+            check_trained(model)
+        shown = visualization.enlarged(view, levels, model.image_shape)
+        return of_condition(values, model, trained, view, shown, "stage")
