@@ -17,14 +17,21 @@ from PIL import Image
 # Groups that take longest, in this order: what begins last should be short. All others come before
 # them, so that most mistakes show in the first minutes.
 LONGEST = (
-    *("auxiliary", "test_training", "test_workers", "test_agave", "pixelcnn_pp", "gated_pixelcnn"),
+    *(
+        "test_auxiliary",
+        "test_training",
+        "test_workers",
+        "test_agave",
+        "pixelcnn_pp",
+        "gated_pixelcnn",
+    ),
     *("diagonal_bilstm", "test_exporting", "row_lstm", "pixelcnn"),
     *("test_training_errors", "test_latent_variable", "test_tf_serving"),
 )
 
 
 # Files that share a run.
-FILES = dict.fromkeys(("test_auxiliary", "test_parts_apart", "test_views"), "auxiliary")
+FILES = dict.fromkeys(("test_auxiliary", "test_parts_apart", "test_views"), "test_auxiliary")
 
 
 def pytest_configure(config):
