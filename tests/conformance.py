@@ -1,11 +1,10 @@
-"""Families, values and conditions of the conformance suite; a new family is one line of FAMILIES.
+"""Cases of the conformance suite, models of them, and what is left out: see `families`.
 
 Every property is tested on images that are not square. `make test` has every family with colour
 images, causality and the incremental parameters with gray ones too, and the latter of the first
 family with all conditions; `make test-full` has more kinds of values and the families' options.
 """
 
-import dataclasses
 import functools
 import itertools
 
@@ -13,133 +12,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from families import CONDITIONS, FAMILIES, MAIN, VALUES, images_of, randomise
 
-from gated_pixelcnn.models.families.diagonal_bilstm import DiagonalBiLSTMModel
-from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
-from gated_pixelcnn.models.families.pixelcnn import PixelCNN
-from gated_pixelcnn.models.families.pixelcnn_pp import PixelCNNPP
-from gated_pixelcnn.models.families.row_lstm import RowLSTMModel
-
-
-@dataclasses.dataclass(frozen=True)
-class Family:
-    """A family at a size at which every output can reach every earlier value of a 4×3 image."""
-
-    model: type
-    arguments: dict
-    has_blind_spot: bool = False  # then a test of its own compares it with theory, pixel by pixel
-    weights: float = 1.5  # their size: smaller where nothing saturates
-    values: tuple = ("gray", "colour", "bernoulli", "logistic", "mixture")
-    even: bool = False  # whether height and width must be
-    conditions: tuple = ()  # of its cases in turn; if empty, of all
-
-    def fit(self, shape):
-        """A shape of about this size that the family takes: an odd side is doubled."""
-        height, width, channels = shape
-        if self.even:
-            height, width = height * (1 + height % 2), width * (1 + width % 2)
-        return height, width, channels
-
-    def takes(self, shape, likelihood):
-        """Whether the family has a model of these images, and is tested with such values."""
-        categorical = "gray" if shape[-1] == 1 else "colour"
-        values = categorical if likelihood == "categorical" else likelihood
-        return self.fit(shape) == shape and values in self.values
-
-    @property
-    def colour(self):
-        """Its kind of values of three colours."""
-        return next(values for values in self.values if VALUES[values][0][-1] == 3)
-
-    @property
-    def shallow(self):
-        """Arguments of the least depth, for images of a few pixels."""
-        return {"layers": 2} if "layers" in self.arguments else {}
-
-
-SINGLE_STACK = {"has_blind_spot": True, "weights": 0.7}
-SMALL = {"features": 12, "layers": 3, "kernel_size": 3, "first_kernel_size": 3}
-PLUS_PLUS = {"features": 6, "blocks": 1, "scales": 2, "dropout": 0.0}
-DIAGONAL = {"features": 12, "layers": 2, "first_kernel_size": 3}
-
-FAMILIES = {
-    "gated_pixelcnn": Family(GatedPixelCNN, SMALL),
-    "pixelcnn": Family(PixelCNN, SMALL, **SINGLE_STACK),
-    "row_lstm": Family(RowLSTMModel, SMALL | {"layers": 2}, **SINGLE_STACK),
-    "diagonal_bilstm": Family(DiagonalBiLSTMModel, DIAGONAL, **SINGLE_STACK),
-    "pixelcnn_pp": Family(
-        PixelCNNPP,
-        PLUS_PLUS,
-        weights=0.7,
-        values=("gray", "mixture"),
-        even=True,
-        conditions=("spatial", "label-map"),  # maps go through the scales
-    ),
-}
-MAIN = tuple(FAMILIES)
-# Options of the first family, for fewer kinds of values.
-VARIANT = ("colour", "gray")
-FAMILIES |= {
-    "gated_pixelcnn-5x5": Family(GatedPixelCNN, SMALL | {"kernel_size": 5}, values=VARIANT),
-    "pixelcnn-skips": Family(
-        PixelCNN, SMALL | {"skips": True, "kernel_size": 5}, values=VARIANT, **SINGLE_STACK
-    ),
-    "row_lstm-skips": Family(
-        RowLSTMModel,
-        SMALL | {"layers": 2, "skips": True, "residual": False},
-        values=("colour",),
-        **SINGLE_STACK,
-    ),
-    "diagonal_bilstm-skips": Family(
-        DiagonalBiLSTMModel,
-        DIAGONAL | {"skips": True, "residual": False},
-        values=("colour",),
-        **SINGLE_STACK,
-    ),
-    "gated_pixelcnn-no-skips": Family(GatedPixelCNN, SMALL | {"skips": False}, values=VARIANT),
-    "gated_pixelcnn-relu": Family(
-        GatedPixelCNN,
-        SMALL | {"gate": "relu", "vertical_residual": True},
-        values=VARIANT,
-        weights=0.7,
-    ),
-    "gated_pixelcnn-one-stack": Family(
-        GatedPixelCNN, SMALL | {"stacks": 1}, values=VARIANT, has_blind_spot=True
-    ),
-    "gated_pixelcnn-independent": Family(
-        GatedPixelCNN, SMALL, values=("independent",), conditions=("label",)
-    ),
-    "pixelcnn_pp-1-scale": Family(
-        PixelCNNPP, PLUS_PLUS | {"scales": 1, "blocks": 2}, values=("mixture",), weights=0.7
-    ),
-    "pixelcnn_pp-3-scales": Family(  # 1×2 pixels at the last one
-        PixelCNNPP,
-        PLUS_PLUS | {"scales": 3},
-        values=("mixture",),
-        weights=0.7,
-        even=True,
-    ),
-}
-
-# What the values are: (image shape, levels, likelihood).
-VALUES = {
-    "bernoulli": ((3, 4, 1), 2, "bernoulli"),
-    "gray": ((4, 3, 1), 5, "categorical"),
-    "colour": ((3, 4, 3), 4, "categorical"),
-    "logistic": ((4, 3, 3), 6, "logistic"),
-    "mixture": ((3, 4, 3), 6, "mixture"),
-    "independent": ((3, 4, 3), 4, "independent"),
-}
-
-CONDITIONS = {
-    "none": {},
-    "label": {"condition": "label", "condition_size": 3},
-    "vector": {"condition": "vector", "condition_size": 2},
-    "spatial": {"condition": "spatial", "condition_size": 2},
-    "label-map": {"condition": "label", "condition_size": 3, "spatial_features": 4},
-    "vector-map": {"condition": "vector", "condition_size": 2, "spatial_features": 4},
-    "image": {"condition": "image", "code_size": 2, "encoder_features": 4},
-}
+from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
+from gated_pixelcnn.models.density_model import DensityModel
 
 
 def in_turn():
@@ -149,7 +25,8 @@ def in_turn():
         for name, family in FAMILIES.items():
             if number < len(family.values):
                 own = family.conditions
-                yield name, family.values[number], own[number] if own else next(any_of_them)
+                condition = own[number % len(own)] if own else next(any_of_them)
+                yield name, family.values[number], condition
 
 
 def cases(all_cases, quick):
@@ -201,6 +78,25 @@ FEWER = [case for case in IN_TURN if is_colour(case) or case[0] == MAIN[0]]
 PLAIN = [(family, values, "none") for family, values, _ in FEWER]
 
 
+def exact(all_cases):
+    """The cases of families with exact log-probabilities of single values."""
+    return [case for case in all_cases if FAMILIES[case[0]].is_exact]
+
+
+def density(all_cases):
+    """The cases of families with log-probabilities and samples."""
+    return [case for case in all_cases if FAMILIES[case[0]].is_density]
+
+
+def computed(model, images, condition=None):
+    """What a model says of images: nats by value or by term; of others what they give."""
+    if isinstance(model, AutoregressiveModel):
+        return model.value_log_prob(images, condition)
+    if isinstance(model, DensityModel):
+        return model.log_prob_parts(images, condition)
+    return model(images)
+
+
 def build(case, dtype="float32", **changes):
     """The model of a case, with random weights (biases too) of a size that tells paths apart."""
     family, values, condition = case
@@ -210,10 +106,10 @@ def build(case, dtype="float32", **changes):
         **CONDITIONS[condition],
         "image_shape": FAMILIES[family].fit(shape),
         "levels": levels,
-        "likelihood": likelihood,
-        "components": 3,
         **changes,
     }
+    if FAMILIES[family].is_exact:
+        arguments = {"likelihood": likelihood, "components": 3} | arguments
     keras.utils.set_random_seed(1)
     model = FAMILIES[family].model(dtype=dtype, **arguments)
     model.build()
@@ -227,24 +123,10 @@ def shared_model(case):
     return build(case)
 
 
-def randomise(model, seed, size=1.5):
-    """Other weights for the same model, of a size relative to what they are summed over."""
-    random = np.random.default_rng(seed)
-    for weight in model.trainable_variables:
-        fan = np.prod(weight.shape[:-1]) or 1
-        weight.assign(random.normal(size=weight.shape) * (size / np.sqrt(fan)))
-
-
 def reloaded(model, tmp_path):
     """The model after a round trip through a .keras file."""
     model.save(tmp_path / "model.keras")
     return keras.saving.load_model(tmp_path / "model.keras")
-
-
-def images_of(model, num, seed=0):
-    """Random images."""
-    random = np.random.default_rng(seed)
-    return random.integers(0, model.levels, (num, *model.image_shape)).astype(np.uint8)
 
 
 def condition_of(model, num, seed=0):
@@ -309,6 +191,8 @@ def of_families(*distributions):
     """
     chosen = []
     for name, family in FAMILIES.items():
+        if not family.is_exact:
+            continue
         taken = [kind for kind in distributions if family.takes(kind[0], kind[2])]
         for number, kind in enumerate(taken):
             quick = name in MAIN and (number == 0 or name == MAIN[0])

@@ -5,11 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from latent_models import DECODERS, build, images_of
+from families import DECODERS, images_of
+from families import latent_model as build
 
 from gated_pixelcnn import sampling
 from gated_pixelcnn.models.families.agave import AGAVE
@@ -69,32 +69,6 @@ def test_the_decoder_of_f_is_a_density_model_by_itself():
     latents = model.draw_latents(0, np.arange(3))
     _, fast = model.sample_stages(stage=latents, seed=5, jit=False)
     np.testing.assert_array_equal(fast, naive)
-
-
-@pytest.mark.parametrize("family", ["vae", "agave"])
-def test_a_saved_model_is_the_same_model(family, tmp_path):
-    model = build(family, decoder="gated_pixelcnn")
-    model.save(tmp_path / "model.keras")
-    images = images_of(model, 3)
-    for other in (
-        keras.saving.load_model(tmp_path / "model.keras"),
-        type(model).from_config(model.get_config()),
-    ):
-        if not other.built:
-            other.build()
-            other.set_weights(model.get_weights())
-        np.testing.assert_array_equal(other.log_prob(images), model.log_prob(images))
-        drawn = (each.sample(2, seed=1, jit=False) for each in (other, model))
-        np.testing.assert_array_equal(*drawn)
-
-
-def test_half_precision_keeps_weights_and_bounds_in_float32():
-    exact, half = (build("agave", dtype=x) for x in ("float32", "mixed_bfloat16"))
-    images = images_of(exact, 3)
-    assert all(weight.dtype == "float32" for weight in half.trainable_variables)
-    found, wanted = half.log_prob_parts(images).numpy(), exact.log_prob_parts(images).numpy()
-    np.testing.assert_allclose(found, wanted, rtol=0.05)
-    assert not np.array_equal(found, wanted)
 
 
 @pytest.mark.slow

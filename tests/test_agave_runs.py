@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from agave_runs import SHORT, config
-from latent_models import images_of
+from families import images_of
 from PIL import Image
 from runs import assert_same_run, metrics
 from scripts import call, read_npz

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import build, images_of
+from families import build, images_of
 
 import gated_pixelcnn as gpc
 

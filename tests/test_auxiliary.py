@@ -160,12 +160,6 @@ def test_images_are_drawn_from_the_marginal():
     assert statistic < freedom + 4.5 * np.sqrt(2 * freedom) + 8  # beyond the 99.99 % quantile
 
 
-def test_single_values_have_no_log_probability():
-    model = build()
-    with pytest.raises(ValueError, match="lower bound: single values"):
-        model.value_log_prob(images_of(model, 1))
-
-
 # Who sees what
 
 
@@ -203,17 +197,6 @@ def test_every_value_depends_on_the_view_and_on_the_label():
     assert (np.abs(prior[0] - prior[1]).max(axis=-1) > 0).all()
 
 
-@every_kind
-def test_every_weight_gets_a_gradient(kind):
-    model = build(**kind)
-    images, condition = images_of(model, 6), condition_of(model, 6)
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(model.training_loss(images, condition, training=True))
-    weights = model.trainable_variables
-    for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
-        assert gradient is not None and np.abs(gradient).max() > 0, weight.path
-
-
 # Sampling
 
 
@@ -249,24 +232,7 @@ def views_of(model, condition, jit, far=2**32):
     return model.prior.conditional.draw(request._replace(condition=maps))[-1]
 
 
-def test_samples_depend_on_the_seed_and_not_on_the_batch():
-    model = build()
-    whole = model.sample(5, seed=7, jit=False).numpy()
-    cut = [
-        model.sample(2, seed=7, streams=[0, 1], jit=False),
-        model.sample(3, seed=7, streams=2, jit=False),
-    ]
-    np.testing.assert_array_equal(np.concatenate(cut), whole)
-    assert not np.array_equal(model.sample(5, seed=8, jit=False), whole)
-
-
-def test_images_cannot_be_completed():
-    model = build()
-    with pytest.raises(ValueError, match="cannot complete"):
-        model.sample(given=images_of(model, 1), known=np.array(True))
-
-
-# Training with less memory or precision
+# Training with less memory
 
 
 def test_rematerialisation_changes_no_gradient():
@@ -285,35 +251,6 @@ def test_rematerialisation_changes_no_gradient():
         gradients.append(gradient())
     for plain, again in zip(*gradients, strict=True):
         np.testing.assert_allclose(again, plain, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
-def test_half_precision_keeps_weights_in_float32_and_log_probabilities_in_float64(dtype):
-    exact, half = build(**LABEL), build(dtype=dtype, **LABEL)
-    images, labels = images_of(exact, 3), np.arange(3)
-    assert {weight.dtype for weight in half.trainable_variables} == {"float32"}
-    parts = half.log_prob_parts(images, labels)
-    assert parts.dtype == tf.float64
-    np.testing.assert_allclose(parts, exact.log_prob_parts(images, labels), rtol=0.05)
-    assert not np.array_equal(parts, exact.log_prob_parts(images, labels))
-    assert half.sample(condition=labels, jit=False).shape == images.shape
-
-
-# Round trips
-
-
-@with_kinds("three-scales", "gray")
-def test_a_saved_model_is_the_same_model(kind, tmp_path):
-    model = build(**kind)
-    images, condition = images_of(model, 3), condition_of(model, 3)
-    model.save(tmp_path / "model.keras")
-    for other in (
-        keras.saving.load_model(tmp_path / "model.keras"),
-        gpc.load(tmp_path / "model.keras"),
-    ):
-        np.testing.assert_array_equal(
-            other.log_prob(images, condition), model.log_prob(images, condition)
-        )
 
 
 # Arguments

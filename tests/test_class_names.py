@@ -6,9 +6,9 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from families import MAIN, build, images_of
 from runs import config
 from scripts import call
-from small_models import ARGUMENTS, build, images_of
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.cli import evaluate, sample
@@ -154,7 +154,7 @@ def test_names_come_from_the_data_and_go_with_the_run_and_its_export(tmp_path, m
 
 
 def test_only_models_with_labels_have_names():
-    assert all(build(family).class_names == () for family in ARGUMENTS if family not in OTHERS)
+    assert all(build(family).class_names == () for family in MAIN if family not in OTHERS)
 
 
 OTHERS = ("embedding", "mse_autoencoder")  # they are conditioned on nothing

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_models import build
+from families import build
 
 ROOT = Path(__file__).parents[1]
 

@@ -171,14 +171,6 @@ def test_training_tells_identities_apart(run, monkeypatch, capsys):
     assert verification.auc(np.asarray(model(images[seen])), labels[seen]) > 0.95
 
 
-def test_an_embedding_comes_back_from_a_keras_file(tmp_path):
-    model = Embedding(SHAPE, code_size=3, encoder_features=4)
-    model.build()
-    model.save(tmp_path / "model.keras")
-    images = faces()[0]
-    np.testing.assert_array_equal(gpc.load(tmp_path / "model.keras")(images), model(images))
-
-
 @pytest.mark.parametrize(
     ("images", "message"),
     [

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_models import ARGUMENTS, build, images_of
+from families import MAIN, build, images_of
 
 from gated_pixelcnn.runs import checkpoints
 
 FOLDER = Path(__file__).parent / "goldens"
-# Colours, a class and maps of it for the first family; the others as in small_models.
+# Colours, a class and maps of it for the first family; the others as in `families`.
 OPTIONS = {
     "gated_pixelcnn": {
         "image_shape": (4, 5, 3),
@@ -46,7 +46,7 @@ def computed(model):
     }
 
 
-@pytest.mark.parametrize("family", ARGUMENTS)
+@pytest.mark.parametrize("family", MAIN)
 def test_a_family_computes_what_it_did(family):
     model, variables = built(family)
     with np.load(FOLDER / f"{family}.npz") as file:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import ARGUMENTS, batch_of, build, images_of
+from families import MAIN, batch_of, build, images_of
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import likelihoods
@@ -20,7 +20,7 @@ from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.models.registry import FAMILIES
 
 ROOT = Path(__file__).parents[1]
-every_family = pytest.mark.parametrize("family", ARGUMENTS)
+every_family = pytest.mark.parametrize("family", MAIN)
 
 
 def labelled(**arguments):
@@ -166,7 +166,7 @@ def test_a_checkpoint_of_tensorflow_holds_every_variable(family, tmp_path):
 
 def test_a_fresh_process_loads_every_family_by_keras(tmp_path):
     """And importing the package does not import Keras or TensorFlow, which take seconds."""
-    for family in ARGUMENTS:
+    for family in MAIN:
         model = build(family)
         model.build()
         model.save(tmp_path / f"{family}.keras")
@@ -177,13 +177,13 @@ def test_a_fresh_process_loads_every_family_by_keras(tmp_path):
         "kinds = [type(keras.saving.load_model(path)).__name__ for path in sys.argv[1:]]\n"
         "print(json.dumps([early, kinds]))\n"
     )
-    files = [str(tmp_path / f"{family}.keras") for family in ARGUMENTS]
+    files = [str(tmp_path / f"{family}.keras") for family in MAIN]
     run = subprocess.run(
         [sys.executable, "-c", code, *files], cwd=ROOT, capture_output=True, text=True, check=True
     )
     early, kinds = json.loads(run.stdout.splitlines()[-1])
     assert early == []
-    assert kinds == [FAMILIES[family].__name__ for family in ARGUMENTS]
+    assert kinds == [FAMILIES[family].__name__ for family in MAIN]
 
 
 def test_every_family_and_likelihood_is_public():

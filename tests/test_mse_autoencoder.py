@@ -117,13 +117,6 @@ def test_an_argument_out_of_its_range_is_named(arguments, message):
         MSEAutoencoder(SHAPE, **arguments)
 
 
-def test_it_comes_back_from_a_keras_file(tmp_path):
-    model = small()
-    model.save(tmp_path / "model.keras")
-    again = gpc.load(tmp_path / "model.keras")
-    np.testing.assert_array_equal(again(photos()), model(photos()))
-
-
 def test_baselines_have_the_data_encoder_and_budget_of_their_autoencoders():
     for size in (10, 100):
         own = gpc.get_config(f"mse_autoencoder{size}")

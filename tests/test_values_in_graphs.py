@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import ARGUMENTS, batch_of, build, images_of
+from families import MAIN, batch_of, build, images_of
 
 from gated_pixelcnn.configs.training import TrainConfig
 from gated_pixelcnn.errors import UserError
@@ -26,7 +26,7 @@ def graph(function):
     return tf.function(function, autograph=False, reduce_retracing=True)
 
 
-@pytest.mark.parametrize("family", ARGUMENTS)
+@pytest.mark.parametrize("family", MAIN)
 def test_graphs_refuse_images_out_of_range_before_a_cast_could_hide_it(family):
     model = build(family)
     images, *labels = batch_of(model)

@@ -1,0 +1,320 @@
+"""All families and their sizes: the one list that tests of every family go through.
+
+A new family is one line of FAMILIES. What does not depend on the size is tested with `build`, of
+the smallest ones; the conformance suite builds the larger ones, see `conformance`.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
+from gated_pixelcnn.models.density_model import DensityModel
+from gated_pixelcnn.models.families.agave import AGAVE
+from gated_pixelcnn.models.families.auxiliary import AuxiliaryModel
+from gated_pixelcnn.models.families.diagonal_bilstm import DiagonalBiLSTMModel
+from gated_pixelcnn.models.families.embedding import Embedding
+from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
+from gated_pixelcnn.models.families.mse_autoencoder import MSEAutoencoder
+from gated_pixelcnn.models.families.pixelcnn import PixelCNN
+from gated_pixelcnn.models.families.pixelcnn_pp import PixelCNNPP
+from gated_pixelcnn.models.families.row_lstm import RowLSTMModel
+from gated_pixelcnn.models.families.vae import VAE
+from gated_pixelcnn.models.latent_variable import LatentVariableModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """A family, at a size at which every output can reach every earlier value of a 4×3 image.
+
+    Attributes:
+      model: its class.
+      arguments: those of that size.
+      small: those of its smallest useful size, for what does not depend on it.
+      has_blind_spot: then a test of its own compares it with theory, pixel by pixel.
+      weights: their size: smaller where nothing saturates.
+      values: kinds of VALUES that it is tested with.
+      even: whether height and width must be.
+      conditions: those of its cases in turn; if empty, all.
+    """
+
+    model: type
+    arguments: dict
+    small: dict = dataclasses.field(default_factory=lambda: STACK)
+    has_blind_spot: bool = False
+    weights: float = 1.5
+    values: tuple = ("gray", "colour", "bernoulli", "logistic", "mixture")
+    even: bool = False
+    conditions: tuple = ()
+
+    def fit(self, shape):
+        """A shape of about this size that the family takes: an odd side is doubled."""
+        height, width, channels = shape
+        if self.even:
+            height, width = height * (1 + height % 2), width * (1 + width % 2)
+        return height, width, channels
+
+    def takes(self, shape, likelihood):
+        """Whether the family has a model of these images, and is tested with such values."""
+        categorical = "gray" if shape[-1] == 1 else "colour"
+        values = categorical if likelihood == "categorical" else likelihood
+        return self.fit(shape) == shape and values in self.values
+
+    @property
+    def is_exact(self):
+        """Whether it has one autoregressive network, and exact log-probabilities of all values."""
+        return issubclass(self.model, AutoregressiveModel)
+
+    @property
+    def is_density(self):
+        """Whether it has log-probabilities and samples."""
+        return issubclass(self.model, DensityModel)
+
+    @property
+    def colour(self):
+        """Its kind of values of three colours; the first kind if it has none."""
+        of_colours = (values for values in self.values if VALUES[values][0][-1] == 3)
+        return next(of_colours, self.values[0])
+
+    @property
+    def shallow(self):
+        """Arguments of the least depth, for images of a few pixels."""
+        return {"layers": 2} if "layers" in self.arguments else {}
+
+
+STACK = {"features": 4, "layers": 2, "first_kernel_size": 3}
+SINGLE_STACK = {"has_blind_spot": True, "weights": 0.7}
+SMALL = {"features": 12, "layers": 3, "kernel_size": 3, "first_kernel_size": 3}
+PLUS_PLUS = {"features": 6, "blocks": 1, "scales": 2, "dropout": 0.0}
+DIAGONAL = {"features": 12, "layers": 2, "first_kernel_size": 3}
+# Models of models.
+PART = {"family": "gated_pixelcnn", "features": 6, "layers": 2, "first_kernel_size": 3}
+PLUS_PLUS_PART = {"family": "pixelcnn_pp", **PLUS_PLUS, "features": 4, "scales": 1}
+LATENT = {"features": 6, "blocks": 2, "latents": 2, "halvings": 1, "free_bits": 0.0}
+DECODERS = {
+    "gated_pixelcnn": PART | {"kernel_size": 3},
+    "pixelcnn_pp": PLUS_PLUS_PART | {"scales": 2, "components": 2},
+}
+SMALL_PART = {"family": "gated_pixelcnn", **STACK}
+SMALL_LATENT = {"features": 4, "blocks": 1, "latents": 1}
+SMALL_ENCODER = {"code_size": 3, "encoder_features": 4}
+WHOLE = {"weights": 1.0, "values": ("gray", "colour"), "even": True, "conditions": ("none",)}
+
+
+def parts(part, conditional=None, **arguments):
+    """Arguments of a model of two parts."""
+    both = {"prior": part, "conditional": conditional or part, "embedding_features": 3}
+    return both | arguments
+
+
+OF_PARTS = {
+    "values": ("gray", "colour"),
+    "even": True,
+    "conditions": ("label", "none", "vector", "label-map"),
+}
+RESNET = {"embedding": "resnet", "embedding_blocks": 1}
+
+FAMILIES = {
+    "gated_pixelcnn": Family(GatedPixelCNN, SMALL),
+    "pixelcnn": Family(PixelCNN, SMALL, **SINGLE_STACK),
+    "row_lstm": Family(RowLSTMModel, SMALL | {"layers": 2}, **SINGLE_STACK),
+    "diagonal_bilstm": Family(DiagonalBiLSTMModel, DIAGONAL, **SINGLE_STACK),
+    "pixelcnn_pp": Family(
+        PixelCNNPP,
+        PLUS_PLUS,
+        {"features": 3, "blocks": 1, "scales": 1, "components": 2},
+        weights=0.7,
+        values=("gray", "mixture"),
+        even=True,
+        conditions=("spatial", "label-map"),  # maps go through the scales
+    ),
+    "auxiliary": Family(
+        AuxiliaryModel,
+        parts(PART),
+        {"prior": SMALL_PART, "conditional": SMALL_PART, "embedding_features": 2},
+        **OF_PARTS,
+    ),
+    "vae": Family(VAE, LATENT, SMALL_LATENT, **WHOLE),
+    "agave": Family(
+        AGAVE,
+        {**LATENT, "decoder": DECODERS["gated_pixelcnn"], "stream_features": 3},
+        {**SMALL_LATENT, "decoder": SMALL_PART, "stream_features": 2},
+        **WHOLE,
+    ),
+    "embedding": Family(Embedding, SMALL_ENCODER, SMALL_ENCODER | {"images_per_class": 2}, **WHOLE),
+    "mse_autoencoder": Family(
+        MSEAutoencoder,
+        SMALL_ENCODER | {"decoder_features": 5},
+        SMALL_ENCODER | {"decoder_features": 3},
+        **WHOLE,
+    ),
+}
+MAIN = tuple(FAMILIES)
+# Options of the families, for fewer kinds of values.
+VARIANT = ("colour", "gray")
+FAMILIES |= {
+    "gated_pixelcnn-5x5": Family(GatedPixelCNN, SMALL | {"kernel_size": 5}, values=VARIANT),
+    "pixelcnn-skips": Family(
+        PixelCNN, SMALL | {"skips": True, "kernel_size": 5}, values=VARIANT, **SINGLE_STACK
+    ),
+    "row_lstm-skips": Family(
+        RowLSTMModel,
+        SMALL | {"layers": 2, "skips": True, "residual": False},
+        values=("colour",),
+        **SINGLE_STACK,
+    ),
+    "diagonal_bilstm-skips": Family(
+        DiagonalBiLSTMModel,
+        DIAGONAL | {"skips": True, "residual": False},
+        values=("colour",),
+        **SINGLE_STACK,
+    ),
+    "gated_pixelcnn-no-skips": Family(GatedPixelCNN, SMALL | {"skips": False}, values=VARIANT),
+    "gated_pixelcnn-relu": Family(
+        GatedPixelCNN,
+        SMALL | {"gate": "relu", "vertical_residual": True},
+        values=VARIANT,
+        weights=0.7,
+    ),
+    "gated_pixelcnn-one-stack": Family(
+        GatedPixelCNN, SMALL | {"stacks": 1}, values=VARIANT, has_blind_spot=True
+    ),
+    "gated_pixelcnn-independent": Family(
+        GatedPixelCNN, SMALL, values=("independent",), conditions=("label",)
+    ),
+    "pixelcnn_pp-1-scale": Family(
+        PixelCNNPP, PLUS_PLUS | {"scales": 1, "blocks": 2}, values=("mixture",), weights=0.7
+    ),
+    "pixelcnn_pp-3-scales": Family(  # 1×2 pixels at the last one
+        PixelCNNPP,
+        PLUS_PLUS | {"scales": 3},
+        values=("mixture",),
+        weights=0.7,
+        even=True,
+    ),
+    "auxiliary-three-scales": Family(
+        AuxiliaryModel,
+        parts({"family": "auxiliary", **parts(PART)}, PART),
+        values=("wide",),
+        conditions=("label",),
+    ),
+    "auxiliary-gray": Family(
+        AuxiliaryModel,
+        parts(PLUS_PLUS_PART, PLUS_PLUS_PART | {"scales": 2}, transform="gray", **RESNET),
+        values=("colour",),
+        even=True,
+        conditions=("label",),
+    ),
+    "auxiliary-pyramid": Family(
+        AuxiliaryModel,
+        parts(PLUS_PLUS_PART, **RESNET),
+        values=("colour",),
+        even=True,
+        conditions=("none",),
+    ),
+    "auxiliary-pixelcnn": Family(
+        AuxiliaryModel, parts(PART | {"family": "pixelcnn"}), **OF_PARTS | {"values": ("gray",)}
+    ),
+    "auxiliary-row_lstm": Family(
+        AuxiliaryModel,
+        parts(PART | {"family": "row_lstm", "layers": 1}),
+        **WHOLE | {"values": ("gray",), "weights": 1.5},
+    ),
+    "auxiliary-diagonal_bilstm": Family(
+        AuxiliaryModel,
+        parts(PART | {"family": "diagonal_bilstm", "layers": 1}),
+        **WHOLE | {"values": ("gray",), "weights": 1.5},
+    ),
+    "vae-gaussian": Family(VAE, LATENT | {"posterior": "gaussian"}, **WHOLE),
+    "agave-gaussian": Family(
+        AGAVE,
+        {
+            **LATENT,
+            "posterior": "gaussian",
+            "decoder": DECODERS["gated_pixelcnn"],
+            "stream_features": 3,
+        },
+        **WHOLE,
+    ),
+    "agave-pixelcnn_pp": Family(
+        AGAVE,
+        {**LATENT, "decoder": DECODERS["pixelcnn_pp"], "stream_features": 3},
+        **WHOLE,
+    ),
+}
+EXACT = tuple(name for name, family in FAMILIES.items() if family.is_exact)
+DENSITY = tuple(name for name, family in FAMILIES.items() if family.is_density)
+
+# What the values are: (image shape, levels, likelihood).
+VALUES = {
+    "bernoulli": ((3, 4, 1), 2, "bernoulli"),
+    "gray": ((4, 3, 1), 5, "categorical"),
+    "wide": ((8, 8, 1), 4, "categorical"),
+    "colour": ((3, 4, 3), 4, "categorical"),
+    "logistic": ((4, 3, 3), 6, "logistic"),
+    "mixture": ((3, 4, 3), 6, "mixture"),
+    "independent": ((3, 4, 3), 4, "independent"),
+}
+
+CONDITIONS = {
+    "none": {},
+    "label": {"condition": "label", "condition_size": 3},
+    "vector": {"condition": "vector", "condition_size": 2},
+    "spatial": {"condition": "spatial", "condition_size": 2},
+    "label-map": {"condition": "label", "condition_size": 3, "spatial_features": 4},
+    "vector-map": {"condition": "vector", "condition_size": 2, "spatial_features": 4},
+    "image": {"condition": "image", "code_size": 2, "encoder_features": 4},
+}
+
+
+SHAPE, LEVELS = (4, 4, 1), 8  # of the smallest models
+
+
+def build(family="gated_pixelcnn", image_shape=SHAPE, levels=LEVELS, **arguments):
+    """The smallest model of a family, not built yet."""
+    family = FAMILIES[family]
+    return family.model(image_shape, levels, **family.small | arguments)
+
+
+def randomise(model, seed, size=1.5):
+    """Other weights for the same model, of a size relative to what they are summed over."""
+    random = np.random.default_rng(seed)
+    for weight in model.weights:
+        fan = np.prod(weight.shape[:-1]) or 1
+        weight.assign(random.normal(size=weight.shape) * (size / np.sqrt(fan)))
+    if isinstance(model, LatentVariableModel):  # of a size at which images differ by their z
+        log_scales = model.network.log_scales
+        log_scales.assign(random.uniform(-1.5, -0.5, log_scales.shape))
+        contrast(model.network.resize[-1], 8)  # residuals count a tenth, and z is in one of them
+
+
+def contrast(layer, factor):
+    """Makes what a layer with weight normalisation gives larger."""
+    layer.length.assign(factor * layer.length)
+
+
+def latent_model(
+    family="agave", image_shape=(4, 6, 3), levels=8, decoder="gated_pixelcnn", **arguments
+):
+    """A model with latent variables and random weights, at the size of the conformance suite."""
+    arguments = FAMILIES[family].arguments | {"dtype": "float64"} | arguments
+    if family == "agave":
+        arguments["decoder"] = DECODERS[decoder]
+    keras.utils.set_random_seed(1)
+    model = FAMILIES[family].model(image_shape, levels, **arguments)
+    model.build()
+    randomise(model, 0, FAMILIES[family].weights)
+    return model
+
+
+def images_of(model, num=6, seed=0):
+    """Random images."""
+    random = np.random.default_rng(seed)
+    return random.integers(0, model.levels, (num, *model.image_shape)).astype(np.uint8)
+
+
+def batch_of(model, num=6):
+    """Images, and labels where the model is trained with some."""
+    images = images_of(model, num)
+    return (images, np.arange(num) % 3) if model.takes_labels else (images,)
