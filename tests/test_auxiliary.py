@@ -223,8 +223,8 @@ def check_stages(model, jit):
 def views_of(model, condition, jit, far=2**32):
     """What the prior draws: from streams that a user cannot name."""
     streams = tf.range(4, dtype=tf.int64) + far
-    sharpness = sampling.Sharpness(tf.constant(1.0))
-    request = Request(4, condition, 3, sharpness, None, None, streams, jit)
+    options = sampling.SamplingOptions(tf.constant(1.0))
+    request = Request(4, condition, 3, options, None, None, streams, jit)
     if not isinstance(model.prior, AuxiliaryModel):
         return model.prior.draw(request)[-1]
     views = views_of(model.prior, condition, jit, far + 2**32)

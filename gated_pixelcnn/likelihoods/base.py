@@ -99,7 +99,7 @@ class Likelihood(abc.ABC):
           int32 [N], 0 ... levels - 1.
         """
 
-    # Of logistics only, see `sampling.Sharpness`.
+    # Of logistics only, see `sampling.SamplingOptions`.
 
     is_logistic = False
 

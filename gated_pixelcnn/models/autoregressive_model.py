@@ -218,7 +218,7 @@ class AutoregressiveModel(LikelihoodModel):
     def draw(self, request):
         """See `DensityModel`: in one stage."""
         noise = sampling.noise(request.seed, request.streams, self)
-        how = request.sharpness, request.given, request.known, request.jit
+        how = request.options, request.given, request.known, request.jit
         return [sampling.sample(self, noise, request.condition, *how)]
 
     # Keras.

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.capabilities import Reconstructs
-from gated_pixelcnn.sampling import Sharpness
+from gated_pixelcnn.sampling import SamplingOptions
 from gated_pixelcnn.spec import Inputs, as_array, check_integer
 
 LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
@@ -30,7 +30,7 @@ class Request(NamedTuple):
       num: number of images N, an integer.
       condition: tensor of N conditions, or None.
       seed: int64, a tensor.
-      sharpness: a `sampling.Sharpness`.
+      options: `sampling.SamplingOptions`.
       given: images [N, H, W, C], or None.
       known: booleans [N, H, W, C], or None.
       streams: integers [N].
@@ -41,7 +41,7 @@ class Request(NamedTuple):
     num: int | None
     condition: Any
     seed: int
-    sharpness: Sharpness
+    options: SamplingOptions
     given: Any
     known: Any
     streams: tf.Tensor
@@ -286,7 +286,7 @@ class DensityModel(Inputs):
         raise ValueError("this model draws an image in one stage: leave out stage.")
 
     def _request(
-        self, num, condition, seed=0, given=None, known=None, streams=0, jit=True, **sharpness
+        self, num, condition, seed=0, given=None, known=None, streams=0, jit=True, **options
     ):
         """The `Request` for the arguments of `sample`, which are checked."""
         self.prepare()
@@ -309,15 +309,15 @@ class DensityModel(Inputs):
         seed = check_seed(seed)
         if not isinstance(jit, bool | np.bool_):
             raise ValueError(f"jit must be True or False, got {jit!r}.")
-        sharpness = self._checked_sharpness(**sharpness)
+        options = self._checked_options(**options)
         condition = self.condition_spec.check(condition, num)
         if given is not None:
             given, known = self.image_spec.check_completion(given, known, num)
         streams = self._checked_streams(streams, num)
         streams = tf.constant(streams, tf.int32)
-        return Request(num, condition, seed, sharpness, given, known, streams, jit)
+        return Request(num, condition, seed, options, given, known, streams, jit)
 
-    def _checked_sharpness(self, temperature=1.0, reduce_log_scale=0.0, most_probable=False):
+    def _checked_options(self, temperature=1.0, reduce_log_scale=0.0, most_probable=False):
         for name, value in (("temperature", temperature), ("reduce_log_scale", reduce_log_scale)):
             if np.ndim(value) or np.asarray(value).dtype.kind not in "iuf":
                 raise ValueError(f"{name} must be a number, got {value!r}.")
@@ -333,7 +333,7 @@ class DensityModel(Inputs):
                 "reduce_log_scale and most_probable are for models that draw from logistics "
                 "(likelihood 'logistic' or 'mixture'), not from an export."
             )
-        return Sharpness(
+        return SamplingOptions(
             tf.constant(temperature, tf.float32),
             tf.constant(reduce_log_scale, tf.float32) if reduce_log_scale else 0.0,
             bool(most_probable),

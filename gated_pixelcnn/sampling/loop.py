@@ -65,14 +65,14 @@ class IncrementalView(Protocol):
         """
 
 
-def sample(model, noise, condition=None, sharpness=UNCHANGED, given=None, known=None, jit=False):
+def sample(model, noise, condition=None, options=UNCHANGED, given=None, known=None, jit=False):
     """Draws images value by value in the order (row, column, colour); runs inside a graph.
 
     Args:
       model: a density model.
       noise: uniforms [N, H, W, C, K], see `noise`.
       condition: what the model is conditioned on, or None.
-      sharpness: a Sharpness; what is a Python number of it is fixed in the graph.
+      options: SamplingOptions; what is a Python number of it is fixed in the graph.
       given: uint8 [N, H, W, C] or None.
       known: booleans [N, H, W, C]; where True the value of `given` is kept.
       jit: see `run`.
@@ -85,12 +85,12 @@ def sample(model, noise, condition=None, sharpness=UNCHANGED, given=None, known=
         inputs.update(given=tf.cast(given, tf.int32), known=known)
 
     def choose(parameters, colour, values, here):
-        if tf.is_tensor(sharpness.reduce_log_scale) or sharpness.reduce_log_scale:
-            parameters = model.likelihood.narrowed(parameters, sharpness.reduce_log_scale)
+        if tf.is_tensor(options.reduce_log_scale) or options.reduce_log_scale:
+            parameters = model.likelihood.narrowed(parameters, options.reduce_log_scale)
         draw, noise = model.likelihood.draw, here["noise"][:, colour]
-        if sharpness.most_probable:
+        if options.most_probable:
             draw, noise = model.likelihood.draw_mode, here["noise"][:, 0]
-        drawn = draw(parameters, colour, values, noise, sharpness.temperature)
+        drawn = draw(parameters, colour, values, noise, options.temperature)
         if given is None:
             return drawn
         return tf.where(here["known"][:, colour], here["given"][:, colour], drawn)

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 
-class Sharpness(NamedTuple):
-    """How draws differ from the model's own law; by default they do not.
+class SamplingOptions(NamedTuple):
+    """How draws differ from the model's own distribution; by default they do not.
 
     Attributes:
       temperature: scalar above 0: divides logits and multiplies the scales of logistics.
@@ -19,4 +19,4 @@ class Sharpness(NamedTuple):
     most_probable: bool = False
 
 
-UNCHANGED = Sharpness()
+UNCHANGED = SamplingOptions()

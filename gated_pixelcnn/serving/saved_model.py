@@ -93,7 +93,7 @@ class SavedModel(DensityModel):
         def draw(part):
             how = {
                 "seed": tf.cast(request.seed, tf.int64),
-                "temperature": request.sharpness.temperature,
+                "temperature": request.options.temperature,
                 "streams": request.streams[part],
                 **self._named(request.condition, part),
             }

@@ -10,7 +10,7 @@ import tensorflow as tf
 from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.graph_checks import after, of_shape, required
 from gated_pixelcnn.models.density_model import LEAST_TEMPERATURE, MOST_TEMPERATURE, Request
-from gated_pixelcnn.sampling import Sharpness
+from gated_pixelcnn.sampling import SamplingOptions
 from gated_pixelcnn.serving.decoding import decode
 from gated_pixelcnn.spec import bits_per_dim
 
@@ -139,10 +139,8 @@ class Signatures:
 
     def _drawn(self, streams, condition, seed, temperature, images=None, known=None):
         condition = condition[0] if condition else None
-        sharpness = Sharpness(checked_temperature(temperature))
-        return self._model.draw(Request(None, condition, seed, sharpness, images, known, streams))[
-            -1
-        ]
+        options = SamplingOptions(checked_temperature(temperature))
+        return self._model.draw(Request(None, condition, seed, options, images, known, streams))[-1]
 
     def _parts(self, images, **condition):
         images, *condition = self._checked_batch({"images": images, **condition}).values()

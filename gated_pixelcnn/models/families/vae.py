@@ -41,10 +41,10 @@ class VAE(LatentVariableModel):
 
     def draw_given(self, f, request):
         """See `LatentVariableModel`."""
-        sharpness = request.sharpness
-        if sharpness.most_probable:
+        options = request.options
+        if options.most_probable:
             return self.as_view(f)
         noise = sampling.uniform_noise(request.seed, request.streams, self.image_shape)
-        log_scales = tf.cast(self.network.log_scales.value, f.dtype) - sharpness.reduce_log_scale
-        scales = tf.exp(clamp_log_scale(log_scales)) * tf.cast(sharpness.temperature, f.dtype)
+        log_scales = tf.cast(self.network.log_scales.value, f.dtype) - options.reduce_log_scale
+        scales = tf.exp(clamp_log_scale(log_scales)) * tf.cast(options.temperature, f.dtype)
         return tf.cast(draw_logistic(f, scales, tf.cast(noise, f.dtype), self.levels), tf.uint8)
