@@ -41,15 +41,15 @@ def test_incremental_parameters_equal_those_of_the_parallel_pass(case):
     model = build(case, dtype="float64")
     images, condition = images_of(model, 2), condition_of(model, 2)
     expected = model(images, condition)
-    view = model.incremental(2, model.map_condition(condition))
+    decoder = model.cached_decoder(2, model.map_condition(condition))
     scaled = model.scale(images)
     height, width, _ = model.image_shape
-    state, finished = view.first_rows(), tf.zeros_like(scaled[:, 0])
-    kept = view.first_kept()
+    state, finished = decoder.first_rows(), tf.zeros_like(scaled[:, 0])
+    row_cache = decoder.first_row_cache()
     for row in range(height):
-        state, context = view.row(state, finished, kept, row)
+        state, context = decoder.row(state, finished, row_cache, row)
         finished = scaled[:, row]
-        pixels = view.first_pixels(2)
+        pixels = decoder.first_pixels(2)
         for column in range(width):
             found = []
 
@@ -57,11 +57,11 @@ def test_incremental_parameters_equal_those_of_the_parallel_pass(case):
                 found.append(raw)
                 return here[:, colour : colour + 1] if model.colours > 1 else here
 
-            pixels = view.pixel(pixels, context, column, draw)
+            pixels = decoder.pixel(pixels, context, column, draw)
             found = tf.stack(found, axis=1) if model.colours > 1 else found[0]
             wanted = expected[:, row, column]
             np.testing.assert_allclose(found, tf.reshape(wanted, found.shape), atol=1e-10)
-        kept = view.kept(pixels)
+        row_cache = decoder.row_cache(pixels)
 
 
 @cases(exact(CASES), is_one_of_a_main_family)

@@ -222,13 +222,13 @@ class DiagonalBiLSTM(StackLayer):
         return (self.zeros(num, 1, width, self.features),) * 2
 
     @property
-    def kept_features(self):
+    def cached_features(self):
         """Of the input, and of h of the left direction."""
         return 2 * self.features, self.features
 
-    def state(self, kept, state, projected):
+    def state(self, row_cache, state, projected):
         """See `StackLayer`: only now the right direction can go over the finished row."""
-        (x, left), (_, right), (_, for_right) = kept, state, projected
+        (x, left), (_, right), (_, for_right) = row_cache, state, projected
         return left, self.from_right(x, self.right.from_above(right) + for_right)
 
     def link(self, state, projected):

@@ -58,13 +58,13 @@ class MaskedBlock(StackLayer):
         return (self.zeros(num, 1, width, self.features),) * rows
 
     @property
-    def kept_features(self):
+    def cached_features(self):
         """Of the input of the masked convolution."""
         return (self.features,)
 
-    def state(self, kept, state, projected):
+    def state(self, row_cache, state, projected):
         """See `StackLayer`: the next row sees one row more and the first of them no more."""
-        return (*state[1:], *kept)
+        return (*state[1:], *row_cache)
 
     def link(self, state, projected):
         """The rows above convolved, and the condition [N, 1, W, h]."""

@@ -130,13 +130,13 @@ class RowLSTM(StackLayer):
         return tuple(tf.broadcast_to(tf.cast(w, self.compute_dtype), shape) for w in weights)
 
     @property
-    def kept_features(self):
+    def cached_features(self):
         """Of hidden and cell."""
         return self.features, self.features
 
-    def state(self, kept, state, projected):
+    def state(self, row_cache, state, projected):
         """See `StackLayer`: the row's own."""
-        return kept
+        return row_cache
 
     def link(self, state, projected):
         """Gates and cell [N, 1, W, 5h]."""

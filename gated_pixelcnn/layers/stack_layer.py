@@ -23,20 +23,20 @@ class StackLayer(Layer):
     """Base of `MaskedBlock`, `RowLSTM` and `DiagonalBiLSTM`: [N, H, W, 2h] → the same.
 
     Over whole images it is called with (input, condition). For sampling, see
-    `models.single_stack.SingleStackView`, a layer has
+    `models.single_stack.SingleStackDecoder`, a layer has
 
     - `first_state(num, width)`: what is above row 0, a tuple of [N, 1, W, …];
-    - `state(kept, state, projected)`: the state for the next row, of what was kept of a finished
+    - `state(row_cache, state, projected)`: the state for the next row, of the cache of a finished
       row and the state above it;
     - `link(state, projected)`: what a row has from above and of the condition, [N, 1, W, features]
       in `link_parts` parts that have the same colour groups;
     - `first_pixels(num)`: what `step` reads of the pixels left of pixel 0, the oldest first, a list
       of tuples of [N, features];
     - `step(colour)`: the layer at one pixel and for one colour, its weights gathered once. That is
-      a function (xs, seen, pixels_before, link, before) → (y, seen, kept, active): `xs` the inputs
-      up to this colour, `seen` (a tuple) and `before` what it gave as seen and active for the
-      colours before, `pixels_before` what was seen at the pixels at the left, `link` that of this
-      colour. What is kept is a tuple of as many tensors as `kept_features` has numbers.
+      a function (xs, seen, pixels_before, link, before) → (y, seen, cached, active): `xs` the
+      inputs up to this colour, `seen` (a tuple) and `before` what it gave as seen and active for
+      the colours before, `pixels_before` what was seen at the pixels at the left, `link` that of
+      this colour. `cached` is a tuple of tensors, of as many features as `cached_features` names.
     """
 
     condition_parts = 1  # h-fold features that a condition is projected to

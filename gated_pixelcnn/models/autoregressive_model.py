@@ -4,7 +4,7 @@ A density model is a Keras model over integer images x [N, H, W, C] with values 
 factorises p(x | condition) over values in the order (row, column, colour). A family gives
 
 - `parameter_map`: the parameters of the likelihood at all positions in one parallel pass;
-- `incremental`: the same network as an `IncrementalView`, one row and one pixel at a time.
+- `cached_decoder`: the same network as a `sampling.CachedDecoder`, one row and one pixel at a time.
 
 Everything else is here, in `contract` or in `likelihood_model`, once.
 """
@@ -111,8 +111,8 @@ class AutoregressiveModel(LikelihoodModel):
         """
 
     @abc.abstractmethod
-    def incremental(self, num, condition):
-        """The same network and weights as a `sampling.IncrementalView`.
+    def cached_decoder(self, num, condition):
+        """The same network and weights as a `sampling.CachedDecoder`.
 
         Args:
           num: number of images N, a scalar tensor.

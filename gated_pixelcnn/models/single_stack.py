@@ -131,9 +131,9 @@ class SingleStack(AutoregressiveModel):
             outputs.append(x)
         return self.head(x if self.skips is None else self.skips(outputs))
 
-    def incremental(self, num, condition):
-        """See `AutoregressiveModel.incremental`."""
-        return SingleStackView(self, num, condition)
+    def cached_decoder(self, num, condition):
+        """See `AutoregressiveModel.cached_decoder`."""
+        return SingleStackDecoder(self, num, condition)
 
 
 class ConvolutionalStack(SingleStack):
@@ -154,11 +154,12 @@ class ConvolutionalStack(SingleStack):
         super().__init__(image_shape, levels, of_layers={"kernel_size": kernel_size}, **kwargs)
 
 
-class SingleStackView:
-    """One stack, one row and one pixel at a time: a `sampling.IncrementalView`.
+class SingleStackDecoder:
+    """One stack, one row and one pixel at a time: a `sampling.CachedDecoder`.
 
-    When a row is finished, what layers kept of its pixels becomes their states. From these comes,
-    for the whole next row, what it has from above ("links"). Per pixel only the own row is left.
+    When a row is finished, what layers cached of its pixels becomes their states. From these
+    comes, for the whole next row, what it has from above ("links"). Per pixel only the own row is
+    left.
     """
 
     def __init__(self, model, num, condition):
@@ -186,23 +187,23 @@ class SingleStackView:
         image = (tf.zeros((self.num, 1, width, channels), self.dtype),) * rows
         return image, [block.first_state(self.num, width) for block in self.model.blocks]
 
-    def first_kept(self):
-        """See `kept`."""
+    def first_row_cache(self):
+        """See `row_cache`."""
         blocks = self.model.blocks
         shape = (self.model.image_shape[1], len(blocks), self.num)
-        return tuple(tf.zeros((*shape, size), self.dtype) for size in blocks[0].kept_features)
+        return tuple(tf.zeros((*shape, size), self.dtype) for size in blocks[0].cached_features)
 
-    def kept(self, caches):
+    def row_cache(self, caches):
         """What layers keep of a row's pixels for the next row, see `StackLayer` [W, L, N, …]."""
         return tuple(array.stack() for array in caches[-1])
 
-    def row(self, states, finished, kept, index):
+    def row(self, states, finished, row_cache, index):
         """What the row to come has from above.
 
         Args:
           states: of `first_rows` or of the row before.
           finished: the image's last finished row, scaled [N, W, C] (zeros before row 0).
-          kept: of `kept`, for the finished row.
+          row_cache: of `row_cache`, for the finished row.
           index: of the row to come.
 
         Returns:
@@ -212,7 +213,7 @@ class SingleStackView:
         image, old = states
         first, blocks = self.model.first, self.model.blocks
         _, *projected = self._projected_at(tf.maximum(index - 1, 0))
-        rows = [tf.unstack(tf.transpose(x, [1, 2, 0, 3])) for x in kept]  # by block [N, W, …]
+        rows = [tf.unstack(tf.transpose(x, [1, 2, 0, 3])) for x in row_cache]  # by block [N, W, …]
         new = [
             block.state(tuple(x[:, tf.newaxis] for x in row), state, here)
             for block, *row, state, here in zip(blocks, *rows, old, projected, strict=True)
@@ -268,18 +269,18 @@ class SingleStackView:
             tf.TensorArray(
                 self.dtype, self.model.image_shape[1], element_shape=(len(blocks), None, size)
             )
-            for size in blocks[0].kept_features
+            for size in blocks[0].cached_features
         )
         return window, before, arrays
 
     def pixel(self, caches, links, index, draw):
-        """Runs one pixel through all layers, colour by colour; see `sampling.IncrementalView`."""
+        """Runs one pixel through all layers, colour by colour; see `sampling.CachedDecoder`."""
         window, before, arrays = caches
         first_links, block_links = (tf.unstack(x[index]) for x in links)
         layers = range(len(self.model.blocks))
         left = [list(zip(*map(tf.unstack, pixel), strict=True)) for pixel in before]
         drawn, features, hidden = [], [], []
-        inputs, seen, kept, actives, outputs = ([[] for _ in layers] for _ in range(5))
+        inputs, seen, cached, actives, outputs = ([[] for _ in layers] for _ in range(5))
         for colour in self.colours:
             x = self.firsts[colour](concat([window, *drawn])) + first_links[colour]
             for i, link in zip(layers, tf.unstack(block_links[colour]), strict=True):
@@ -287,7 +288,7 @@ class SingleStackView:
                 x, *here, active = self.steps[colour][i](
                     inputs[i], seen[i], [pixel[i] for pixel in left], link, actives[i]
                 )
-                for of_block, value in zip((seen, kept), here, strict=True):
+                for of_block, value in zip((seen, cached), here, strict=True):
                     of_block[i].append(value)
                 actives[i].append(active)
                 outputs[i].append(x)
@@ -298,8 +299,8 @@ class SingleStackView:
             hidden.append(h)
             drawn.append(draw(colour, y))
         window = tf.concat([window, *drawn], axis=-1)[:, self.model.image_shape[-1] :]
-        seen, kept = of_all_colours(seen), of_all_colours(kept)
-        arrays = tuple(a.write(index, x) for a, x in zip(arrays, kept, strict=True))
+        seen, cached = of_all_colours(seen), of_all_colours(cached)
+        arrays = tuple(a.write(index, x) for a, x in zip(arrays, cached, strict=True))
         return window, [*before, seen][1:], arrays
 
 

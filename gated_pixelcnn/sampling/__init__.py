@@ -1,12 +1,12 @@
 """Drawing images from an autoregressive model."""
 
-from gated_pixelcnn.sampling.loop import IncrementalView, sample, sample_naively
+from gated_pixelcnn.sampling.loop import CachedDecoder, sample, sample_naively
 from gated_pixelcnn.sampling.options import UNCHANGED, SamplingOptions
 from gated_pixelcnn.sampling.random import gaussian_noise, noise, uniform_noise
 
 __all__ = [
     "UNCHANGED",
-    "IncrementalView",
+    "CachedDecoder",
     "SamplingOptions",
     "gaussian_noise",
     "noise",

@@ -13,22 +13,22 @@ import tensorflow as tf
 from gated_pixelcnn.sampling.options import UNCHANGED
 
 
-class IncrementalView(Protocol):
+class CachedDecoder(Protocol):
     """A network that can be run row by row and pixel by pixel; states are nests of tensors."""
 
     def first_rows(self):
         """State of what depends on finished rows, before row 0."""
 
-    def first_kept(self):
-        """What `kept` gives, of a row before row 0."""
+    def first_row_cache(self):
+        """What `row_cache` gives, of a row before row 0."""
 
-    def row(self, state, finished, kept, index):
+    def row(self, state, finished, row_cache, index):
         """Takes the last finished row into the state.
 
         Args:
           state: of `first_rows` or of the row before.
           finished: the finished row, scaled [N, W, C] (zeros before row 0).
-          kept: of `kept`, for the finished row.
+          row_cache: of `row_cache`, for the finished row.
           index: of the row to come.
 
         Returns:
@@ -57,7 +57,7 @@ class IncrementalView(Protocol):
           The new state.
         """
 
-    def kept(self, state):
+    def row_cache(self, state):
         """What the next row needs of the pixels of this one: a nest of tensors [W, …, N, features].
 
         Args:
@@ -121,17 +121,17 @@ def run(model, condition, inputs, choose, jit=False):
     inputs = tf.nest.map_structure(
         lambda x: tf.transpose(x, [1, 2, 0, *range(3, x.shape.rank)]), inputs
     )
-    view = model.incremental(num, model.map_condition(condition))
+    decoder = model.cached_decoder(num, model.map_condition(condition))
     parts = parts_of(num, jit)
     together = model.likelihood.colours_share_parameters
 
-    def run_row(index, state, finished, kept, image):
-        state, row = view.row(state, finished, kept, index)
+    def run_row(index, state, finished, row_cache, image):
+        state, row = decoder.row(state, finished, row_cache, index)
         here = tf.nest.map_structure(lambda x: x[index], inputs)
         pairs = zip(split(row, parts, -2), split(here, parts, 1), strict=True)
-        values, kept = zip(*(run_pixels(*pair) for pair in pairs), strict=True)
-        values, kept = tf.concat(values, axis=0), join(kept, -2)
-        return index + 1, state, model.scale(values), kept, image.write(index, values)
+        values, row_cache = zip(*(run_pixels(*pair) for pair in pairs), strict=True)
+        values, row_cache = tf.concat(values, axis=0), join(row_cache, -2)
+        return index + 1, state, model.scale(values), row_cache, image.write(index, values)
 
     @tf.function(jit_compile=True, autograph=False) if jit else lambda f: f
     def run_pixels(row, inputs):
@@ -149,18 +149,18 @@ def run(model, condition, inputs, choose, jit=False):
                 fresh = values if together else values[-1:]
                 return model.scale(tf.stack(fresh, axis=-1))
 
-            state = view.pixel(state, row, index, draw)
+            state = decoder.pixel(state, row, index, draw)
             return index + 1, state, done.write(index, tf.stack(values, axis=-1))
 
         done = tf.TensorArray(tf.int32, width, element_shape=(None, channels))
-        loop = (tf.constant(0), view.first_pixels(num), done)
+        loop = (tf.constant(0), decoder.first_pixels(num), done)
         _, state, done = tf.while_loop(lambda i, *_: i < width, run_pixel, loop)
         values = tf.ensure_shape(tf.transpose(done.stack(), [1, 0, 2]), (None, width, channels))
-        return values, view.kept(state)
+        return values, decoder.row_cache(state)
 
     image = tf.TensorArray(tf.int32, height, element_shape=(batch, width, channels))
     before = tf.zeros((num, width, channels), model.compute_dtype)
-    loop = (tf.constant(0), view.first_rows(), before, view.first_kept(), image)
+    loop = (tf.constant(0), decoder.first_rows(), before, decoder.first_row_cache(), image)
     *_, image = tf.while_loop(lambda i, *_: i < height, run_row, loop)
     return tf.cast(tf.transpose(image.stack(), [1, 0, 2, 3]), tf.uint8)
 

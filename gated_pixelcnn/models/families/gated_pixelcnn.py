@@ -125,14 +125,14 @@ class GatedPixelCNN(AutoregressiveModel):
             gates.append(gated)
         return self.head(horizontal if self.skips is None else self.skips(gates))
 
-    def incremental(self, num, condition):
-        """See `AutoregressiveModel.incremental`."""
-        kind = GatedPixelCNNView if self.stacks == 2 else OneStackView
+    def cached_decoder(self, num, condition):
+        """See `AutoregressiveModel.cached_decoder`."""
+        kind = GatedPixelCNNDecoder if self.stacks == 2 else OneStackDecoder
         return kind(self, num, condition)
 
 
-class GatedPixelCNNView:
-    """Gated PixelCNN one row and one pixel at a time: a `sampling.IncrementalView`.
+class GatedPixelCNNDecoder:
+    """Gated PixelCNN one row and one pixel at a time: a `sampling.CachedDecoder`.
 
     Per row the whole vertical stack advances, over windows of cached rows, and leaves each block's
     contribution to the row's horizontal pre-activations ("links"). Per pixel and colour only the
@@ -164,21 +164,21 @@ class GatedPixelCNNView:
             for c in convs
         ]
 
-    def first_kept(self):
-        """Nothing, see `kept`."""
+    def first_row_cache(self):
+        """Nothing, see `row_cache`."""
         return ()
 
-    def kept(self, caches):
+    def row_cache(self, caches):
         """Nothing: the vertical stack never sees the horizontal one."""
         return ()
 
-    def row(self, caches, finished, kept, index):
+    def row(self, caches, finished, row_cache, index):
         """Advances the vertical stack by one row.
 
         Args:
           caches: of `first_rows` or of the row before.
           finished: the image's last finished row, scaled [N, W, C] (zeros before row 0).
-          kept: of `kept`, for the finished row.
+          row_cache: of `row_cache`, for the finished row.
           index: of the row to come.
 
         Returns:
@@ -187,7 +187,7 @@ class GatedPixelCNNView:
         x = finished[:, tf.newaxis]
         new, links = [], []
         for number, block in enumerate(self.model.blocks):
-            rows = [*caches[number], x if number == 0 else self.above(number, x, kept)]
+            rows = [*caches[number], x if number == 0 else self.above(number, x, row_cache)]
             new.append(rows[1:])
             window = tf.concat(rows, axis=1)
             projected = self.projected[number]
@@ -197,7 +197,7 @@ class GatedPixelCNNView:
         links = tf.stack([self._of_colour(links, colour) for colour in self.colours])
         return new, tf.transpose(links, [3, 0, 1, 2, 4])
 
-    def above(self, number, x, kept):
+    def above(self, number, x, row_cache):
         """What a block but the first sees of the newest row: the vertical output before it."""
         return x
 
@@ -268,31 +268,31 @@ class GatedPixelCNNView:
         return first, later
 
 
-class OneStackView(GatedPixelCNNView):
+class OneStackDecoder(GatedPixelCNNDecoder):
     """The same of one stack: what the next row needs of a row are the inputs of its blocks."""
 
-    def first_kept(self):
-        """See `kept`."""
+    def first_row_cache(self):
+        """See `row_cache`."""
         width, model = self.model.image_shape[1], self.model
         return tf.zeros((width, len(model.blocks) - 1, self.num, model.features), self.dtype)
 
-    def kept(self, caches):
+    def row_cache(self, caches):
         """The inputs of a row's pixels of all blocks but the first [W, blocks, N, p]."""
         return caches[-1].stack()
 
-    def above(self, number, x, kept):
-        """See `GatedPixelCNNView`: its own input."""
-        return tf.transpose(kept[:, number - 1], [1, 0, 2])[:, tf.newaxis]
+    def above(self, number, x, row_cache):
+        """See `GatedPixelCNNDecoder`: its own input."""
+        return tf.transpose(row_cache[:, number - 1], [1, 0, 2])[:, tf.newaxis]
 
     def first_pixels(self, num):
-        """See `GatedPixelCNNView`, and an array for what is kept."""
+        """See `GatedPixelCNNDecoder`, and an array for the cache of the row."""
         model = self.model
         shape = (len(model.blocks) - 1, None, model.features)
         array = tf.TensorArray(self.dtype, model.image_shape[1], element_shape=shape)
         return *super().first_pixels(num), array
 
     def pixel(self, caches, links, index, draw):
-        """See `GatedPixelCNNView`."""
+        """See `GatedPixelCNNDecoder`."""
         *caches, array = caches
         first, later = super().pixel(caches, links, index, draw)
         inputs = later[-1] if later else tf.zeros((0, tf.shape(first)[0], 0), self.dtype)

@@ -17,7 +17,7 @@ from gated_pixelcnn.layers.gated_resnet import ABOVE, ABOVE_AND_LEFT, ShiftedCon
 from gated_pixelcnn.layers.stream import make_stream, run_stream
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
-from gated_pixelcnn.models.pixelcnn_pp_view import PixelCNNPPView
+from gated_pixelcnn.models.pixelcnn_pp_decoder import PixelCNNPPDecoder
 from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.spec import check_integer
 
@@ -150,6 +150,6 @@ class PixelCNNPP(AutoregressiveModel):
 
         return run_stream(stream, x, run_block), outputs
 
-    def incremental(self, num, condition):
-        """See `AutoregressiveModel.incremental`."""
-        return PixelCNNPPView(self, num, condition)
+    def cached_decoder(self, num, condition):
+        """See `AutoregressiveModel.cached_decoder`."""
+        return PixelCNNPPDecoder(self, num, condition)

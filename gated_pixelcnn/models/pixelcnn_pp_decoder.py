@@ -6,11 +6,11 @@ from gated_pixelcnn.layers.stream import walk
 from gated_pixelcnn.layers.weight_norm import gather, gathered
 
 
-class PixelCNNPPView:
-    """PixelCNN++ as a `sampling.IncrementalView`.
+class PixelCNNPPDecoder:
+    """PixelCNN++ as a `sampling.CachedDecoder`.
 
     A scale of half the size has a row for every second row and a pixel for every second pixel of
-    the one above it, from row and pixel 0. Per row u advances; with what ul kept of the finished
+    the one above it, from row and pixel 0. Per row u advances; with the cache of ul of the finished
     row it gives what ul has before the first pixel is drawn ("links"). Per pixel only the own row
     of ul is left. States are lists by scale of dictionaries; a scale that is not due keeps them.
     """
@@ -72,34 +72,34 @@ class PixelCNNPPView:
         image = self.zeros(num, 1, self.model.image_shape[1], self.model.image_shape[-1] + 1)
         return {"image": image, "u": u, "ul": ul, "links": links}
 
-    def first_kept(self):
-        """See `kept`."""
+    def first_row_cache(self):
+        """See `row_cache`."""
         return [
             {name: self.zeros(w, *shape) for name, (w, *shape) in self._kept_of(number, self.num)}
             for number in range(self.model.scales)
         ]
 
     def _kept_of(self, number, num):
-        """Names and shapes of what a scale of ul keeps of the pixels of a row, see `kept`."""
+        """Names and shapes of what a scale of ul caches of the pixels of a row."""
         features, blocks = self.model.features, len(self.ul[number].blocks)
         yield "blocks", (self.widths[number], blocks, num, 4 * features)
         if not self.ul[number].is_last:
             yield "shrink", (self.widths[number], num, features)
             yield "lower", (self.widths[number + 1], num, features)
 
-    def row(self, state, finished, kept, index):
-        """See `sampling.IncrementalView`."""
+    def row(self, state, finished, row_cache, index):
+        """See `sampling.CachedDecoder`."""
         with gathered(self.gathered):
-            return self._row(state, finished, kept, index)
+            return self._row(state, finished, row_cache, index)
 
-    def _row(self, state, finished, kept, index):
+    def _row(self, state, finished, row_cache, index):
         model, before = self.model, state["image"]
         finished = model.with_ones(finished[:, tf.newaxis])
         finished *= tf.cast(index > 0, finished.dtype)  # above row 0 there are no ones either
         ul = [
             tf.cond(
                 (index > 0) & ((index - 1) % 2**number == 0),
-                lambda number=number: self._rows_above(number, kept[number]),
+                lambda number=number: self._rows_above(number, row_cache[number]),
                 lambda number=number: state["ul"][number],
             )
             for number in range(model.scales)
@@ -110,12 +110,13 @@ class PixelCNNPPView:
         new = {"image": finished, "u": u, "ul": ul, "links": links}
         return new, {"first": tf.transpose(first[:, 0], [1, 0, 2]), "links": links}
 
-    def _rows_above(self, number, kept):
-        """What a scale of ul has of its finished row, from what it kept of the pixels."""
-        above = {"blocks": tf.transpose(kept["blocks"], [1, 2, 0, 3])[:, :, tf.newaxis]}
+    def _rows_above(self, number, row_cache):
+        """What a scale of ul has of its finished row, from the cache of its pixels."""
+        above = {"blocks": tf.transpose(row_cache["blocks"], [1, 2, 0, 3])[:, :, tf.newaxis]}
         if not self.ul[number].is_last:
             shrink, lower = (
-                tf.transpose(kept[name], [1, 0, 2])[:, tf.newaxis] for name in ("shrink", "lower")
+                tf.transpose(row_cache[name], [1, 0, 2])[:, tf.newaxis]
+                for name in ("shrink", "lower")
             )
             enlarged = self.ul[number].enlarge.slide(lower)[:, :, : self.widths[number]]
             above |= {"shrink": shrink, "enlarged": enlarged}
@@ -152,7 +153,7 @@ class PixelCNNPPView:
         def run_deeper(number, x, lower):
             scale, state, at = self.u[number], states[number], index // 2**number
             deeper = slice(number + 1, None)
-            kept = states[deeper], links[deeper]
+            unchanged = states[deeper], links[deeper]
 
             def due():
                 y = scale.enlarge.slide(lower(scale.shrink.row([state["shrink"], x])))
@@ -160,7 +161,7 @@ class PixelCNNPPView:
                 return y[:, :, : x.shape[2]], states[deeper], links[deeper]
 
             enlarged, states[deeper], links[deeper] = tf.cond(
-                at % 2 == 0, due, lambda: (state["enlarged"], *kept)
+                at % 2 == 0, due, lambda: (state["enlarged"], *unchanged)
             )
             states[number] = {**state, "shrink": x, "enlarged": enlarged}
             return enlarged[:, at % 2][:, tf.newaxis]
@@ -192,7 +193,7 @@ class PixelCNNPPView:
     # Pixels
 
     def first_pixels(self, num):
-        """Before pixel 0: all that is at the left are zeros; and arrays for what is kept."""
+        """Before pixel 0: zeros for all that is at the left, and arrays for the cache of a row."""
         states, arrays = [], []
         for number in range(self.model.scales):
             states.append({name: self.zeros(*s) for name, (_, *s) in self._kept_of(number, num)})
@@ -208,7 +209,7 @@ class PixelCNNPPView:
             "arrays": arrays,
         }
 
-    def kept(self, state):
+    def row_cache(self, state):
         """What ul keeps of a row's pixels for the next row, by scale.
 
         Of the blocks [W, blocks, N, 4F]; what went to the next scale [W, N, F], and what came from
@@ -217,7 +218,7 @@ class PixelCNNPPView:
         return [{name: array.stack() for name, array in a.items()} for a in state["arrays"]]
 
     def pixel(self, state, row, index, draw):
-        """See `sampling.IncrementalView`."""
+        """See `sampling.CachedDecoder`."""
         states, links, fresh = list(state["ul"]), row["links"], [[] for _ in self.ul]
         here = [  # of the pixel, at every scale
             {
@@ -237,7 +238,7 @@ class PixelCNNPPView:
         def run_deeper(number, x, lower):
             old, at, link = states[number], index // 2**number, links[number]
             due, deeper = tf.reduce_any(link["due"] > 0), slice(number + 1, None)
-            kept = states[deeper]
+            unchanged = states[deeper]
 
             def run():
                 x_left = tf.concat([old["shrink"], x], axis=-1)
@@ -245,7 +246,7 @@ class PixelCNNPPView:
                 finish(number + 1)
                 return y, states[deeper]
 
-            y, states[deeper] = tf.cond(due & (at % 2 == 0), run, lambda: (old["lower"], kept))
+            y, states[deeper] = tf.cond(due & (at % 2 == 0), run, lambda: (old["lower"], unchanged))
             states[number] = {**old, "shrink": x, "lower": y}
             return tf.where(due, self.enlarge[number](y)[:, at % 2], link["enlarged"][at])
 
