@@ -1,4 +1,4 @@
-"""How far the samples of a model with latent numbers (vae, agave) follow f(z).
+"""How far the samples of a model with latent variables (vae, agave) follow f(z).
 
     python benchmarks/latents.py --workdir=runs/agave
 
@@ -34,7 +34,7 @@ def main(_):
 
     model = gpc.load(_WORKDIR.value)
     if not hasattr(model, "show_latents"):
-        raise UserError(f"{_WORKDIR.value} has no latent numbers")
+        raise UserError(f"{_WORKDIR.value} has no latent variables")
     f, images = model.sample_stages(_NUM.value, seed=_SEED.value)
     shown = visualization.enlarged(np.asarray(f), model.view.levels, model.image_shape)
     found = correlations(np.asarray(images), shown)

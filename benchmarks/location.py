@@ -12,8 +12,8 @@ model is trained three times, with as many steps of as many images:
 - map: the condition is a map already, 1 at the place and 0 elsewhere (condition="spatial"). It
   comes from no data set, so Keras' own fit trains it.
 
-The law of the images is known, so the table has the bits per image that a model wastes: its code
-length of the test images above their shortest one.
+The distribution of the images is known, so the table has the bits per image that a model wastes:
+its code length of the test images above their shortest one.
 """
 
 import tempfile
@@ -84,7 +84,7 @@ def make_images(num, seed):
 
 
 def shortest_bits(images):
-    """Code length of each image under the law it was drawn from, given its label [N].
+    """Code length of each image under the distribution it was drawn from, given its label [N].
 
     No two pairs of shape and offset have the same bright pixels, so these tell the pair.
     """

@@ -188,7 +188,7 @@ def write_run(workdir):
     average = {f"weights/{path}": f"average/{path}" for path in paths}
     write(
         f"{name}_score",
-        lambda x: tf.reduce_sum(model.log_prob_parts_of(x), axis=1),
+        lambda x: tf.reduce_sum(model.log_prob_terms_of(x), axis=1),
         [batch],
         variables,
         average=average,

@@ -1,4 +1,4 @@
-"""What this package needs of Keras, and what it gives to it, without importing it.
+"""Settings that this package needs of Keras, and names that it gives to it, without importing it.
 
 Models are made for Keras 3 on TensorFlow: other settings are refused at import. As soon as Keras
 is there it can load our models from `.keras` files: our families are known to it by name, and each

@@ -1,4 +1,4 @@
-"""What images and conditions a model takes: the one place that knows their shapes and checks them.
+"""Images and conditions that a model takes: the one place that knows their shapes and checks them.
 
 Every ValueError says what was wanted and what was found. In a graph values are not known when it is
 traced: there it is an InvalidArgumentError of the run that says so. A graph that XLA compiles has
@@ -47,7 +47,7 @@ class ImageSpec:
         return tf.cast(graph_checks.below(self.levels, message, images), tf.uint8)
 
     def check_kind(self, images, name="images"):
-        """What can be told without looking at values: shape and type."""
+        """Checks shape and type, without looking at values."""
         shape = tuple(images.shape)
         if len(shape) != 4 or shape[1:] != self.shape:
             raise ValueError(
@@ -115,7 +115,7 @@ class ConditionSpec:
             )
 
     def forms(self, num):
-        """What it may be, the first of them in a request: [(integers or numbers, shape)]."""
+        """Forms that it may have, the first one in a request: [(integers or numbers, shape)]."""
         return []
 
     def check(self, condition, num):
@@ -136,7 +136,7 @@ class ConditionSpec:
         return graph_checks.after([finite], condition)
 
     def check_kind(self, condition, num):
-        """What can be told without looking at values: presence, shape and type.
+        """Checks presence, shape and type, without looking at values.
 
         Returns:
           What it is of `forms`; None for no condition.
@@ -170,7 +170,7 @@ class ConditionSpec:
         return 0
 
     def of(self, images, condition):
-        """What images are conditioned on where a caller gives this condition, or None."""
+        """Returns the condition of images where a caller gives this one, or None."""
         return condition
 
     @property
@@ -210,7 +210,7 @@ class ConditionSpec:
         return None
 
     def alternatives(self, num_images):
-        """How many conditions there are in a data set of so many images; 1 or 0: no control."""
+        """Number of conditions in a data set of so many images; 1 or 0: no control."""
         return 0
 
     def for_grid(self, num, images):
@@ -360,7 +360,7 @@ class Image(ConditionSpec):
         return self.images.levels
 
     def of(self, images, condition):
-        """Where none is given, images are conditioned on themselves."""
+        """Returns the condition; where none is given, images are conditioned on themselves."""
         return images if condition is None else condition
 
     def of_data(self, images, labels):
@@ -409,7 +409,7 @@ def condition_spec(kind, size, images, names=(), as_served=False):
 
 
 class Inputs:
-    """What takes images and conditions: it has an `image_spec` and a `condition_spec`."""
+    """Mixin of what takes images and conditions: it has an `image_spec` and a `condition_spec`."""
 
     @property
     def image_shape(self):
@@ -498,7 +498,7 @@ def bits_per_dim(nats, image_shape):
 
 
 def kind_of_images(image_shape, levels):
-    """What images of a shape (H, W, C) are called in messages."""
+    """Name for messages of images of a shape (H, W, C)."""
     return f"{'x'.join(map(str, image_shape))} with {levels} levels"
 
 

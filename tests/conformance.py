@@ -93,7 +93,7 @@ def computed(model, images, condition=None):
     if isinstance(model, AutoregressiveModel):
         return model.value_log_prob(images, condition)
     if isinstance(model, DensityModel):
-        return model.log_prob_parts(images, condition)
+        return model.log_prob_terms(images, condition)
     return model(images)
 
 

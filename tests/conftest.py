@@ -24,7 +24,7 @@ LONGEST = (
 
 
 # Files that share a run.
-FILES = dict.fromkeys(("test_auxiliary", "test_parts_apart", "test_views"), "test_auxiliary")
+FILES = dict.fromkeys(("test_auxiliary", "test_submodels_apart", "test_views"), "test_auxiliary")
 
 
 def pytest_configure(config):

@@ -102,8 +102,8 @@ SMALL_ENCODER = {"code_size": 3, "encoder_features": 4}
 WHOLE = {"weights": 1.0, "values": ("gray", "colour"), "even": True, "conditions": ("none",)}
 
 
-def parts(part, conditional=None, **arguments):
-    """Arguments of a model of two parts."""
+def submodels(part, conditional=None, **arguments):
+    """Arguments of a model of two submodels."""
     both = {"prior": part, "conditional": conditional or part, "embedding_features": 3}
     return both | arguments
 
@@ -131,7 +131,7 @@ FAMILIES = {
     ),
     "auxiliary": Family(
         AuxiliaryModel,
-        parts(PART),
+        submodels(PART),
         {"prior": SMALL_PART, "conditional": SMALL_PART, "embedding_features": 2},
         **OF_PARTS,
     ),
@@ -195,35 +195,35 @@ FAMILIES |= {
     ),
     "auxiliary-three-scales": Family(
         AuxiliaryModel,
-        parts({"family": "auxiliary", **parts(PART)}, PART),
+        submodels({"family": "auxiliary", **submodels(PART)}, PART),
         values=("wide",),
         conditions=("label",),
     ),
     "auxiliary-gray": Family(
         AuxiliaryModel,
-        parts(PLUS_PLUS_PART, PLUS_PLUS_PART | {"scales": 2}, transform="gray", **RESNET),
+        submodels(PLUS_PLUS_PART, PLUS_PLUS_PART | {"scales": 2}, transform="gray", **RESNET),
         values=("colour",),
         even=True,
         conditions=("label",),
     ),
     "auxiliary-pyramid": Family(
         AuxiliaryModel,
-        parts(PLUS_PLUS_PART, **RESNET),
+        submodels(PLUS_PLUS_PART, **RESNET),
         values=("colour",),
         even=True,
         conditions=("none",),
     ),
     "auxiliary-pixelcnn": Family(
-        AuxiliaryModel, parts(PART | {"family": "pixelcnn"}), **OF_PARTS | {"values": ("gray",)}
+        AuxiliaryModel, submodels(PART | {"family": "pixelcnn"}), **OF_PARTS | {"values": ("gray",)}
     ),
     "auxiliary-row_lstm": Family(
         AuxiliaryModel,
-        parts(PART | {"family": "row_lstm", "layers": 1}),
+        submodels(PART | {"family": "row_lstm", "layers": 1}),
         **WHOLE | {"values": ("gray",), "weights": 1.5},
     ),
     "auxiliary-diagonal_bilstm": Family(
         AuxiliaryModel,
-        parts(PART | {"family": "diagonal_bilstm", "layers": 1}),
+        submodels(PART | {"family": "diagonal_bilstm", "layers": 1}),
         **WHOLE | {"values": ("gray",), "weights": 1.5},
     ),
     "vae-gaussian": Family(VAE, LATENT | {"posterior": "gaussian"}, **WHOLE),

@@ -31,7 +31,7 @@ def test_what_is_maximised_is_image_and_auxiliary_less_the_weighted_divergence(
     )
     images = images_of(model, 3)
     monkeypatch.setattr(model, "training_noise", model.posterior_noise)
-    image, divergence = model.log_prob_parts(images).numpy().T
+    image, divergence = model.log_prob_terms(images).numpy().T
     f, *_ = model.infer(images, model.posterior_noise(images))
     nats = -(image + 0.7 * model.view_log_prob(f, images) + 3.0 * divergence)
     loss = model.training_loss(images, None, training=True)
@@ -42,8 +42,8 @@ def test_a_decoder_trained_alone_is_that_of_maps_of_zeros():
     model = build("agave", train_only="decoder")
     images = images_of(model, 3)
     zeros = np.zeros((3, *model.image_shape[:2], model.decoder.condition_size))
-    wanted = model.decoder.log_prob_parts_of(images, zeros).numpy().sum(axis=1)
-    np.testing.assert_allclose(model.log_prob_parts(images)[:, 0], wanted)
+    wanted = model.decoder.log_prob_terms_of(images, zeros).numpy().sum(axis=1)
+    np.testing.assert_allclose(model.log_prob_terms(images)[:, 0], wanted)
     loss = model.training_loss(images, None, training=True)
     np.testing.assert_allclose(loss, bits_per_dim(-wanted, (4, 6, 3)), rtol=1e-5)
 

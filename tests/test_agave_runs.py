@@ -62,7 +62,7 @@ def test_a_run_of_one_part_changes_no_other_and_goes_on_when_stopped(part, tmp_p
     assert ("validation_active_units" in reports[0]) == (part == "vae")
 
 
-def test_parts_trained_apart_are_where_a_training_of_all_starts(tmp_path):
+def test_submodels_trained_apart_are_where_a_training_of_all_starts(tmp_path):
     parts = {part: tmp_path / part for part in ("vae", "decoder")}
     for part, workdir in parts.items():
         gpc.train(config(f"model.train_only={part}", *SHORT), workdir)
@@ -77,7 +77,7 @@ def test_parts_trained_apart_are_where_a_training_of_all_starts(tmp_path):
     vae, decoder = (load(workdir) for workdir in parts.values())
     np.testing.assert_allclose(model.encode_latents(images), vae.encode_latents(images), rtol=1e-5)
     np.testing.assert_allclose(
-        model._decoder_alone(images), decoder.log_prob_parts(images)[:, 0], rtol=1e-5
+        model._decoder_alone(images), decoder.log_prob_terms(images)[:, 0], rtol=1e-5
     )
     # The stream, which was in neither run, is set by the first images, as they are seen now.
     f, *_ = model.infer(images, model.posterior_noise(images))
@@ -237,6 +237,6 @@ def test_an_export_gives_the_same_bounds_and_images(run, tmp_path):
     exported, model = gpc.load_saved_model(gpc.export(run, tmp_path)), load(run)
     images = images_of(model, 3)
     np.testing.assert_allclose(
-        exported.log_prob_parts(images), model.log_prob_parts(images), rtol=1e-5
+        exported.log_prob_terms(images), model.log_prob_terms(images), rtol=1e-5
     )
     np.testing.assert_array_equal(exported.sample(3, seed=4), model.sample(3, seed=4, jit=False))

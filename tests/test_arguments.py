@@ -42,8 +42,8 @@ def models():
         ({"temperature": np.inf}, r"temperature must be 1e-06…1e\+06, got inf"),
         ({"jit": "no"}, "jit must be True or False, got 'no'"),
         ({"most_probable": 1}, "most_probable must be True or False, got 1"),
-        ({"streams": OBJECTS}, "streams must be an array of numbers, got object"),
-        ({"streams": 0.5}, "streams must be an integer or integers"),
+        ({"example_seeds": OBJECTS}, "example_seeds must be an array of numbers, got object"),
+        ({"example_seeds": 0.5}, "example_seeds must be an integer or integers"),
     ],
     ids=str,
 )
@@ -78,7 +78,7 @@ def test_arrays_that_hold_no_numbers_are_refused(models, wrong):
         "images": [
             lambda: model.log_prob(wrong, LABELS),
             lambda: model.value_log_prob(wrong, LABELS),
-            lambda: model.log_prob_parts(wrong, LABELS),
+            lambda: model.log_prob_terms(wrong, LABELS),
             lambda: vae.importance_log_prob(wrong, 1),
             lambda: vae.encode_latents(wrong),
             lambda: gpc.evaluate(models["auxiliary"], wrong),
@@ -87,7 +87,7 @@ def test_arrays_that_hold_no_numbers_are_refused(models, wrong):
         "known": [lambda: model.sample(condition=LABELS, given=images, known=wrong)],
         "view": [lambda: auxiliary.sample_stages(stage=wrong)],
         "latents": [lambda: vae.sample_stages(stage=wrong), lambda: vae.show_latents(wrong)],
-        "streams": [lambda: vae.draw_latents(0, wrong)],
+        "example_seeds": [lambda: vae.draw_latents(0, wrong)],
     }
     for name, refused in calls.items():
         for call in refused:

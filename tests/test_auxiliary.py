@@ -45,7 +45,7 @@ PLUS_PLUS = {"family": "pixelcnn_pp", "features": 4, "blocks": 1, "scales": 1, "
 
 
 def both(family, **arguments):
-    """Both parts of one family."""
+    """Both submodels of one family."""
     part = {"family": family, "features": 6, "first_kernel_size": 3, "layers": 2, **arguments}
     return {"prior": part, "conditional": part}
 
@@ -112,8 +112,8 @@ def test_the_bound_is_the_prior_of_the_view_and_the_conditional_given_it(kind):
     view = model.transform(images)
     prior = model.prior.log_prob(view, condition)
     rest = model.conditional.log_prob(images, model.maps(view, condition))
-    parts = model.log_prob_parts(images, condition)
-    np.testing.assert_allclose(parts, np.stack([prior, rest], axis=1), rtol=1e-5)
+    terms = model.log_prob_terms(images, condition)
+    np.testing.assert_allclose(terms, np.stack([prior, rest], axis=1), rtol=1e-5)
     np.testing.assert_allclose(model.log_prob(images, condition), prior + rest, rtol=1e-5)
     assert model.is_lower_bound and len(model.terms) == 2
 
@@ -175,7 +175,7 @@ def test_the_prior_sees_the_view_alone_and_the_conditional_no_later_value():
         row += 2
     other[0, [row, row + 1], column] = images[0, [row + 1, row], column]
     np.testing.assert_array_equal(model.transform(other), view)
-    both = model.log_prob_parts(np.concatenate([images, other])).numpy()
+    both = model.log_prob_terms(np.concatenate([images, other])).numpy()
     assert both[0, 0] == both[1, 0] and both[0, 1] != both[1, 1]
     # The maps being what they are, values before the first that differs keep their probabilities.
     maps = np.repeat(model.maps(view), 2, axis=0)
@@ -201,7 +201,7 @@ def test_every_value_depends_on_the_view_and_on_the_label():
 
 
 @with_kinds("three-scales", "gray")
-def test_a_sample_is_drawn_in_stages_from_streams_of_their_own(kind):
+def test_a_sample_is_drawn_in_stages_from_example_seeds_of_their_own(kind):
     check_stages(build(**kind), jit=False)
 
 
@@ -211,7 +211,7 @@ def test_a_sample_is_drawn_in_stages_with_xla(kind):
 
 
 def check_stages(model, jit):
-    """Fails where a sample is not what the parts draw."""
+    """Fails where a sample is not what the submodels draw."""
     condition = condition_of(model, 4)
     found = model.sample(4, condition, seed=3, jit=jit)
     views = views_of(model, condition, jit)
@@ -221,10 +221,10 @@ def check_stages(model, jit):
 
 
 def views_of(model, condition, jit, far=2**32):
-    """What the prior draws: from streams that a user cannot name."""
-    streams = tf.range(4, dtype=tf.int64) + far
+    """What the prior draws: from example seeds that a user cannot name."""
+    example_seeds = tf.range(4, dtype=tf.int64) + far
     options = sampling.SamplingOptions(tf.constant(1.0))
-    request = Request(4, condition, 3, options, None, None, streams, jit)
+    request = Request(4, condition, 3, options, None, None, example_seeds, jit)
     if not isinstance(model.prior, AuxiliaryModel):
         return model.prior.draw(request)[-1]
     views = views_of(model.prior, condition, jit, far + 2**32)
@@ -256,7 +256,7 @@ def test_rematerialisation_changes_no_gradient():
 # Arguments
 
 
-def test_parts_are_configured_by_sections_of_their_own():
+def test_submodels_are_configured_by_sections_of_their_own():
     config = gpc.get_config("multiscale28", ["model.prior.features=7", "model.prior.layers=1"])
     assert (config.model.prior.features, config.model.conditional.features) == (7, 32)
     for key, message in (

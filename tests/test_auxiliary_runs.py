@@ -40,8 +40,8 @@ def test_a_run_is_trained_loaded_and_evaluated_by_its_terms(run):
     assert isinstance(model, AuxiliaryModel)
     images, labels = images_of(model, 20), np.arange(20) % 10
     result = gpc.evaluate(model, images, labels)
-    parts = model.log_prob_parts(images, labels).numpy().mean(axis=0)
-    shares = -parts / (np.log(2) * np.prod(model.image_shape))
+    terms = model.log_prob_terms(images, labels).numpy().mean(axis=0)
+    shares = -terms / (np.log(2) * np.prod(model.image_shape))
     assert list(result["terms"]) == ["small image", "image given it"]
     assert list(result["terms"].values()) == pytest.approx(shares)
     assert result["bits_per_dim"] == pytest.approx(shares.sum())
@@ -78,7 +78,7 @@ def test_an_exported_model_is_the_same_model(run, tmp_path):
     served = gpc.load_saved_model(gpc.export(run, tmp_path))
     images, labels = images_of(model, 3), np.arange(3)
     np.testing.assert_allclose(
-        served.log_prob_parts(images, labels), model.log_prob_parts(images, labels), rtol=1e-5
+        served.log_prob_terms(images, labels), model.log_prob_terms(images, labels), rtol=1e-5
     )
     np.testing.assert_array_equal(
         served.sample(condition=labels, seed=4),

@@ -99,8 +99,8 @@ def test_samples_depend_on_the_seed_and_not_on_the_batch(case):
     whole = model.sample(NUM, condition, seed=7, **how).numpy()
     first, second = (None, None) if condition is None else np.split(condition, 2)
     cut = [
-        model.sample(half, first, seed=7, streams=list(range(half)), **how),
-        model.sample(half, second, seed=7, streams=half, **how),
+        model.sample(half, first, seed=7, example_seeds=list(range(half)), **how),
+        model.sample(half, second, seed=7, example_seeds=half, **how),
     ]
     np.testing.assert_array_equal(np.concatenate(cut), whole)
     assert not np.array_equal(model.sample(NUM, condition, seed=8, **how), whole)

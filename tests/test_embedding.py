@@ -236,12 +236,12 @@ def test_alike_counts_how_often_drawn_images_are_nearer_to_their_source():
 
 
 def test_likeness_draws_from_every_image_with_random_numbers_of_its_own():
-    class Copies:  # draws the one number of a code, changed by the stream's
+    class Copies:  # draws the one number of a code, changed by the example seed's
         def encode(self, images):
             return images[:, 0, 0].astype(np.float64)
 
-        def sample(self, condition, seed, streams):
-            drawn.extend(streams + np.arange(len(condition)))
+        def sample(self, condition, seed, example_seeds):
+            drawn.extend(example_seeds + np.arange(len(condition)))
             return condition[:, None, None].astype(int)
 
     drawn = []

@@ -31,7 +31,7 @@ class TableModel(DensityModel):
         labels = np.zeros(len(images), int) if condition is None else condition
         return np.take_along_axis(self.table[labels], images[..., None].astype(int), -1)[..., 0]
 
-    def log_prob_parts(self, images, condition=None):
+    def log_prob_terms(self, images, condition=None):
         return self.value_log_prob(images, condition).sum(axis=(1, 2), dtype=np.float64)
 
 
@@ -249,7 +249,7 @@ def test_the_other_image_is_half_the_images_away_whatever_the_batch(batch_size):
             super().__init__()
             self.condition_spec = condition_spec("image", 2, self.image_spec)
 
-        def log_prob_parts(self, images, condition):
+        def log_prob_terms(self, images, condition):
             given.extend(zip(images[:, 0, 0, 0], condition[:, 0, 0, 0], strict=True))
             return np.zeros((len(images), 2))
 

@@ -158,7 +158,7 @@ def test_a_loaded_saved_model_cuts_large_batches_and_answers_like_the_model(expo
     it = exported(kind)
     num = 2 * MAX_IMAGES + 1
     images, condition = it.images(num), of_kind(it.condition(num))
-    how = {"seed": 6, "temperature": 0.9, "streams": 2, "jit": False}
+    how = {"seed": 6, "temperature": 0.9, "example_seeds": 2, "jit": False}
     np.testing.assert_array_equal(
         it.saved.sample(num, condition, **how), it.model.sample(num, condition, **how)
     )

@@ -9,10 +9,12 @@ from gated_pixelcnn.models import registry
 
 OTHERS = set(MAIN) - set(DENSITY)
 NOT_EXACT = set(MAIN) - set(EXACT)
-_JACOBIAN = "a lower bound has no parameters of a value given those before it; its parts have"
+_JACOBIAN = "a lower bound has no parameters of a value given those before it; its submodels have"
 _BOUND = "a bound does not sum to one; test_auxiliary and test_latent_variable hold it to p(x)"
-_ONE_NETWORK = "incremental sampling is of one network; parts are tested as families of their own"
-_CONDITION = "no condition, or one that is given to parts, which test_auxiliary looks into"
+_ONE_NETWORK = (
+    "incremental sampling is of one network; submodels are tested as families of their own"
+)
+_CONDITION = "no condition, or one that is given to submodels, which test_auxiliary looks into"
 _COMPLETES = "drawn in several stages: it refuses to complete, which has a test"
 _NO_SAMPLES = "no density model: nothing to draw"
 # {property: (families that it leaves out, why)}
@@ -25,7 +27,7 @@ LEFT_OUT = {
     "test_labels_out_of_range_are_refused": (NOT_EXACT - {"auxiliary"}, "no labels as a condition"),
     "test_rematerialisation_changes_no_gradient_and_computes_blocks_again": (
         NOT_EXACT,
-        "it is done by the parts; test_auxiliary looks whether they are told to",
+        "it is done by the submodels; test_auxiliary looks whether they are told to",
     ),
     "test_half_precision_keeps_weights_and_log_probabilities_in_float32": (OTHERS, _NO_SAMPLES),
     "test_incremental_parameters_equal_those_of_the_parallel_pass": (NOT_EXACT, _ONE_NETWORK),

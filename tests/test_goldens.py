@@ -38,10 +38,10 @@ def computed(model):
     """What the model makes of two images, and two images that it draws."""
     images = images_of(model, 2)
     condition = np.array([2, 0]) if model.condition_kind else None
-    if not hasattr(model, "log_prob_parts"):
+    if not hasattr(model, "log_prob_terms"):
         return {"output": model(images).numpy()}
     return {
-        "log_prob": model.log_prob_parts(images, condition).numpy(),
+        "log_prob": model.log_prob_terms(images, condition).numpy(),
         "samples": model.sample(2, condition, seed=1, jit=False).numpy(),
     }
 

@@ -35,11 +35,11 @@ def test_what_z_holds_is_told_in_numbers(family):
     found = Latents().details_of(model, Images(Split(images), 3))
     of_auxiliary = {"auxiliary_bits_per_dim"} if family == "vae" else set()
     assert found.keys() == DETAILS.keys() - of_auxiliary
-    parts = model.log_prob_parts(images).numpy()
-    bits = bits_per_dim(-parts[:, 1].mean(), model.image_shape)
+    terms = model.log_prob_terms(images).numpy()
+    bits = bits_per_dim(-terms[:, 1].mean(), model.image_shape)
     assert found["kl_bits_per_dim"] == pytest.approx(bits)
     numbers = math.prod(model.network.latent_shape)
-    assert found["kl_per_dimension"] * numbers == pytest.approx(-parts[:, 1].mean())
+    assert found["kl_per_dimension"] * numbers == pytest.approx(-terms[:, 1].mean())
     if family == "agave":
         f, *_ = model.infer(images, model.posterior_noise(images))
         bits = bits_per_dim(-model.view_log_prob(f, images), model.view.image_shape)

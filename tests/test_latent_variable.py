@@ -1,4 +1,4 @@
-"""What all models with latent numbers hold: bounds, draws, free bits, the flow."""
+"""What all models with latent variables hold: bounds, draws, free bits, the flow."""
 
 import itertools
 import math
@@ -56,7 +56,7 @@ def test_the_flow_has_the_jacobian_that_it_tells():
 
 
 def quadrature(model, points):
-    """log p(x) of all images of a model with few latent numbers, by Gauss-Hermite quadrature."""
+    """log p(x) of all images of a model with few latent variables, by Gauss-Hermite quadrature."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(points)
     weights /= weights.sum()
     size = math.prod(model.network.latent_shape)
@@ -82,7 +82,7 @@ def near_the_prior(model):
 
 @pytest.fixture(scope="module")
 def toy():
-    """A model of images of two pixels with two latent numbers, and the exact log p of them all."""
+    """A model of images of two pixels with two latent variables, and exact log p of them all."""
     model = build(
         "agave", (1, 2, 1), 3, "gated_pixelcnn", features=4, blocks=1, latents=1, halvings=0
     )
@@ -164,9 +164,9 @@ def test_weights_far_below_the_smallest_number_are_averaged(family):
 def test_the_bound_depends_on_the_image_and_not_on_its_batch(family):
     model = build(family, dtype="float32")
     images = images_of(model, 5)
-    whole = model.log_prob_parts(images).numpy()
-    np.testing.assert_allclose(model.log_prob_parts(images[3:]), whole[3:], rtol=1e-5)
-    np.testing.assert_array_equal(model.log_prob_parts(images), whole)
+    whole = model.log_prob_terms(images).numpy()
+    np.testing.assert_allclose(model.log_prob_terms(images[3:]), whole[3:], rtol=1e-5)
+    np.testing.assert_array_equal(model.log_prob_terms(images), whole)
     noise = model.posterior_noise(images).numpy()
     assert len(np.unique(noise)) == noise.size
     assert not np.isclose(noise, model.posterior_noise(images, 1)).any()

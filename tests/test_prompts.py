@@ -45,17 +45,19 @@ def photos(tmp_path):
 
 def sampled(model, wanted, seed=0):
     return np.asarray(
-        model.sample(condition=wanted.condition, streams=wanted.streams, seed=seed, jit=False)
+        model.sample(
+            condition=wanted.condition, example_seeds=wanted.example_seeds, seed=seed, jit=False
+        )
     )
 
 
 def test_a_row_goes_from_one_class_to_the_other_with_the_same_random_numbers(labelled):
     wanted = prompts(labelled, NAMES, interpolate=["bag,2", "0,bag"], num=10)
     assert (wanted.rows, wanted.num) == (2, 10)
-    assert wanted.streams.tolist() == [0, 1] * 5
+    assert wanted.example_seeds.tolist() == [0, 1] * 5
     drawn = sampled(labelled, wanted)
-    for image, label, stream in [(0, 1, 0), (8, 2, 0), (1, 0, 1), (9, 1, 1)]:
-        alone = labelled.sample(condition=[label], streams=stream, jit=False)
+    for image, label, example_seed in [(0, 1, 0), (8, 2, 0), (1, 0, 1), (9, 1, 1)]:
+        alone = labelled.sample(condition=[label], example_seeds=example_seed, jit=False)
         np.testing.assert_array_equal(drawn[image], alone[0])
     np.testing.assert_allclose(wanted.condition[4], [0, 0.5, 0.5])
 
@@ -68,7 +70,7 @@ def test_a_row_goes_from_the_code_of_one_image_to_that_of_the_other(autoencoder,
         wanted.condition, [codes[0], codes.mean(axis=0), codes[1]], rtol=1e-5
     )
     drawn = sampled(autoencoder, wanted)
-    alone = autoencoder.sample(condition=images, streams=[0, 0], jit=False)
+    alone = autoencoder.sample(condition=images, example_seeds=[0, 0], jit=False)
     np.testing.assert_array_equal(drawn[[0, 2]], alone)
 
 
@@ -89,7 +91,7 @@ def test_images_like_others_stand_in_rows_beside_them(autoencoder, photos, tmp_p
     originals = np.stack([read_images(path, (6, 5, 1), 4)[0] for path in photos])
     np.testing.assert_array_equal(wanted.condition, originals[[0, 1] * 3])
     np.testing.assert_array_equal(wanted.shown[:, 0], visualization.to_bytes(originals, 4))
-    assert wanted.rows == 2 and wanted.streams.tolist() == list(range(6))
+    assert wanted.rows == 2 and wanted.example_seeds.tolist() == list(range(6))
 
 
 def test_several_images_are_completed_like_one(autoencoder, photos, tmp_path):

@@ -232,7 +232,7 @@ def test_every_code_size_and_image_has_a_row_of_what_the_models_make_of_it(runs,
     turn = np.arange(12)
     drawn = {
         size: gpc.load(runs / f"ae{size}").sample(
-            condition=images[turn % 3], streams=turn, seed=7, jit=False
+            condition=images[turn % 3], example_seeds=turn, seed=7, jit=False
         )
         for size in (2, 3)
     }

@@ -58,7 +58,7 @@ def test_all_labels_get_a_row_each(draw, tmp_path):
         )
 
 
-def test_low_temperature_draws_likelier_images(draw, digits):
+def test_low_temperature_draws_more_probable_images(draw, digits):
     model = gpc.load(digits)
     drawn = [draw("--label=1", f"--temperature={t}")["images"] for t in (0.2, 1.0)]
     nats = [np.mean(model.log_prob(batch, np.ones(16, int))) for batch in drawn]

@@ -177,7 +177,7 @@ def test_other_errors_of_the_step_keep_their_kind():
         state.make_step((IMAGES,))
 
 
-# Random streams
+# Random numbers
 
 
 def test_dropout_is_a_function_of_seed_and_step():
@@ -222,7 +222,7 @@ def test_each_part_of_a_batch_has_dropout_of_its_own():
 
     alone = np.array(losses(1, 6))
     assert len(set(alone)) > 1
-    # Parts of steps of two take the streams that steps of one take, in turn.
+    # Parts of steps of two take the dropout seeds that steps of one take, in turn.
     np.testing.assert_allclose(losses(2, 3, accumulation=2), alone.reshape(3, 2).mean(axis=1))
 
 

@@ -111,7 +111,7 @@ def test_keras_fit_compiled_by_xla_refuses_what_is_out_of_range():
         model.fit(images, labels + 1, verbose=0)
 
 
-@pytest.mark.parametrize("method", ["log_prob", "log_prob_parts", "value_log_prob"])
+@pytest.mark.parametrize("method", ["log_prob", "log_prob_terms", "value_log_prob"])
 def test_nats_of_what_is_out_of_range_are_nan_where_xla_drops_the_checks(method):
     model = build(condition="label", condition_size=3)
     images, labels = batch_of(model)

@@ -3,7 +3,7 @@
     python tools/screenshot_tensorboard.py --logdir=runs --output=docs/tensorboard.png
     python tools/screenshot_tensorboard.py --logdir=runs --output=docs/latents.png --latents
 
-With --latents: what models with latent numbers (vae, agave) make of them.
+With --latents: what models with latent variables (vae, agave) make of them.
 
 Needs Chromium and its driver (`apt-get install chromium chromium-driver`) and Selenium, which the
 extra `dev` of the package brings.

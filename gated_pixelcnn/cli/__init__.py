@@ -15,7 +15,7 @@ class _PathParser(flags.ArgumentParser):
     """Marks the flags that `resolve_paths` looks at."""
 
     def flag_type(self):
-        """What absl calls it in messages."""
+        """Its name in absl's messages."""
         return "path"
 
 
@@ -51,7 +51,7 @@ def define_run_flags(values):
     define_path("workdir", "Directory of the run.", values)
     define_path(
         "prior",
-        "Of an auxiliary model whose parts were trained apart: directory of the run with "
+        "Of an auxiliary model whose submodels were trained apart: directory of the run with "
         "model.train_only=prior. Again for the prior of that prior.",
         values,
         multi=True,
@@ -87,7 +87,7 @@ def load_model(values, whole=True):
 
     Args:
       values: of the flags of `define_model_flags`: workdir or saved_model must be given.
-      whole: whether all parts of the model must have been trained.
+      whole: whether all submodels must have been trained.
 
     Returns:
       The model (of a run with its best averaged weights), and the run's config.json as a dict, see

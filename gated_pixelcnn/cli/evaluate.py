@@ -66,8 +66,8 @@ def define_flags():
     flags.DEFINE_integer(
         "importance_samples",
         None,
-        "Of a model with latent numbers: also the bound of so many draws for every image, each of "
-        "which takes a forward pass.",
+        "Of a model with latent variables: also the bound of so many draws for every image, "
+        "each of which takes a forward pass.",
         flag_values=FLAGS,
     )
     cli.define_path("csv", "File for one line per image.", FLAGS)

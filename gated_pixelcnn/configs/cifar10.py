@@ -91,9 +91,9 @@ pixelcnn_pp_cifar10_192 = pixelcnn_pp_cifar10.variant(
     model=dict(features=192),
 )
 
-# 16 grays, then the colours. Both parts have the 200 epochs that the paper has for the colours. Its
-# prior has 30: train this apart by --config.model.train_only=prior --config.train.steps=23438, and
-# the colours by --config.model.train_only=conditional.
+# 16 grays, then the colours. Both submodels have the 200 epochs that the paper has for the colours.
+# Its prior has 30: train this apart by --config.model.train_only=prior --config.train.steps=23438,
+# and the colours by --config.model.train_only=conditional.
 grayscale_cifar10 = Preset(
     "CIFAR-10, Grayscale PixelCNN at the paper's sizes",
     expected="2.98 (paper, test, bound)",

@@ -45,7 +45,7 @@ imagenet64 = imagenet32.variant(
     parameters=122_649_984,
     data=dict(source="tfds:downsampled_imagenet/64x64", image_size=64),
 )
-# The paper's appendix. It does not tell the architecture; both parts are as its models of ImageNet.
+# The paper's appendix. It does not tell the architecture; the submodels are as its ImageNet models.
 multiscale64 = imagenet32.variant(
     "Multi-scale: ImageNet at 32x32, then 64x64, by class",
     image_shape=(64, 64, 3),

@@ -1,4 +1,4 @@
-"""What a preset is: a configuration that differs from the defaults, or from another preset."""
+"""Presets: configurations that differ from the defaults, or from another preset."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ class Preset:
       expected: The bits/dim that it reaches, and who says so.
       data: What differs from the defaults in the section `data`.
       model: In the section `model`: the family, unless it is a Gated PixelCNN, and its arguments;
-        a dict for each part.
+        a dict for each submodel.
       train: In the section `train`.
     """
 

@@ -1,4 +1,4 @@
-"""What a configuration is: sections, keys and types, by the defaults of the classes themselves."""
+"""Schema of configurations: sections, keys and types, by the defaults of the classes themselves."""
 
 import dataclasses
 
@@ -14,8 +14,8 @@ from gated_pixelcnn.models import registry
 _NOT_CONFIGURED = {
     *("self", "image_shape", "levels", "condition_size", "class_names", "name", "kwargs")
 }
-# The condition of a part is set by the model that it is a part of, and never an image.
-_NOT_CONFIGURED_OF_PART = _NOT_CONFIGURED | {
+# The condition of a submodel is set by the model around it, and never an image.
+_NOT_CONFIGURED_OF_SUBMODEL = _NOT_CONFIGURED | {
     *("condition", "code_size", "encoder_features", "normalised_code", "train_encoder")
 }
 DEFAULT_FAMILY = "gated_pixelcnn"
@@ -23,7 +23,7 @@ DEFAULT_FAMILY = "gated_pixelcnn"
 OPTIONAL = {"condition": str, "head_features": int}
 
 
-def defaults(family=DEFAULT_FAMILY, parts=None):
+def defaults(family=DEFAULT_FAMILY, submodels=None):
     """Returns the defaults, locked: a preset can change a key but not invent one.
 
     Sections `data` (DataConfig), `model` (the constructor of the family), `train` (TrainConfig);
@@ -32,15 +32,15 @@ def defaults(family=DEFAULT_FAMILY, parts=None):
 
     Args:
       family: Of the model.
-      parts: Families of the parts of a model that has some, where they are not the default:
-        {"prior": "gated_pixelcnn"}; of the part of a part: {"prior.prior": ...}.
+      submodels: Families of the submodels of a model that has some, where they are not the default:
+        {"prior": "gated_pixelcnn"}; of a submodel of a submodel: {"prior.prior": ...}.
     """
     config = ConfigDict()
     config.description = ""
     config.expected = ""
     config.seed = 0
     config.data = ConfigDict(_dataclass_defaults(DataConfig))
-    config.model = _model(family, parts or {})
+    config.model = _model(family, submodels or {})
     config.train = ConfigDict(_dataclass_defaults(TrainConfig))
     return config.lock()
 
@@ -49,8 +49,8 @@ def _dataclass_defaults(kind):
     return {field.name: field.default for field in dataclasses.fields(kind)}
 
 
-def _model(family, parts, path="", left_out=_NOT_CONFIGURED):
-    """The section of a model, or of a part of it: the family, and what its constructor takes.
+def _model(family, submodels, path="", left_out=_NOT_CONFIGURED):
+    """The section of a model, or of a submodel: the family, and what its constructor takes.
 
     That is the keyword arguments of its class and of those it passes **kwargs on to.
     """
@@ -59,8 +59,8 @@ def _model(family, parts, path="", left_out=_NOT_CONFIGURED):
         if name in left_out:
             continue
         if isinstance(default, dict):
-            of_part = parts.get(path + name, default["family"])
-            default = _model(of_part, parts, f"{path}{name}.", _NOT_CONFIGURED_OF_PART)
+            of_submodel = submodels.get(path + name, default["family"])
+            default = _model(of_submodel, submodels, f"{path}{name}.", _NOT_CONFIGURED_OF_SUBMODEL)
         elif default is None:
             default = config_dict.placeholder(OPTIONAL[name])
         result[name] = default
@@ -86,9 +86,9 @@ def complete(given) -> ConfigDict:
     for key, family in families.items():
         if family not in list(registry.FAMILIES):
             raise UserError(f"{key} is {family!r}{nearest(str(family), registry.FAMILIES)}")
-    # "model.prior.family" names the family of the part "prior".
-    parts = {key[len("model.") : -len(".family")]: family for key, family in families.items()}
-    config = defaults(families.get("model.family", DEFAULT_FAMILY), parts)
+    # "model.prior.family" names the family of the submodel "prior".
+    submodels = {key[len("model.") : -len(".family")]: family for key, family in families.items()}
+    config = defaults(families.get("model.family", DEFAULT_FAMILY), submodels)
     keys = flat(config)
     for key, value in values.items():
         if key not in keys:

@@ -38,7 +38,7 @@ CHANGEABLE_ON_REQUEST = (
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained. A step is one update of the weights from one batch.
+    """Settings of a training. A step is one update of the weights from one batch.
 
     Attributes:
       steps: Length of the training.
@@ -78,8 +78,8 @@ class TrainConfig:
       encoder: Work directory of a run of an embedding or an autoencoder: a model conditioned on an
         image starts with its encoder; "": with a random one.
       start: Work directory of a run of the same family, with weights of the same shapes, from which
-        this one starts; of parts that were trained apart (model.train_only) several, with commas
-        between them. "": with random weights.
+        this one starts; of submodels that were trained apart (model.train_only) several, separated
+        by commas. "": with random weights.
       accumulation: Gradient accumulation: each replica cuts its share of a batch into so many
         parts and takes them one after the other, for memory; the update is that of the batch.
       remat: Rematerialisation: the backward pass computes the inside of every block again instead

@@ -1,4 +1,4 @@
-"""What is measured of models."""
+"""Measurements of models."""
 
 from gated_pixelcnn.evaluation.bits import BitsPerDim, MismatchedCondition, evaluate
 from gated_pixelcnn.evaluation.images import Images

@@ -1,4 +1,4 @@
-"""What simple methods need for the same images: the figures beside which a model is read."""
+"""Bits/dim of simple methods for the same images, to compare a model with."""
 
 import functools
 import io

@@ -1,4 +1,4 @@
-"""How well a model predicts images, in bits/dim."""
+"""Bits/dim of a model."""
 
 import itertools
 import math
@@ -94,7 +94,7 @@ class BitsPerDim:
         """
         of_data = model.condition_spec.of_data
         pairs = ((batch, of_data(batch, labels)) for batch, labels in images.batches())
-        return _evaluate_batches(model, pairs, images.size, images.log_prob_parts)
+        return _evaluate_batches(model, pairs, images.size, images.log_prob_terms)
 
     def loss(self, model, result):
         """Bits/dim, or those of the one term that is trained."""
@@ -136,7 +136,7 @@ class MismatchedCondition:
                 yield batch, spec.mismatched(spec.of_data(batch, labels), start, others)
                 start += len(batch)
 
-        found = _evaluate_batches(model, pairs(), images.size, images.log_prob_parts)
+        found = _evaluate_batches(model, pairs(), images.size, images.log_prob_terms)
         return {"wrong_condition_bits_per_dim": found["bits_per_dim"], "condition": spec.kind}
 
 
@@ -148,16 +148,16 @@ def _batches_of(dataset, batch_size):
         yield unpacked(batch)
 
 
-def _evaluate_batches(model, batches, batch_size, log_prob_parts=None):
+def _evaluate_batches(model, batches, batch_size, log_prob_terms=None):
     """`evaluate` of pairs of images and condition; only the last may be a partial batch."""
-    log_prob_parts = log_prob_parts or model.log_prob_parts
-    parts = []  # one array [n, P] per batch
+    log_prob_terms = log_prob_terms or model.log_prob_terms
+    pieces = []  # one array [n, terms] per batch
     num_images = warm_images = 0
     start = warm = time.perf_counter()
     for images, condition in batches:
-        nats = filled_parts(log_prob_parts, images, condition, batch_size)
+        nats = filled_terms(log_prob_terms, images, condition, batch_size)
         check_finite(nats.sum(axis=1), num_images)
-        parts.append(nats)
+        pieces.append(nats)
         num_images += len(images)
         if not warm_images:
             warm_images, warm = num_images, time.perf_counter()
@@ -167,15 +167,15 @@ def _evaluate_batches(model, batches, batch_size, log_prob_parts=None):
         warm_images, warm = 0, start
     images_per_second = (num_images - warm_images) / (time.perf_counter() - warm)
 
-    parts = np.concatenate(parts)
-    log_probs = parts.sum(axis=1)
+    nats = np.concatenate(pieces)
+    log_probs = nats.sum(axis=1)
     bits = bits_per_dim(-log_probs, model.image_shape)
     per_channel = terms = None
     if model.terms is None:
         colour_shape = (*model.image_shape[:2], 1)
-        per_channel = bits_per_dim(-parts.mean(axis=0), colour_shape).tolist()
+        per_channel = bits_per_dim(-nats.mean(axis=0), colour_shape).tolist()
     else:
-        shares = bits_per_dim(-parts.mean(axis=0), model.image_shape).tolist()
+        shares = bits_per_dim(-nats.mean(axis=0), model.image_shape).tolist()
         terms = dict(zip(model.terms, shares, strict=True))
     return {
         "bits_per_dim": float(bits.mean()),
@@ -202,15 +202,15 @@ def check_finite(log_probs, first):
         )
 
 
-def filled_parts(log_prob_parts, images, condition, batch_size):
-    """Nats of every image's parts, float64 [n, P].
+def filled_terms(log_prob_terms, images, condition, batch_size):
+    """Nats of every image's terms, float64 [n, P].
 
     A partial batch is filled up with copies of its first image, so that no graph is traced again
     for it, and the copies are dropped.
     """
     size = len(images)
-    parts = log_prob_parts(
+    terms = log_prob_terms(
         filled_up(images, batch_size),
         None if condition is None else filled_up(condition, batch_size),
     )
-    return np.asarray(parts)[:size]
+    return np.asarray(terms)[:size]

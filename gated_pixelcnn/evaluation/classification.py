@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gated_pixelcnn.evaluation.bits import filled_parts
+from gated_pixelcnn.evaluation.bits import filled_terms
 from gated_pixelcnn.models.density_model import DensityModel
 
 
@@ -45,8 +45,8 @@ def classify(model, images):
     nats, truth = [], []
     for batch, labels in images.batches():
         given = [np.full(len(batch), label, np.int32) for label in range(spec.size)]
-        parts = [filled_parts(model.log_prob_parts, batch, label, images.size) for label in given]
-        nats.append(np.sum(parts, axis=2).T)
+        terms = [filled_terms(model.log_prob_terms, batch, label, images.size) for label in given]
+        nats.append(np.sum(terms, axis=2).T)
         truth.append(labels)
     nats, truth = np.concatenate(nats), np.concatenate(truth)
     return {

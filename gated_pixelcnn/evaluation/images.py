@@ -21,7 +21,7 @@ class Images:
       batch_size: number of images in one forward pass, at least 1.
       num_images: the first images only; None for all.
       label_map: the model's label for each label of the split, a list; None if they are the same.
-      log_prob_parts: what computes the nats of a batch, see `DensityModel.log_prob_parts`, which it
+      log_prob_terms: what computes the nats of a batch, see `DensityModel.log_prob_terms`, which it
         is by default.
       train: the split that was trained on, for baselines; None if there is none.
     """
@@ -30,7 +30,7 @@ class Images:
     batch_size: int = 64
     num_images: int | None = None
     label_map: list | None = None
-    log_prob_parts: Callable | None = None
+    log_prob_terms: Callable | None = None
     train: Any = None
 
     def __post_init__(self):
@@ -39,7 +39,7 @@ class Images:
 
     @property
     def num(self):
-        """How many images there are."""
+        """Number of images."""
         all_images = self.split.num_images
         return all_images if self.num_images is None else min(self.num_images, all_images)
 
@@ -58,7 +58,7 @@ class Images:
             yield images, mapped(labels, self.label_map)
 
     def run(self, function):
-        """What a function gives for all images: an array [num, …].
+        """Applies a function to all images; returns an array [num, …].
 
         Args:
           function: integers [n, H, W, C] → an array [n, …], always of as many images.

@@ -1,4 +1,4 @@
-"""What the latent variables of a model hold."""
+"""Measures of the latent variables of a model."""
 
 import numpy as np
 import tensorflow as tf

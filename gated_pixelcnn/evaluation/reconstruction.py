@@ -56,7 +56,7 @@ def psnr(mse):
 
 
 def squared_errors(function, images, levels):
-    """How far what a function makes of images is from them.
+    """Errors of a function's reconstructions of images.
 
     Args:
       function: integers [N, H, W, C] → floats 0…1 that broadcast to that shape, always called with

@@ -1,4 +1,4 @@
-"""What evaluate.py prints for people: tables of the results that `--json` prints for programs."""
+"""Tables of evaluate.py's results for people; `--json` prints them for programs."""
 
 from gated_pixelcnn.evaluation.reconstruction import psnr
 from gated_pixelcnn.spec import kind_of_images
@@ -43,7 +43,7 @@ def of_bits(result):
         "",
         f"{'':<{24 + margin}}bits/dim",
         bits("model", result["bits_per_dim"], is_bound) + _standard_error(result),
-        *(bits(f"  {name}", part) for name, part in _parts(result).items()),
+        *(bits(f"  {name}", part) for name, part in _terms(result).items()),
     ]
     if "importance_weighted" in result:
         found = result["importance_weighted"]
@@ -80,8 +80,8 @@ def _standard_error(result):
     return "" if error is None else f" ± {error:.4f} (standard error)"
 
 
-def _parts(result):
-    """What the bits/dim are made of: the mean of the colours', or the sum of a bound's terms."""
+def _terms(result):
+    """Bits/dim of the colours, whose mean is the model's, or of the terms of a bound, their sum."""
     if result.get("terms"):
         return result["terms"]
     channels = result["bits_per_channel"]

@@ -1,4 +1,4 @@
-"""How well embeddings tell whether two images show the same identity, also of drawn images."""
+"""Verification of identities by embeddings, of images and of drawn images."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from gated_pixelcnn.models.families.embedding import Embedding
 
 
 class Verification:
-    """How well an embedding, and the distance of pixels, tell whether identities are the same."""
+    """Accuracy of an embedding, and of the distance of pixels, at matching identities."""
 
     name, unit = "verification_error", "verification error (1 - AUC)"
 
@@ -58,7 +58,9 @@ class Likeness:
         drawn = []
         for start in range(0, len(codes), size):
             part = codes[start : start + size]
-            found = model.sample(condition=filled_up(part, size), seed=self.seed, streams=start)
+            found = model.sample(
+                condition=filled_up(part, size), seed=self.seed, example_seeds=start
+            )
             drawn.append(np.asarray(model.encode(found))[: len(part)])
         drawn = np.concatenate(drawn).reshape(len(sources), self.each, -1)
         return {"likeness": alike(drawn, sources, labels)}
@@ -105,7 +107,7 @@ def auc(vectors, labels):
 
 
 def alike(drawn, sources, labels):
-    """How often drawn images are nearer to what they were drawn from than to others.
+    """Rates at which drawn images are nearer to their source than to others.
 
     Args:
       drawn: vectors of the images drawn from each source, float [N, K, D].

@@ -1,4 +1,4 @@
-"""What a model is conditioned on, as maps that every block projects: equations 4 and 5 of 2016b.
+"""Conditions as maps that every block projects: equations 4 and 5 of 2016b.
 
 A label becomes a one-hot vector (never a number), so its projection is a class bias per layer. A
 vector h is shared by all positions [N, 1, 1, D]. A spatial map s has values at every position

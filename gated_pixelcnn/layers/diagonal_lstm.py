@@ -55,7 +55,7 @@ def mirror(x):
 
 
 def waiting(height, length, features):
-    """What makes the rows of a skewed map wait with their first c until they begin.
+    """Mask that makes the rows of a skewed map wait with their first c until they begin.
 
     Returns:
       Array [1, H, length, 4h], to be added to the pre-activations: of pixels before a row's first
@@ -158,7 +158,7 @@ class DiagonalLSTM(Layer):
         return tuple(tf.cast(w, self.compute_dtype) for w in weights)
 
     def from_above(self, hidden):
-        """What a row has of h of the row above it: [N, 1, W, h] → [N, 1, W, 4h]."""
+        """Projects h of the row above a row: [N, 1, W, h] → [N, 1, W, 4h]."""
         kernel, _ = self.state_to_state.weights_now()
         return tf.nn.conv2d(hidden, kernel[:1], strides=1, padding="VALID")
 
@@ -223,7 +223,7 @@ class DiagonalBiLSTM(StackLayer):
 
     @property
     def cached_features(self):
-        """Of the input, and of h of the left direction."""
+        """Features of the input, and of h of the left direction."""
         return 2 * self.features, self.features
 
     def state(self, row_cache, state, projected):

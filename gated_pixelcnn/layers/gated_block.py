@@ -54,7 +54,7 @@ def gate(x):
 
 
 class Unit(NamedTuple):
-    """What follows a pre-activation.
+    """The function that follows a pre-activation.
 
     Attributes:
       function: [..., parts·p] → [..., p].

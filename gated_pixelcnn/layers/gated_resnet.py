@@ -63,13 +63,13 @@ class ShiftedConv2D(NormalisedConv2D):
         return self.slide(self.pad_sides(tf.concat(rows, axis=1)))
 
     def from_above(self, row):
-        """Of a kernel of two rows, what the upper one gives, and the bias [N, 1, W, filters]."""
+        """The upper row of a kernel of two, and the bias: [N, 1, W, filters]."""
         kernel, bias = self.weights_now()
         y = tf.nn.conv2d(self.pad_sides(row), kernel[:1], strides=self.strides, padding="VALID")
         return tf.nn.bias_add(y, bias)
 
     def step(self):
-        """Of a kernel of two rows, the lower one at one pixel.
+        """The lower row of a kernel of two, at one pixel.
 
         Returns:
           A function of the pixels that it sees, flattened from the left [N, columns·inputs], to
@@ -136,7 +136,7 @@ class GatedResnet(Layer):
         return x + a * tf.sigmoid(b)
 
     def of_others(self, others):
-        """What is added to the first convolution, for images or rows: of all others, or 0."""
+        """Summand of the first convolution, for images or rows: of all other inputs, or 0."""
         return self.shortcut.slide(concat_elu(tf.concat(others, axis=-1))) if others else 0.0
 
     def project(self, condition):
@@ -182,7 +182,7 @@ class GatedResnet(Layer):
         return self.of(x, first, second), tuple(seen)
 
     def link(self, other, above, projected):
-        """What a row of ul has before its first pixel is drawn.
+        """Links of a row of ul, known before its first pixel is drawn.
 
         Args:
           other: of the stream u, this row [N, 1, W, F].

@@ -1,4 +1,4 @@
-"""How weights start: so that the signal neither fades nor grows, however many layers there are.
+"""Initial weights: the signal neither fades nor grows, however many layers there are.
 
 A feature y = Σ w·x of n weights of mean 0 and variance s² has, over all draws of the weights, the
 second moment E[y²] = s²·n·q, where q is the mean of the x²: however the x depend on each other (He

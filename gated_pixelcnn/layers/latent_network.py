@@ -1,4 +1,4 @@
-"""The network of a variational autoencoder: an image to latent numbers z, and z to f(z).
+"""The network of a variational autoencoder: an image to latent variables z, and z to f(z).
 
 Source: "Improving Variational Inference with Inverse Autoregressive Flow" (Kingma et al., 2016),
 section 4: a strided 5×5 convolution, blocks at that resolution (`LadderBlock`), and a strided 5×5

@@ -59,7 +59,7 @@ class MaskedBlock(StackLayer):
 
     @property
     def cached_features(self):
-        """Of the input of the masked convolution."""
+        """Features of the input of the masked convolution."""
         return (self.features,)
 
     def state(self, row_cache, state, projected):

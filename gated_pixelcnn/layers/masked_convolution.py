@@ -90,5 +90,5 @@ class MaskedConv2D(Layer):
         return self.above(x) + self.row(x)
 
     def from_above(self, rows):
-        """What a row has of the ⌊n/2⌋ rows above it, a list of [N, 1, W, inputs]."""
+        """Convolves the ⌊n/2⌋ rows above a row, a list of [N, 1, W, inputs]."""
         return self.above.slide(self.above.pad_sides(tf.concat(rows, axis=1)))

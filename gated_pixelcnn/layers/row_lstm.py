@@ -131,7 +131,7 @@ class RowLSTM(StackLayer):
 
     @property
     def cached_features(self):
-        """Of hidden and cell."""
+        """Features of hidden and cell."""
         return self.features, self.features
 
     def state(self, row_cache, state, projected):

@@ -111,7 +111,7 @@ class VerticalConv2D(WindowConv2D):
 
     @property
     def rows_before(self):
-        """How many rows before its newest one a window holds: what sampling has to cache."""
+        """Number of rows before its newest one in a window: those that sampling caches."""
         return self.kernel_shape[0] - 1
 
     def pad_sides(self, window):
@@ -165,7 +165,7 @@ class HorizontalConv2D(WindowConv2D):
 
     @property
     def pixels_before(self):
-        """How many pixels before the current one a window holds: what sampling has to cache."""
+        """Number of pixels before the current one in a window: those that sampling caches."""
         return self.kernel_shape[1] - self.sees_own_pixel
 
     def make_mask(self, shape):

@@ -1,4 +1,4 @@
-"""What the layers of a single stack share: 2h maps in and out, a condition, a residual connection.
+"""Base of the layers of a single stack: 2h maps in and out, a condition, a residual connection.
 
 Source: "Pixel Recurrent Neural Networks" (van den Oord et al., 2016a), Figure 5 and table 1.
 

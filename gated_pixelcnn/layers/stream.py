@@ -9,7 +9,7 @@ from gated_pixelcnn.layers.weight_norm import NormalisedDeconv2D
 
 
 class Scale(Layer):
-    """What a stream has at one resolution: blocks on the way down and up, and ways to the next.
+    """A stream at one resolution: blocks on the way down and up, and ways to the next.
 
     Its parts are called one by one, see `walk`.
     """

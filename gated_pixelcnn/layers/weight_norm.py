@@ -156,7 +156,7 @@ class NormalisedDeconv2D(NormalisedConv2D):
         return y[:, top : top + 2 * height, left : left + 2 * width]
 
     def step(self):
-        """Of a 2×2 kernel, the upper two of a pixel's four: [N, inputs] → [N, 2, filters]."""
+        """The upper two of a pixel's four, by a 2×2 kernel: [N, inputs] → [N, 2, filters]."""
         kernel, bias = self.weights_now()
         matrix = tf.concat(tf.unstack(kernel[0]), axis=-1)
         product = dense(matrix, tf.tile(bias, [2]), range(2 * self.filters))

@@ -1,4 +1,4 @@
-"""What a parameter map means: the distribution of a value given everything before it.
+"""Likelihoods: the distribution of a value given everything before it, from a parameter map.
 
 A network ends in `parameters_per_pixel` numbers per pixel; a likelihood turns them into nats and
 into draws. It is a plain object without variables, so a model that holds one can be saved, exported

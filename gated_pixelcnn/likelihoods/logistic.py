@@ -57,7 +57,7 @@ def discretized_logistic_log_prob(values, means, log_scales, levels):
 
 
 def draw_logistic(means, scales, noise, levels):
-    """The level whose bin holds mean + scale * logit(noise): the exact discretized law."""
+    """The level whose bin holds mean + scale * logit(noise): the exact discretized distribution."""
     return to_level(means + scales * (tf.math.log(noise) - tf.math.log1p(-noise)), levels)
 
 
@@ -86,7 +86,7 @@ def _check_not_binary(name, levels):
 
 
 class _Logistic(Likelihood):
-    """What both kinds share: draws with narrower logistics."""
+    """Base of both kinds: draws with narrower logistics."""
 
     is_logistic = True
 
@@ -232,8 +232,9 @@ class DiscretizedLogisticMixture(_Logistic):
     def draw(self, parameters, colour, values, noise, temperature):
         """See `Likelihood.draw`.
 
-        Every colour draws its component anew, from the posterior given `values`: the same law as
-        one component per pixel, and the right one if the earlier colours are given, not drawn.
+        Every colour draws its component anew, from the posterior given `values`: the same
+        distribution as one component per pixel, and the right one if the earlier colours are given,
+        not drawn.
         """
         logits, means, log_scales, coefficients = self._split(parameters)
         temperature, noise = tf.cast(temperature, logits.dtype), tf.cast(noise, logits.dtype)

@@ -206,8 +206,8 @@ class AutoregressiveModel(LikelihoodModel):
         """See `DensityModel`."""
         return self.likelihood.log_prob(self.parameters_for(images, condition, training), images)
 
-    def log_prob_parts_of(self, images, condition=None, training=False):
-        """See `DensityModel`: the parts are those of the colours."""
+    def log_prob_terms_of(self, images, condition=None, training=False):
+        """See `DensityModel`: one term for each colour."""
         return of_colours(self.value_log_prob_of(images, condition, training))
 
     @property
@@ -217,7 +217,7 @@ class AutoregressiveModel(LikelihoodModel):
 
     def draw(self, request):
         """See `DensityModel`: in one stage."""
-        noise = sampling.noise(request.seed, request.streams, self)
+        noise = sampling.noise(request.seed, request.example_seeds, self)
         how = request.options, request.given, request.known, request.jit
         return [sampling.sample(self, noise, request.condition, *how)]
 

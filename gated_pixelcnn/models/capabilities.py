@@ -1,4 +1,4 @@
-"""What some models can do beside what all can, as protocols; TensorFlow is not imported."""
+"""Protocols of what only some models can do; TensorFlow is not imported."""
 
 from typing import Protocol, runtime_checkable
 
@@ -10,7 +10,7 @@ class HasLatents(Protocol):
     def encode_latents(self, images, draw=0):
         """Draws z from the posterior of images."""
 
-    def draw_latents(self, seed, streams):
+    def draw_latents(self, seed, example_seeds):
         """Draws z from the prior."""
 
     def show_latents(self, latents):
@@ -30,4 +30,4 @@ class Reconstructs(Protocol):
     """One reconstruction of every image; see `MSEAutoencoder`."""
 
     def reconstruct(self, images):
-        """Returns what the decoder makes of the codes of images."""
+        """Returns the reconstructions of images from their codes."""

@@ -1,8 +1,8 @@
-"""What can be asked of a density model, whether it is a Keras model or an exported SavedModel.
+"""Public methods of a density model, whether it is a Keras model or an exported SavedModel.
 
 The public methods check their arguments, here and nowhere else, and run one hook each in a graph:
 
-    log_prob, log_prob_parts   log_prob_parts_of
+    log_prob, log_prob_terms   log_prob_terms_of
     value_log_prob             value_log_prob_of
     sample, sample_stages      draw
 """
@@ -24,7 +24,7 @@ MOST_TEMPERATURE = 1e6  # the scales of a logistic times it stay finite
 
 
 class Request(NamedTuple):
-    """What is to be drawn: the arguments of `sample`, checked, with a row for every image.
+    """A request for samples: the arguments of `sample`, checked, with a row for every image.
 
     Attributes:
       num: number of images N, an integer.
@@ -33,7 +33,7 @@ class Request(NamedTuple):
       options: `sampling.SamplingOptions`.
       given: images [N, H, W, C], or None.
       known: booleans [N, H, W, C], or None.
-      streams: integers [N].
+      example_seeds: integers [N].
       jit: whether XLA compiles.
       stage: what was drawn before, of a model that draws in stages and is given one; or None.
     """
@@ -44,7 +44,7 @@ class Request(NamedTuple):
     options: SamplingOptions
     given: Any
     known: Any
-    streams: tf.Tensor
+    example_seeds: tf.Tensor
     jit: bool = False
     stage: Any = None
 
@@ -95,8 +95,8 @@ class DensityModel(Inputs):
     # The hooks: their arguments were checked, and they run in a graph.
 
     @abc.abstractmethod
-    def log_prob_parts_of(self, images, condition=None, training=False):
-        """Log-probability of images in parts.
+    def log_prob_terms_of(self, images, condition=None, training=False):
+        """Log-probability of images as terms.
 
         Args:
           images: integers 0…levels−1 [N, H, W, C].
@@ -111,7 +111,7 @@ class DensityModel(Inputs):
         """Log-probability of every value, nats [N, H, W, C], of a model that is exact."""
         raise ValueError(
             "log_prob of this model is a lower bound: single values have no log-probability; see "
-            "log_prob_parts."
+            "log_prob_terms."
         )
 
     @abc.abstractmethod
@@ -129,7 +129,7 @@ class DensityModel(Inputs):
     @functools.cached_property
     def _graphs(self):
         retraced = {"reduce_retracing": True, "autograph": False}
-        hooks = {"log_prob_parts_of": retraced, "value_log_prob_of": retraced}
+        hooks = {"log_prob_terms_of": retraced, "value_log_prob_of": retraced}
         hooks["draw"] = {"autograph": False}  # faster where the number of images is known
         return {name: tf.function(getattr(self, name), **how) for name, how in hooks.items()}
 
@@ -157,8 +157,8 @@ class DensityModel(Inputs):
         nats = self._run("value_log_prob_of")(*self.checked(images, condition))
         return self.nan_if_unchecked(nats, images, condition)
 
-    def log_prob_parts(self, images, condition=None):
-        """Log-probability of images in parts that add up to it.
+    def log_prob_terms(self, images, condition=None):
+        """Log-probability of images as terms that add up to it.
 
         Args:
           images: integers 0…levels−1 [N, H, W, C].
@@ -171,24 +171,26 @@ class DensityModel(Inputs):
         Raises:
           ValueError: images or a condition that do not fit the model.
         """
-        nats = self._run("log_prob_parts_of")(*self.checked(images, condition))
+        nats = self._run("log_prob_terms_of")(*self.checked(images, condition))
         return self.nan_if_unchecked(nats, images, condition)
 
     @staticmethod
-    def _checked_streams(streams, num):
-        streams = as_array("streams", streams)
-        if streams.dtype.kind not in "iu" or streams.shape not in ((), (num,)):
+    def _checked_example_seeds(example_seeds, num):
+        example_seeds = as_array("example_seeds", example_seeds)
+        if example_seeds.dtype.kind not in "iu" or example_seeds.shape not in ((), (num,)):
             raise ValueError(
-                f"streams must be an integer or integers of shape [{num}], got "
-                f"{streams.dtype.name} of shape {list(streams.shape)}."
+                f"example_seeds must be an integer or integers of shape [{num}], got "
+                f"{example_seeds.dtype.name} of shape {list(example_seeds.shape)}."
             )
         limits = np.iinfo(np.int32)
-        least, most = int(streams.min()), int(streams.max())
-        if streams.ndim == 0:
+        least, most = int(example_seeds.min()), int(example_seeds.max())
+        if example_seeds.ndim == 0:
             most += num - 1
         if least < limits.min or most > limits.max:
-            raise ValueError(f"streams must be {limits.min}…{limits.max}, got {least}…{most}.")
-        return streams.astype(np.int32) + (np.arange(num) if streams.ndim == 0 else 0)
+            raise ValueError(
+                f"example_seeds must be {limits.min}…{limits.max}, got {least}…{most}."
+            )
+        return example_seeds.astype(np.int32) + (np.arange(num) if example_seeds.ndim == 0 else 0)
 
     def log_prob(self, images, condition=None):
         """Log-probability of images, exact unless `is_lower_bound`.
@@ -203,8 +205,8 @@ class DensityModel(Inputs):
         Raises:
           ValueError: images or a condition that do not fit the model.
         """
-        parts = self.log_prob_parts(images, condition)
-        return tf.cast(tf.reduce_sum(parts, axis=1), tf.float32)
+        terms = self.log_prob_terms(images, condition)
+        return tf.cast(tf.reduce_sum(terms, axis=1), tf.float32)
 
     def sample(
         self,
@@ -214,7 +216,7 @@ class DensityModel(Inputs):
         temperature=1.0,
         given=None,
         known=None,
-        streams=0,
+        example_seeds=0,
         jit=True,
         reduce_log_scale=0.0,
         most_probable=False,
@@ -227,7 +229,7 @@ class DensityModel(Inputs):
             given by name, see `class_names`: "bag" (for all images; one, if num is left out), or
             ["bag", "coat"].
           seed: integer; the same seed gives the same images.
-          temperature: 1e-6…1e6; below 1 draws likelier values, 1 is the model itself.
+          temperature: 1e-6…1e6; below 1 draws more probable values, 1 is the model itself.
           given: integers [N, H, W, C] or [1, H, W, C] of which some values are kept.
           known: booleans that broadcast to [N, H, W, C]; True keeps `given`. Values are
             drawn in the order (row, column, colour), each from its distribution given those before
@@ -235,9 +237,9 @@ class DensityModel(Inputs):
             that matters draw several completions and choose among them by their weights, the sums
             of `value_log_prob` over the known values: the more are drawn, the nearer the choice is
             to a draw from p(unknown | known).
-          streams: integers [N]: image i draws from the random stream (seed, streams[i]), whatever
-            the batch that it is drawn in, and images with the same stream from the same random
-            numbers. An integer is the stream of the first image, after which they are counted.
+          example_seeds: integers [N]: the random numbers of image i are a function of (seed,
+            example_seeds[i]), whatever the batch that it is drawn in; images with the same example
+            seed have the same ones. An integer is that of the first image; the others count on.
           jit: whether XLA compiles the loop over a row's pixels: faster, after some seconds of
             compilation for every number of images. Sums are rounded differently, so a model in
             half precision draws other images with it than without.
@@ -252,7 +254,7 @@ class DensityModel(Inputs):
           ValueError: arguments that do not fit the model or each other; images to complete, for a
             model whose `log_prob` is a lower bound.
         """
-        how = {"temperature": temperature, "seed": seed, "streams": streams, "jit": jit}
+        how = {"temperature": temperature, "seed": seed, "example_seeds": example_seeds, "jit": jit}
         how |= {"reduce_log_scale": reduce_log_scale, "most_probable": most_probable}
         return self.sample_stages(num, condition, given=given, known=known, **how)[-1]
 
@@ -286,7 +288,7 @@ class DensityModel(Inputs):
         raise ValueError("this model draws an image in one stage: leave out stage.")
 
     def _request(
-        self, num, condition, seed=0, given=None, known=None, streams=0, jit=True, **options
+        self, num, condition, seed=0, given=None, known=None, example_seeds=0, jit=True, **options
     ):
         """The `Request` for the arguments of `sample`, which are checked."""
         self.prepare()
@@ -313,9 +315,9 @@ class DensityModel(Inputs):
         condition = self.condition_spec.check(condition, num)
         if given is not None:
             given, known = self.image_spec.check_completion(given, known, num)
-        streams = self._checked_streams(streams, num)
-        streams = tf.constant(streams, tf.int32)
-        return Request(num, condition, seed, options, given, known, streams, jit)
+        example_seeds = self._checked_example_seeds(example_seeds, num)
+        example_seeds = tf.constant(example_seeds, tf.int32)
+        return Request(num, condition, seed, options, given, known, example_seeds, jit)
 
     def _checked_options(self, temperature=1.0, reduce_log_scale=0.0, most_probable=False):
         for name, value in (("temperature", temperature), ("reduce_log_scale", reduce_log_scale)):

@@ -1,4 +1,4 @@
-"""Density models with latent numbers z: what a variational autoencoder and AGAVE share.
+"""Density models with latent variables z: what a variational autoencoder and AGAVE share.
 
     log p(x) ≥ E_q(z|x) [ log p(x | z) + log p(z) − log q(z | x) ],    p(z) a unit Gaussian
 
@@ -28,7 +28,7 @@ from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.spec import ConditionSpec, ImageSpec, as_array, bits_per_dim, check_integer
 
 POSTERIORS = ("flow", "gaussian")
-FAR = 2**32  # random streams of z: farther than any that a user can name (int32)
+FAR = 2**32  # example seeds of z: farther than any that a user can name (int32)
 ACTIVE = 0.01  # nats
 
 
@@ -63,7 +63,7 @@ class LatentVariableModel(LikelihoodModel):
         condition_size=0,
         **kwargs,
     ):
-        """Makes what all models with latent numbers share.
+        """Makes what all models with latent variables share.
 
         Args:
           image_shape: (H, W, C) of the images.
@@ -115,7 +115,7 @@ class LatentVariableModel(LikelihoodModel):
 
     @abc.abstractmethod
     def objective(self, f, images, price, training):
-        """What training makes larger.
+        """The training objective.
 
         Args:
           f: f(z).
@@ -145,7 +145,7 @@ class LatentVariableModel(LikelihoodModel):
         return total(discretized_logistic_log_prob(y, f, log_scales, levels))
 
     def posterior_noise(self, images, draw=0):
-        """What makes draw number `draw` from the posterior of images: float32 [N, h, w, maps]."""
+        """Noise of draw number `draw` from the posterior of images: float32 [N, h, w, maps]."""
         return sampling.gaussian_noise(draw, fingerprints(images), self.network.latent_shape)
 
     def infer(self, images, noise):
@@ -159,10 +159,10 @@ class LatentVariableModel(LikelihoodModel):
     # Bounds.
 
     def call(self, images, condition=None, training=False):
-        """The terms of the bound, see `log_prob_parts_of`; checked as by an exact model."""
-        return self.log_prob_parts_of(*self.checked(images, condition), training)
+        """The terms of the bound, see `log_prob_terms_of`; checked as by an exact model."""
+        return self.log_prob_terms_of(*self.checked(images, condition), training)
 
-    def log_prob_parts_of(self, images, condition=None, training=False, draw=0):
+    def log_prob_terms_of(self, images, condition=None, training=False, draw=0):
         """See `LikelihoodModel`: log p(x | z) and log p(z) − log q(z | x), nats float64 [N, 2]."""
         f, _, divergence = self.infer(images, self.posterior_noise(images, draw))
         return tf.stack([self.image_log_prob(f, images, training), -total(divergence)], axis=1)
@@ -194,7 +194,7 @@ class LatentVariableModel(LikelihoodModel):
     @functools.cached_property
     def _log_weights_graph(self):
         def log_weights(images, draw):
-            return tf.reduce_sum(self.log_prob_parts_of(images, draw=draw), axis=1)
+            return tf.reduce_sum(self.log_prob_terms_of(images, draw=draw), axis=1)
 
         return tf.function(log_weights, reduce_retracing=True, autograph=False)
 
@@ -208,12 +208,12 @@ class LatentVariableModel(LikelihoodModel):
         return tf.cast(bits_per_dim(nats, self.image_shape), tf.float32)
 
     def training_noise(self, images):
-        """What makes a draw from the posterior in a step of training."""
+        """Noise of a draw from the posterior in a step of training."""
         shape = (tf.shape(images)[0], *self.network.latent_shape)
         return keras.random.normal(shape, dtype="float32", seed=self.noise)
 
     def divergence_price(self, divergence):
-        """What the KL divergence costs in training: nats [N].
+        """The KL divergence as training counts it: nats [N].
 
         A map of z of which the batch has less than `free_bits` on average costs that much, whatever
         it holds: the mean over the batch is Σ max(free_bits, mean), as in equation 15.
@@ -264,24 +264,24 @@ class LatentVariableModel(LikelihoodModel):
         draw = tf.constant(check_integer("draw", draw, 0), tf.int64)
         return self._latents_graph(self.checked_images(images), draw)
 
-    def draw_latents(self, seed, streams):
+    def draw_latents(self, seed, example_seeds):
         """Draws z from the prior: float32 [N, h, w, maps].
 
         Args:
           seed: integer.
-          streams: integers [N], see `sample`.
+          example_seeds: integers [N], see `sample`.
 
         Raises:
-          ValueError: a seed or streams that are no integers.
+          ValueError: a seed or example_seeds that are no integers.
         """
-        streams = as_array("streams", streams)
-        if not tf.as_dtype(streams.dtype).is_integer:
-            raise ValueError(f"streams must be integers [N], got {streams.dtype}.")
-        return self._drawn_latents(check_seed(seed), streams)
+        example_seeds = as_array("example_seeds", example_seeds)
+        if not tf.as_dtype(example_seeds.dtype).is_integer:
+            raise ValueError(f"example_seeds must be integers [N], got {example_seeds.dtype}.")
+        return self._drawn_latents(check_seed(seed), example_seeds)
 
-    def _drawn_latents(self, seed, streams):
-        streams = tf.cast(streams, tf.int64) + FAR
-        return sampling.gaussian_noise(seed, streams, self.network.latent_shape)
+    def _drawn_latents(self, seed, example_seeds):
+        example_seeds = tf.cast(example_seeds, tf.int64) + FAR
+        return sampling.gaussian_noise(seed, example_seeds, self.network.latent_shape)
 
     def show_latents(self, latents):
         """f(z) of given z [N, h, w, maps] as an image, see `as_view`."""
@@ -302,7 +302,7 @@ class LatentVariableModel(LikelihoodModel):
         """See `DensityModel`: f(z) as an image, and the images."""
         latents = request.stage
         if latents is None:
-            latents = self._drawn_latents(request.seed, request.streams)
+            latents = self._drawn_latents(request.seed, request.example_seeds)
         f = self.network.decode(latents)
         return [self.as_view(f), self.draw_given(f, request)]
 

@@ -1,4 +1,4 @@
-"""What is trained by the log-probability of images: one network, or several that share the work."""
+"""Models trained by the log-probability of images: one network, or several submodels."""
 
 import tensorflow as tf
 
@@ -11,8 +11,8 @@ class LikelihoodModel(DensityModel, Trainable):
     """A density model in training: bits/dim as the loss."""
 
     def trained_log_prob_of(self, images, condition, training):
-        """What training makes larger, see `log_prob_parts_of`: nats, float64 [N]."""
-        return tf.reduce_sum(self.log_prob_parts_of(images, condition, training), axis=1)
+        """The training objective, see `log_prob_terms_of`: nats, float64 [N]."""
+        return tf.reduce_sum(self.log_prob_terms_of(images, condition, training), axis=1)
 
     @property
     def takes_labels(self):

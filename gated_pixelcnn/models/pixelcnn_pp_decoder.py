@@ -111,7 +111,7 @@ class PixelCNNPPDecoder:
         return new, {"first": tf.transpose(first[:, 0], [1, 0, 2]), "links": links}
 
     def _rows_above(self, number, row_cache):
-        """What a scale of ul has of its finished row, from the cache of its pixels."""
+        """The finished row of a scale of ul, from the cache of its pixels."""
         above = {"blocks": tf.transpose(row_cache["blocks"], [1, 2, 0, 3])[:, :, tf.newaxis]}
         if not self.ul[number].is_last:
             shrink, lower = (
@@ -210,7 +210,7 @@ class PixelCNNPPDecoder:
         }
 
     def row_cache(self, state):
-        """What ul keeps of a row's pixels for the next row, by scale.
+        """Cache of a row's pixels that ul needs for the next row, by scale.
 
         Of the blocks [W, blocks, N, 4F]; what went to the next scale [W, N, F], and what came from
         it [its W, N, F].

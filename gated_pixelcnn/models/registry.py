@@ -77,7 +77,7 @@ def _base():
 
 
 def arguments(kind, args, kwargs):
-    """What a constructor was called with, and its defaults.
+    """The arguments of a constructor's call, and its defaults.
 
     Args:
       kind: the class of a model.

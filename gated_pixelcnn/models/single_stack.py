@@ -119,7 +119,7 @@ class SingleStack(AutoregressiveModel):
         super().build()
 
     def project(self, condition):
-        """What the condition adds to the first convolution: [N, 1 or H, 1 or W, 2h], or 0."""
+        """The condition's summand of the first convolution: [N, 1 or H, 1 or W, 2h], or 0."""
         return 0.0 if condition is None else self.first_condition(condition)
 
     def parameter_map(self, x, condition, training=False):
@@ -194,11 +194,11 @@ class SingleStackDecoder:
         return tuple(tf.zeros((*shape, size), self.dtype) for size in blocks[0].cached_features)
 
     def row_cache(self, caches):
-        """What layers keep of a row's pixels for the next row, see `StackLayer` [W, L, N, …]."""
+        """Cache of a row's pixels for the next row, see `StackLayer` [W, L, N, …]."""
         return tuple(array.stack() for array in caches[-1])
 
     def row(self, states, finished, row_cache, index):
-        """What the row to come has from above.
+        """Links of the row to come, from above.
 
         Args:
           states: of `first_rows` or of the row before.

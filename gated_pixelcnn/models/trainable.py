@@ -1,4 +1,4 @@
-"""What training asks of a model, whatever it is trained for."""
+"""Trainable models: the protocol of the training loop, whatever a model is trained for."""
 
 import abc
 import contextlib
@@ -88,7 +88,7 @@ class Trainable(Inputs, KerasTraining):
         return self.image_spec.scale(images, self.compute_dtype)
 
     def training_loss(self, images, labels, training):
-        """What training minimises the mean of.
+        """The training loss of each image.
 
         Args:
           images: integers 0…levels−1 [N, H, W, C].
@@ -109,7 +109,7 @@ class Trainable(Inputs, KerasTraining):
         """`training_loss` without checks, for use inside a graph."""
 
     def test_loss_of(self, images, labels):
-        """What Keras' evaluate tells the mean of, without checks: losses [N] and their name."""
+        """The loss of Keras' evaluate, without checks: losses [N] and their name."""
         return self.training_loss_of(images, labels, training=False), self.loss_name
 
 

@@ -1,4 +1,4 @@
-"""What an auxiliary image is made of: functions of an image that leave something out."""
+"""Views of images: functions of an image that leave something out."""
 
 import tensorflow as tf
 

@@ -31,7 +31,7 @@ _OF_BASE = ("name", "dtype", "image_shape", "levels", "condition_size", "class_n
 
 
 class Stored(NamedTuple):
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
       arguments: Those of `build_model`.

@@ -20,9 +20,9 @@ def load(path, checkpoint="best", prior=()):
       path: The work directory that was given to train, or a `.keras` file.
       checkpoint: Of a run, "best" (by the validation bits/dim; the latest one if there was no
         validation) or "latest".
-      prior: Of an auxiliary model whose parts were trained apart (model.train_only): the path of
-        the model with its prior. Several, for a prior whose own parts were trained apart: next that
-        with the prior's prior, and so on.
+      prior: Of an auxiliary model whose submodels were trained apart (model.train_only): the path
+        of the model with its prior. Several, for a prior whose own submodels were trained apart:
+        next that with the prior's prior, and so on.
 
     Returns:
       The model; that of a run with its averaged (EMA) weights.
@@ -49,7 +49,7 @@ def load(path, checkpoint="best", prior=()):
 
 
 def check_trained(model):
-    """Raises a UserError for a model of which a part was never trained."""
+    """Raises a UserError for a model of which a submodel was never trained."""
     if not model.untrained:
         return
     raise UserError(

@@ -20,7 +20,7 @@ class CachedDecoder(Protocol):
         """State of what depends on finished rows, before row 0."""
 
     def first_row_cache(self):
-        """What `row_cache` gives, of a row before row 0."""
+        """The cache of a row before row 0, see `row_cache`."""
 
     def row(self, state, finished, row_cache, index):
         """Takes the last finished row into the state.
@@ -58,7 +58,7 @@ class CachedDecoder(Protocol):
         """
 
     def row_cache(self, state):
-        """What the next row needs of the pixels of this one: a nest of tensors [W, …, N, features].
+        """Cache of the pixels of this row for the next one: a nest of tensors [W, …, N, features].
 
         Args:
           state: that after the row's last pixel.

@@ -1,10 +1,10 @@
-"""How draws differ from the model's own distribution."""
+"""Options of sampling: draws that differ from the model's own distribution."""
 
 from typing import NamedTuple
 
 
 class SamplingOptions(NamedTuple):
-    """How draws differ from the model's own distribution; by default they do not.
+    """Changes to the model's own distribution before a draw; by default none.
 
     Attributes:
       temperature: scalar above 0: divides logits and multiplies the scales of logistics.

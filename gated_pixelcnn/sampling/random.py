@@ -1,4 +1,4 @@
-"""Random numbers of images, each from a stream of its own, on every device and in every batch."""
+"""Random numbers of images by seed and example seed, the same on every device, in every batch."""
 
 import tensorflow as tf
 
@@ -10,38 +10,38 @@ def uniforms(bits):
     )
 
 
-def noise(seed, indices, model):
-    """Random numbers for images, each from a stream of its own.
+def noise(seed, example_seeds, model):
+    """Random numbers for images, for each by an example seed of its own.
 
     Args:
       seed: integer.
-      indices: int32 [N]; image i draws from the stream (seed, indices[i]), so that it does not
-        depend on the batch that it is drawn in.
+      example_seeds: int32 [N]; the numbers of image i are a function of (seed, example_seeds[i]),
+        so that they do not depend on the batch that it is drawn in.
       model: gives the number of values.
 
     Returns:
       Uniform floats in (0, 1) [N, H, W, C, K], K the number that one value takes.
     """
     shape = (*model.image_shape, model.likelihood.noise_per_value)
-    return uniform_noise(seed, indices, shape)
+    return uniform_noise(seed, example_seeds, shape)
 
 
-def uniform_noise(seed, indices, shape):
+def uniform_noise(seed, example_seeds, shape):
     """The numbers of `noise`, of any shape for an image: [N, *shape]."""
-    return _noise(tf.cast(seed, tf.int64), tf.cast(indices, tf.int64), tuple(shape))
+    return _noise(tf.cast(seed, tf.int64), tf.cast(example_seeds, tf.int64), tuple(shape))
 
 
-def gaussian_noise(seed, indices, shape):
+def gaussian_noise(seed, example_seeds, shape):
     """Random numbers from a unit Gaussian, as `noise` gives uniform ones: float32 [N, *shape]."""
-    return tf.math.ndtri(uniform_noise(seed, indices, shape))
+    return tf.math.ndtri(uniform_noise(seed, example_seeds, shape))
 
 
 @tf.function(reduce_retracing=True)
-def _noise(seed, indices, shape):
+def _noise(seed, example_seeds, shape):
     def one(index):
         bits = tf.random.stateless_uniform(
             shape, tf.stack([seed, index]), None, None, tf.uint32, alg="philox"
         )
         return uniforms(bits)
 
-    return tf.map_fn(one, indices, fn_output_signature=tf.TensorSpec(shape, tf.float32))
+    return tf.map_fn(one, example_seeds, fn_output_signature=tf.TensorSpec(shape, tf.float32))

@@ -62,7 +62,7 @@ def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_
 
 
 def _what(source, checkpoint, prior):
-    """What is exported: a model, its record, and the directory where it goes by default."""
+    """An export: a model, its record, and the directory where it goes by default."""
     if not isinstance(source, keras.Model):
         model = load(source, checkpoint, prior)
         path = Path(paths.local(source))

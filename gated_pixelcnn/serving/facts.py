@@ -1,4 +1,4 @@
-"""What scripts need to know of a SavedModel beside its signatures: a JSON file in assets.extra."""
+"""Facts about a SavedModel beside its signatures, for scripts: a JSON file in assets.extra."""
 
 import json
 

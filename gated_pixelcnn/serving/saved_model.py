@@ -30,7 +30,7 @@ def load_saved_model(path):
     try:
         loaded = tf.saved_model.load(str(path))
         exact = () if known["is_lower_bound"] else ("draw_rest", "values")
-        if not all(hasattr(loaded, name) for name in ("draw", "parts", *exact)):
+        if not all(hasattr(loaded, name) for name in ("draw", "terms", *exact)):
             raise ValueError("it lacks the graphs of an export")
         return SavedModel(loaded, known, path)
     except Exception as error:  # TensorFlow raises almost anything at a damaged one
@@ -67,9 +67,9 @@ class SavedModel(DensityModel):
         """Names of the signatures and their functions: what a server offers."""
         return self._restored.signatures
 
-    def log_prob_parts_of(self, images, condition=None, training=False):
+    def log_prob_terms_of(self, images, condition=None, training=False):
         """See `DensityModel`."""
-        return self._score(self._restored.parts, images, condition)
+        return self._score(self._restored.terms, images, condition)
 
     def value_log_prob_of(self, images, condition=None, training=False):
         """See `DensityModel`."""
@@ -94,7 +94,7 @@ class SavedModel(DensityModel):
             how = {
                 "seed": tf.cast(request.seed, tf.int64),
                 "temperature": request.options.temperature,
-                "streams": request.streams[part],
+                "example_seeds": request.example_seeds[part],
                 **self._named(request.condition, part),
             }
             if request.given is None:

@@ -23,7 +23,7 @@ class Signatures:
     Attributes:
       signatures: name → concrete function, see docs/serving.md.
       graphs: what they are made of, name → concrete function that Python calls. draw: images of
-        given random streams; parts: nats of an image's parts; of an exact model also values: nats
+        given example seeds; terms: nats of an image's terms; of an exact model also values: nats
         of every value, and draw_rest: the rest of given images.
     """
 
@@ -44,12 +44,12 @@ class Signatures:
         seed, temperature = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.float32)
         self._condition = model.condition_spec.served()
         how_many = self._condition or {"num": tf.TensorSpec([], tf.int32)}
-        streams = tf.TensorSpec([None], tf.int32)
+        example_seeds = tf.TensorSpec([None], tf.int32)
         how = {"seed": seed, "temperature": temperature}
         given = {"images": images, "known": known}
         self.graphs = {
-            "draw": self._traced(self._draw, streams=streams, **self._condition, **how),
-            "parts": self._traced(self._parts, images=images, **self._condition),
+            "draw": self._traced(self._draw, example_seeds=example_seeds, **self._condition, **how),
+            "terms": self._traced(self._terms, images=images, **self._condition),
         }
         sample = self._traced(self._sample, **how_many, **how)
         self.signatures = {
@@ -60,7 +60,7 @@ class Signatures:
         }
         if not model.is_lower_bound:
             self.graphs["draw_rest"] = self._traced(
-                self._draw_rest, streams=streams, **given, **self._condition, **how
+                self._draw_rest, example_seeds=example_seeds, **given, **self._condition, **how
             )
             self.graphs["values"] = self._traced(self._values, images=images, **self._condition)
             self.signatures["complete"] = self._traced(
@@ -105,16 +105,16 @@ class Signatures:
         num = self._checked_num("num" if not condition else f"the number of {[*condition][0]}", num)
         temperature = tf.ones([]) if temperature is None else temperature
         how = {"seed": seed, "temperature": temperature}
-        return {"images": self.graphs["draw"](streams=tf.range(num), **condition, **how)}
+        return {"images": self.graphs["draw"](example_seeds=tf.range(num), **condition, **how)}
 
     def _complete(self, images, **arguments):
         num = self._checked_num("the number of images", tf.shape(images)[0])
         draw_rest = self.graphs["draw_rest"]
-        return {"images": draw_rest(streams=tf.range(num), images=images, **arguments)}
+        return {"images": draw_rest(example_seeds=tf.range(num), images=images, **arguments)}
 
     def _log_prob(self, images, **condition):
-        parts = self.graphs["parts"](images=images, **condition)
-        nats = tf.cast(tf.reduce_sum(parts, axis=1), tf.float32)
+        terms = self.graphs["terms"](images=images, **condition)
+        nats = tf.cast(tf.reduce_sum(terms, axis=1), tf.float32)
         return {"log_prob": nats, "bits_per_dim": bits_per_dim(-nats, self._model.image_shape)}
 
     def _value_log_prob(self, images, **condition):
@@ -128,23 +128,27 @@ class Signatures:
 
     # What they share.
 
-    def _draw(self, streams, seed, temperature, **condition):
-        streams, *condition = self._checked_batch({"streams": streams, **condition}).values()
-        return self._drawn(streams, condition, seed, temperature)
+    def _draw(self, example_seeds, seed, temperature, **condition):
+        example_seeds, *condition = self._checked_batch(
+            {"example_seeds": example_seeds, **condition}
+        ).values()
+        return self._drawn(example_seeds, condition, seed, temperature)
 
-    def _draw_rest(self, streams, images, known, seed, temperature, **condition):
-        inputs = {"images": images, "known": known, "streams": streams, **condition}
-        images, known, streams, *condition = self._checked_batch(inputs).values()
-        return self._drawn(streams, condition, seed, temperature, images, known)
+    def _draw_rest(self, example_seeds, images, known, seed, temperature, **condition):
+        inputs = {"images": images, "known": known, "example_seeds": example_seeds, **condition}
+        images, known, example_seeds, *condition = self._checked_batch(inputs).values()
+        return self._drawn(example_seeds, condition, seed, temperature, images, known)
 
-    def _drawn(self, streams, condition, seed, temperature, images=None, known=None):
+    def _drawn(self, example_seeds, condition, seed, temperature, images=None, known=None):
         condition = condition[0] if condition else None
         options = SamplingOptions(checked_temperature(temperature))
-        return self._model.draw(Request(None, condition, seed, options, images, known, streams))[-1]
+        return self._model.draw(
+            Request(None, condition, seed, options, images, known, example_seeds)
+        )[-1]
 
-    def _parts(self, images, **condition):
+    def _terms(self, images, **condition):
         images, *condition = self._checked_batch({"images": images, **condition}).values()
-        return self._model.log_prob_parts_of(images, *condition)
+        return self._model.log_prob_terms_of(images, *condition)
 
     def _values(self, images, **condition):
         images, *condition = self._checked_batch({"images": images, **condition}).values()

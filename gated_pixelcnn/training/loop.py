@@ -30,7 +30,7 @@ from gated_pixelcnn.training.workers import LOST
 
 @dataclasses.dataclass(frozen=True)
 class TrainResult:
-    """How a run ended.
+    """The end of a run.
 
     Attributes:
       step: Steps made, those of earlier parts of the run included.
@@ -292,7 +292,7 @@ class Loop:
                 self.dataset.validation,
                 settings.eval_batch_size or settings.batch_size,
                 settings.eval_images or None,
-                log_prob_parts=self._log_prob_parts,
+                log_prob_terms=self._log_prob_terms,
             )
             with self.stop.cut_short(at_once=alone):
                 try:
@@ -324,12 +324,12 @@ class Loop:
             self.progress.say(f"step {step}, {took}: validation {loss:.4f} {validation.unit}{mark}")
         self._restart_clock()
 
-    def _log_prob_parts(self, images, condition):
-        """Of a batch of validation images, by all replicas, unless it is time to stop."""
+    def _log_prob_terms(self, images, condition):
+        """Log-probabilities of validation images, by all replicas, unless it is time to stop."""
         interrupted, terminated, _ = self._requests()
         if interrupted or terminated:
             raise Stopped
-        return self.state.log_prob_parts(images, condition)
+        return self.state.log_prob_terms(images, condition)
 
     def _sample(self):
         """A grid of samples of the averaged weights, always with the same seed."""

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: metrics.jsonl, TensorBoard, grids of samples."""
+"""Records of a run for people: metrics.jsonl, TensorBoard, grids of samples."""
 
 import contextlib
 import json

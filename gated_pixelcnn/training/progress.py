@@ -20,11 +20,11 @@ class Progress:
     BAR = 24
     SECONDS_BETWEEN_LINES = 30
 
-    def __init__(self, stream=None, unit="bits/dim"):
-        """Args: stream: where to write, by default stderr; unit: of the loss."""
+    def __init__(self, out=None, unit="bits/dim"):
+        """Args: out: where to write, by default stderr; unit: of the loss."""
         self.unit = unit
-        self.stream = sys.stderr if stream is None else stream
-        self.in_place = self.stream.isatty()
+        self.out = sys.stderr if out is None else out
+        self.in_place = self.out.isatty()
         self._width = 0
         self._last_line = -float("inf")
 
@@ -46,16 +46,16 @@ class Progress:
         if self.in_place:
             done = round(fraction * self.BAR)
             text = f"[{'#' * done}{'.' * (self.BAR - done)}] {100 * fraction:3.0f}%  {text}"
-            self.stream.write("\r" + text.ljust(self._width))
+            self.out.write("\r" + text.ljust(self._width))
             self._width = len(text)
-            self.stream.flush()
+            self.out.flush()
         elif time.monotonic() - self._last_line >= self.SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            print(f"{100 * fraction:3.0f}%  {text}", file=self.stream, flush=True)
+            print(f"{100 * fraction:3.0f}%  {text}", file=self.out, flush=True)
 
     def say(self, text):
         """Prints a line that stays."""
         if self.in_place and self._width:
-            self.stream.write("\r" + " " * self._width + "\r")
+            self.out.write("\r" + " " * self._width + "\r")
             self._width = 0
-        print(text, file=self.stream, flush=True)
+        print(text, file=self.out, flush=True)

@@ -41,7 +41,7 @@ class TrainState:
         Args:
           model: A built Trainable that was made within the scope.
           train: TrainConfig.
-          seed: Seed of the random streams of the step (dropout).
+          seed: Seed of the random numbers of the step (dropout).
           strategy: tf.distribute.Strategy.
         """
         self.model = model
@@ -55,7 +55,7 @@ class TrainState:
         self._weights = [variable.value for variable in model.trainable_variables]
         self.average = MovingAverage(self._weights, train.ema_decay) if train.ema_decay else None
         self._batch_size = train.batch_size
-        self._parts = train.accumulation
+        self._microbatches = train.accumulation
         self._clip_norm = train.clip_norm
         self._seed = seed
         self._dropout_states = [v for v in model.variables if v.name == "seed_generator_state"]
@@ -107,7 +107,7 @@ class TrainState:
 
     @property
     def loss_scale(self):
-        """What the loss is multiplied by in mixed_float16; None in other precisions."""
+        """The loss scale of mixed_float16; None in other precisions."""
         scale = getattr(self.optimizer, "dynamic_scale", None)
         return None if scale is None else float(np.asarray(scale))
 
@@ -145,14 +145,16 @@ class TrainState:
     def _accumulated(self, batch, step, context, scale):
         """Gradients and loss of this replica's share of the batch, part after part."""
         replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
-        stream = tf.cast(step, tf.int64) * context.num_replicas_in_sync + replica
-        if self._parts == 1:
-            return self._gradients(batch, stream, scale)
-        batch = [tf.reshape(x, (self._parts, -1, *x.shape[1:])) for x in batch]
+        dropout_seed = tf.cast(step, tf.int64) * context.num_replicas_in_sync + replica
+        if self._microbatches == 1:
+            return self._gradients(batch, dropout_seed, scale)
+        batch = [tf.reshape(x, (self._microbatches, -1, *x.shape[1:])) for x in batch]
 
         def add(part, gradients, loss):
             more, more_loss = self._gradients(
-                [x[part] for x in batch], stream * self._parts + tf.cast(part, tf.int64), scale
+                [x[part] for x in batch],
+                dropout_seed * self._microbatches + tf.cast(part, tf.int64),
+                scale,
             )
             gradients = [a + b for a, b in zip(gradients, more, strict=True)]
             return part + 1, gradients, loss + more_loss
@@ -161,14 +163,14 @@ class TrainState:
         start = (tf.constant(0), zeros, tf.constant(0.0))
         # One after the other: by default ten parts may be under way at once, each with its memory.
         loop = {"parallel_iterations": 1}
-        return tf.while_loop(lambda part, *_: part < self._parts, add, start, **loop)[1:]
+        return tf.while_loop(lambda part, *_: part < self._microbatches, add, start, **loop)[1:]
 
-    def _gradients_of_part(self, batch, stream, scale):
+    def _gradients_of_part(self, batch, dropout_seed, scale):
         """Forward and backward pass.
 
         Args:
           batch: (images, condition) or (images,).
-          stream: number of the random stream for dropout.
+          dropout_seed: of the random numbers for dropout.
           scale: what the loss is multiplied by before its gradient is taken.
 
         Returns:
@@ -176,7 +178,7 @@ class TrainState:
           its mean.
         """
         images, condition = batch if len(batch) == 2 else (*batch, None)
-        with self._stateless_dropout(stream), tf.GradientTape() as tape:
+        with self._stateless_dropout(dropout_seed), tf.GradientTape() as tape:
             losses = self.model.training_loss_of(images, condition, training=True)
             loss = tf.reduce_sum(losses) / self._batch_size
             scaled = loss * scale
@@ -185,13 +187,13 @@ class TrainState:
         )
         return gradients, loss
 
-    def _stateless_dropout(self, stream):
-        """Makes every random state of the model a function of (seed, stream)."""
+    def _stateless_dropout(self, dropout_seed):
+        """Makes every random state of the model a function of (seed, dropout_seed)."""
         if not self._dropout_states:
             return contextlib.nullcontext()
         seeds = tf.random.stateless_uniform(
             (len(self._dropout_states), 2),
-            (tf.constant(self._seed, tf.int64), stream),
+            (tf.constant(self._seed, tf.int64), dropout_seed),
             minval=None,
             maxval=None,
             dtype=tf.uint32,
@@ -246,8 +248,8 @@ class TrainState:
             variable.assign(workers.from_chief(np.asarray(variable)))
         self.step = int(np.asarray(self.optimizer.iterations))
 
-    def log_prob_parts(self, images, condition=None):
-        """The model's `log_prob_parts`, computed by all replicas together; collective.
+    def log_prob_terms(self, images, condition=None):
+        """The model's `log_prob_terms`, computed by all replicas together; collective.
 
         Args:
           images: uint8 [N, H, W, C], the same on all workers.
@@ -257,7 +259,7 @@ class TrainState:
           Nats, float64 [N, P].
         """
         if self.strategy.num_replicas_in_sync == 1:
-            return self.model.log_prob_parts(images, condition)
+            return self.model.log_prob_terms(images, condition)
         whole = (images,) if condition is None else (images, condition)
         share = -(-len(images) // self.strategy.num_replicas_in_sync)
 
@@ -271,9 +273,9 @@ class TrainState:
 
     @functools.cached_property
     def _score(self):
-        def log_prob_parts(batch):
-            return self.model.log_prob_parts_of(*self.model.checked(*batch))
+        def log_prob_terms(batch):
+            return self.model.log_prob_terms_of(*self.model.checked(*batch))
 
         return tf.function(
-            lambda parts: self.strategy.run(log_prob_parts, args=(parts,)), autograph=False
+            lambda parts: self.strategy.run(log_prob_terms, args=(parts,)), autograph=False
         )

@@ -1,4 +1,4 @@
-"""Where a training runs: one device, all GPUs of this machine, or several machines.
+"""Distribution strategies: one device, all GPUs of this machine, or several machines.
 
 The cluster of `multi_worker` is described by the environment: TF_CONFIG, or the variables that
 SLURM gives to the tasks of srun. Both are read by TensorFlow's own resolvers, after a look at what

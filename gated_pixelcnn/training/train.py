@@ -213,7 +213,7 @@ def _comparable(config):
 
 
 def _facts(dataset):
-    """What must be the same for all workers, by name."""
+    """Facts that must be the same for all workers, by name."""
     splits = {"training": dataset.train, "validation": dataset.validation}
     facts = {f"{name} images": s.num_images for name, s in splits.items() if s is not None}
     facts |= {"fingerprint": dataset.fingerprint, "values": dataset.values}

@@ -51,7 +51,7 @@ class Reconstructions(Prompts):
 
     def requests(self, model):
         """See `Prompts`."""
-        how = self.num, self.streams, self.rows, self.condition
+        how = self.num, self.example_seeds, self.rows, self.condition
         blocks = [block for block in self.blocks.values() if block.model is not None]
         return [(block.model, Prompts(*how, stage=block.stage)) for block in blocks]
 

@@ -88,7 +88,7 @@ class Prompts:
 
     Attributes:
       num: Number of images.
-      streams: Number of each image's stream of random numbers [num].
+      example_seeds: Example seed of each image [num].
       rows: Number of rows of the grid, one for every label of every image; None for a grid that is
         about square.
       condition: The condition of each image, or None.
@@ -101,7 +101,7 @@ class Prompts:
     """
 
     num: int
-    streams: np.ndarray
+    example_seeds: np.ndarray
     rows: int | None = None
     condition: np.ndarray | None = None
     labels: np.ndarray | None = None
@@ -118,7 +118,9 @@ class Prompts:
 
     def arguments(self, part):
         """Returns the arguments of `sample_stages` for the images of these indices."""
-        each = {name: getattr(self, name) for name in ("streams", "condition", "given", "stage")}
+        each = {
+            name: getattr(self, name) for name in ("example_seeds", "condition", "given", "stage")
+        }
         each = {name: array[part] for name, array in each.items() if array is not None}
         return each if self.known is None else each | {"known": self.known}
 

@@ -27,7 +27,7 @@ DOWNLOAD_HOST = "storage.googleapis.com"
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """Where the images and the labels of a TFDS data set are.
+    """Names of the features of a TFDS data set that hold images and labels.
 
     Attributes:
       image: Key of the image feature.

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import ViewEmbedding
-from gated_pixelcnn.models.composite import TrainedApart, make_part
+from gated_pixelcnn.models.composite import TrainedApart, make_submodel
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
 from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
@@ -38,7 +38,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
     """
 
     loss_name = "objective"
-    parts = ("vae", "decoder")
+    submodels = ("vae", "decoder")
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
         check_integer("stream_features", stream_features, 1)
         self.auxiliary_weight, self.kl_weight = auxiliary_weight, kl_weight
         own = {"dtype": self.dtype_policy}
-        self.decoder = make_part(
+        self.decoder = make_submodel(
             decoder,
             "decoder",
             image_shape=self.image_shape,
@@ -107,10 +107,10 @@ class AGAVE(TrainedApart, LatentVariableModel):
 
     @property
     def remedy(self):
-        """What to do about a part that nobody has trained."""
-        return "start a training of all parts from this run (train.start)"
+        """Advice about a submodel that nobody has trained."""
+        return "start a training of all submodels from this run (train.start)"
 
-    def layers_by_part(self):
+    def layers_by_submodel(self):
         """See `TrainedApart`."""
         return {"vae": [self.network], "decoder": [self.decoder], "stream": [self.stream]}
 
@@ -124,7 +124,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
         self.decoder.remat = value
 
     def maps(self, f):
-        """What the decoder is conditioned on: maps [N, H, W, stream_features] of f(z)."""
+        """The condition of the decoder: maps [N, H, W, stream_features] of f(z)."""
         factor = self.image_shape[0] // self.view.image_shape[0]
         x = tf.repeat(tf.repeat(f, factor, axis=1), factor, axis=2)
         return self.stream(tf.cast(x, self.compute_dtype))
@@ -133,11 +133,11 @@ class AGAVE(TrainedApart, LatentVariableModel):
         """See `LatentVariableModel`; with `train_only="vae"` that of the auxiliary images."""
         if self.train_only == "vae":
             return self.view_log_prob(f, images)
-        parts = self.decoder.log_prob_parts_of(images, self.maps(f), training)
-        return tf.reduce_sum(parts, axis=1)
+        terms = self.decoder.log_prob_terms_of(images, self.maps(f), training)
+        return tf.reduce_sum(terms, axis=1)
 
     def training_loss_of(self, images, condition, training):
-        """Minus the objective, or that of a part, in bits/dim of the images [N]."""
+        """Minus the objective, or that of a submodel, in bits/dim of the images [N]."""
         if self.train_only != "decoder":
             return super().training_loss_of(images, condition, training)
         nats = -self._decoder_alone(images, training)
@@ -155,14 +155,14 @@ class AGAVE(TrainedApart, LatentVariableModel):
         """Nats by the decoder that sees nothing of z, float64 [N]."""
         shape = [tf.shape(images)[0], *self.image_shape[:2], self.decoder.condition_size]
         nothing = tf.zeros(shape, self.compute_dtype)
-        return tf.reduce_sum(self.decoder.log_prob_parts_of(images, nothing, training), axis=1)
+        return tf.reduce_sum(self.decoder.log_prob_terms_of(images, nothing, training), axis=1)
 
-    def log_prob_parts_of(self, images, condition=None, training=False, draw=0):
+    def log_prob_terms_of(self, images, condition=None, training=False, draw=0):
         """See `LatentVariableModel`; of a decoder that is trained by itself only the first."""
         if self.train_only == "decoder":
             alone = self._decoder_alone(images, training)
             return tf.stack([alone, tf.zeros_like(alone)], axis=1)
-        return super().log_prob_parts_of(images, condition, training, draw)
+        return super().log_prob_terms_of(images, condition, training, draw)
 
     @property
     def uses_latents(self):

@@ -18,14 +18,14 @@ import tensorflow as tf
 
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import Condition, Upsampler, ViewEmbedding
-from gated_pixelcnn.models.composite import TrainedApart, make_part
+from gated_pixelcnn.models.composite import TrainedApart, make_submodel
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.transforms import TRANSFORMS
 from gated_pixelcnn.spec import ImageSpec, as_array, condition_spec
 
 PART = {"family": "gated_pixelcnn"}
-FAR = 2**32  # random streams of the prior: farther than any that a user can name (int32)
+FAR = 2**32  # example seeds of the prior: farther than any that a user can name (int32)
 
 
 @register("auxiliary")
@@ -41,7 +41,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
     """
 
     is_lower_bound = True
-    parts = ("prior", "conditional")  # in the order of the terms
+    submodels = ("prior", "conditional")  # in the order of the terms
 
     def __init__(
         self,
@@ -74,15 +74,15 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
           embedding_features: maps that the conditional sees of a view.
           embedding_blocks: of "resnet", see `ViewEmbedding`.
           embedding_scales: of "resnet", see `ViewEmbedding`.
-          condition: None, "label" or "vector", of both parts.
+          condition: None, "label" or "vector", of both submodels.
           condition_size: number of classes or length of the vector.
           class_names: names of the classes in the order of the labels, if they are known.
           spatial_features: maps of m(h) beside those of the view; 0: the conditional sees the label
             or the vector itself, the same at all positions. The prior has a setting of its own.
-          train_only: "prior" or "conditional": only this part is trained, by its own term; "":
+          train_only: "prior" or "conditional": only this submodel is trained, by its own term; "":
             both. They share no weight and may be trained at the same time, see `take_prior`. A
             prior that is of this kind, too, may have a `train_only` where this model has "prior";
-            its validation then counts its untrained part as well, which adds a constant.
+            its validation then counts its untrained submodel as well, which adds a constant.
           **kwargs: Keras' own (name, dtype).
 
         Raises:
@@ -104,7 +104,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         self.terms = (self.transform.term, "image given it")
         own = {"dtype": self.dtype_policy}
         height, width, _ = self.image_shape
-        self.prior = make_part(
+        self.prior = make_submodel(
             prior,
             "prior",
             note=f" (of the {self.transform.term} of {height}x{width})",
@@ -138,7 +138,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
                 "a condition: set condition to 'label' or 'vector'."
             )
         maps = 0 if self.condition_map is None else self.condition_map.output_features
-        self.conditional = make_part(
+        self.conditional = make_submodel(
             conditional,
             "conditional",
             image_shape=self.image_shape,
@@ -154,7 +154,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
             )
         self.set_train_only(train_only)
 
-    def layers_by_part(self):
+    def layers_by_submodel(self):
         """See `TrainedApart`."""
         given_view = [self.embedding, self.condition_map, self.conditional]
         given_view = [layer for layer in given_view if layer is not None]
@@ -188,20 +188,20 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         self.built = True
 
     def call(self, images, condition=None, training=False):
-        """The terms of the bound, see `log_prob_parts_of`; checked as by an exact model."""
-        return self.log_prob_parts_of(*self.checked(images, condition), training)
+        """The terms of the bound, see `log_prob_terms_of`; checked as by an exact model."""
+        return self.log_prob_terms_of(*self.checked(images, condition), training)
 
-    def log_prob_parts_of(self, images, condition=None, training=False):
+    def log_prob_terms_of(self, images, condition=None, training=False):
         """See `LikelihoodModel`: log p(ψ(x)) and log p(x | ψ(x)), nats float64 [N, 2]."""
         view = self.transform(images)
         terms = [
-            self.prior.log_prob_parts_of(view, condition, training),
-            self.conditional.log_prob_parts_of(images, self.maps(view, condition), training),
+            self.prior.log_prob_terms_of(view, condition, training),
+            self.conditional.log_prob_terms_of(images, self.maps(view, condition), training),
         ]
         return tf.stack([tf.reduce_sum(term, axis=1) for term in terms], axis=1)
 
     def trained_log_prob_of(self, images, condition, training):
-        """See `LikelihoodModel`; with `train_only` that of one part."""
+        """See `LikelihoodModel`; with `train_only` that of one submodel."""
         view, terms = self.transform(images), []
         if self.train_only != "conditional":
             terms.append(self.prior.trained_log_prob_of(view, condition, training))
@@ -213,11 +213,11 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
     @property
     def trained_term(self):
         """See `DensityModel`."""
-        return self.terms[self.parts.index(self.train_only)] if self.train_only else ""
+        return self.terms[self.submodels.index(self.train_only)] if self.train_only else ""
 
     @property
     def untrained(self):
-        """The part that nobody has trained, as in "prior" or "prior.conditional"; "" if none is."""
+        """The submodel that nobody has trained, such as "prior" or "prior.conditional"; or ""."""
         if self.train_only:
             return super().untrained
         below = self.prior.untrained
@@ -225,13 +225,13 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
 
     @property
     def remedy(self):
-        """What to do about a part that nobody has trained."""
+        """Advice about a submodel that nobody has trained."""
         if self.untrained.endswith("prior"):
             return "give the run that trained it by --prior"
         return "give this run by --prior, and by --workdir the one of the conditional"
 
     def take_prior(self, other):
-        """Takes the prior of a model whose `train_only` is "prior": of parts trained apart.
+        """Takes the prior of a model whose `train_only` is "prior": of submodels trained apart.
 
         Args:
           other: an auxiliary model whose prior has the same architecture.
@@ -253,7 +253,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
             self.prior.train_only = other.prior.train_only
 
     def maps(self, view, condition=None):
-        """What the conditional is conditioned on.
+        """The condition of the conditional.
 
         Args:
           view: integers [N, h, w, C], of the prior or made by `transform`.
@@ -271,17 +271,17 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
 
     @property
     def draws_logistics(self):
-        """See `DensityModel`: in one of the parts at least, the other draws as it is."""
+        """See `DensityModel`: in one of the submodels at least, the other draws as it is."""
         return self.prior.draws_logistics or self.conditional.draws_logistics
 
     def draw(self, request):
         """See `DensityModel`: views, the simplest first, and the images."""
-        streams = tf.cast(request.streams, tf.int64)
+        example_seeds = tf.cast(request.example_seeds, tf.int64)
         stages = [request.stage]
         if request.stage is None or tuple(request.stage.shape[1:]) != self.prior.image_shape:
-            stages = self.prior.draw(request._replace(streams=streams + FAR))
+            stages = self.prior.draw(request._replace(example_seeds=example_seeds + FAR))
         maps = self.maps(stages[-1], request.condition)
-        of_image = request._replace(condition=maps, streams=streams, stage=None)
+        of_image = request._replace(condition=maps, example_seeds=example_seeds, stage=None)
         return [*stages, *self.conditional.draw(of_image)]
 
     @property
@@ -308,7 +308,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
 
 
 def _architecture(model):
-    """What a model's weights mean: its family and configuration but for training."""
+    """Meaning of a model's weights: its family and configuration but for training."""
 
     def without(config):
         if not isinstance(config, dict):
@@ -320,7 +320,7 @@ def _architecture(model):
 
 
 def _embedding(kind, halves, features, blocks, scales, **kwargs):
-    """What makes maps of a view, of the size of the image."""
+    """The layer that makes maps of a view, of the size of the image."""
     if kind == "resnet":
         return ViewEmbedding(features, blocks, scales, twice=halves, name="embedding", **kwargs)
     if kind == "deconvolution" and halves:

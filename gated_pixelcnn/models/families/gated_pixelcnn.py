@@ -198,7 +198,7 @@ class GatedPixelCNNDecoder:
         return new, tf.transpose(links, [3, 0, 1, 2, 4])
 
     def above(self, number, x, row_cache):
-        """What a block but the first sees of the newest row: the vertical output before it."""
+        """The newest row as a block but the first sees it: the vertical output before it."""
         return x
 
     def _of_colour(self, links, colour):

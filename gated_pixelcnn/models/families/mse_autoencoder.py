@@ -98,7 +98,7 @@ class MSEAutoencoder(Trainable):
         return tf.cast(self.colours(relu(s)), tf.float32)
 
     def reconstruct(self, images):
-        """What the decoder makes of the codes of images.
+        """Reconstructs images from their codes.
 
         Args:
           images: integers 0…levels−1 [N, H, W, C].

@@ -124,7 +124,7 @@ class PixelCNNPP(AutoregressiveModel):
         return self.parameters_of(self.head.slide, x)
 
     def parameters_of(self, head, x):
-        """What the head, for images or at a pixel, makes of the output of ul."""
+        """Applies the head to the output of ul, for images or at a pixel."""
         return head(tf.cast(tf.nn.elu(x), self.head.compute_dtype))
 
     def normalised_layers(self):

@@ -44,7 +44,7 @@ class VAE(LatentVariableModel):
         options = request.options
         if options.most_probable:
             return self.as_view(f)
-        noise = sampling.uniform_noise(request.seed, request.streams, self.image_shape)
+        noise = sampling.uniform_noise(request.seed, request.example_seeds, self.image_shape)
         log_scales = tf.cast(self.network.log_scales.value, f.dtype) - options.reduce_log_scale
         scales = tf.exp(clamp_log_scale(log_scales)) * tf.cast(options.temperature, f.dtype)
         return tf.cast(draw_logistic(f, scales, tf.cast(noise, f.dtype), self.levels), tf.uint8)

@@ -25,14 +25,16 @@ def apart(tmp_path_factory):
     return runs
 
 
-def test_parts_trained_apart_are_the_model_trained_as_a_whole(apart, tmp_path, monkeypatch, capsys):
+def test_submodels_trained_apart_are_the_model_trained_as_a_whole(
+    apart, tmp_path, monkeypatch, capsys
+):
     whole = gpc.load(train(tmp_path / "whole", *GRAY, "train.clip_norm=0.0"), "latest")
     model = gpc.load(apart["conditional"], "latest", prior=apart["prior"])
     images = images_of(model, 4)
-    parts, wanted = model.log_prob_parts(images), whole.log_prob_parts(images)
-    np.testing.assert_allclose(parts, wanted, rtol=1e-4)
+    terms, wanted = model.log_prob_terms(images), whole.log_prob_terms(images)
+    np.testing.assert_allclose(terms, wanted, rtol=1e-4)
     alone = gpc.load(apart["conditional"], "latest")
-    assert not np.allclose(alone.log_prob_parts(images)[:, 0], wanted[:, 0], rtol=1e-3)
+    assert not np.allclose(alone.log_prob_terms(images)[:, 0], wanted[:, 0], rtol=1e-3)
     runs = [f"--workdir={apart['conditional']}", f"--prior={apart['prior']}"]
     call(evaluate, monkeypatch, *runs, "--num_images=4", "--json")
     evaluated = json.loads(capsys.readouterr().out)
@@ -43,7 +45,7 @@ def test_parts_trained_apart_are_the_model_trained_as_a_whole(apart, tmp_path, m
     assert found == pytest.approx(gpc.evaluate(best, shown)["bits_per_dim"], abs=1e-4)
 
 
-def test_a_model_starts_from_the_parts_of_two_others_also_inside_of_its_prior():
+def test_a_model_starts_from_the_submodels_of_two_others_also_inside_of_its_prior():
     arguments = {**KINDS["three-scales"], "image_shape": (4, 4, 1), "levels": 4}
     nested = {**arguments["prior"], "train_only": "conditional"}
     sources = {
