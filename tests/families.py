@@ -201,7 +201,7 @@ FAMILIES |= {
     ),
     "auxiliary-gray": Family(
         AuxiliaryModel,
-        submodels(PLUS_PLUS_PART, PLUS_PLUS_PART | {"scales": 2}, transform="gray", **RESNET),
+        submodels(PLUS_PLUS_PART, PLUS_PLUS_PART | {"scales": 2}, transform="grayscale", **RESNET),
         values=("colour",),
         even=True,
         conditions=("label",),

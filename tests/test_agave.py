@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("auxiliary", ["image", "half", "gray"])
+@pytest.mark.parametrize("auxiliary", ["image", "half", "grayscale"])
 def test_what_is_maximised_is_image_and_auxiliary_less_the_weighted_divergence(
     decoder, auxiliary, monkeypatch
 ):
@@ -48,7 +48,7 @@ def test_a_decoder_trained_alone_is_that_of_maps_of_zeros():
     np.testing.assert_allclose(loss, bits_per_dim(-wanted, (4, 6, 3)), rtol=1e-5)
 
 
-@pytest.mark.parametrize("auxiliary", ["image", "half", "quarter", "gray"])
+@pytest.mark.parametrize("auxiliary", ["image", "half", "quarter", "grayscale"])
 def test_the_image_is_predicted_from_all_of_f(auxiliary):
     model = build("agave", (4, 8, 3), decoder="pixelcnn_pp", auxiliary=auxiliary)
     images = images_of(model, 1)
@@ -102,8 +102,11 @@ print("equal")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"auxiliary": "greys"}, "auxiliary is 'greys'; did you mean 'gray'"),
-        ({"auxiliary": "gray", "image_shape": (4, 4, 1)}, "images of 1 colours have no gray view"),
+        ({"auxiliary": "grayscle"}, "auxiliary is 'grayscle'; did you mean 'grayscale'"),
+        (
+            {"auxiliary": "grayscale", "image_shape": (4, 4, 1)},
+            "images of 1 colours have no grayscale view",
+        ),
         ({"auxiliary": "quarter", "image_shape": (4, 6, 3)}, "4x6 .* cannot be divided by 4"),
         ({"auxiliary_levels": 9}, "levels of a view must be 2…8, got 9"),
         ({"auxiliary_weight": -1.0}, "auxiliary_weight must be at least 0 and finite, got -1"),

@@ -52,7 +52,7 @@ def test_a_run_of_one_part_changes_no_other_and_goes_on_when_stopped(part, tmp_p
     trained = {weight.path.split("/")[1] for weight in model.trainable_variables}
     assert trained == {"vae": {"network"}, "decoder": {"decoder"}}[part]
     other = {"vae": "decoder", "decoder": "vae"}[part]
-    refused = f"the {other} of this model was not trained .*train.start"
+    refused = f"the {other} of this model was not trained .*train.init_from"
     with pytest.raises(UserError, match=refused):
         check_trained(model)
     with pytest.raises(UserError, match=f"--beside={whole}: {refused}"):
@@ -68,9 +68,9 @@ def test_submodels_trained_apart_are_where_a_training_of_all_starts(tmp_path):
         gpc.train(config(f"model.train_only={part}", *SHORT), workdir)
     start = ",".join(map(str, parts.values()))
     with pytest.raises(UserError, match="vae has a part that the runs before it have, too"):
-        gpc.train(config(f"train.start={start},{parts['vae']}"), tmp_path / "twice")
+        gpc.train(config(f"train.init_from={start},{parts['vae']}"), tmp_path / "twice")
     rate = "train.learning_rate=1e-30"  # nothing moves
-    gpc.train(config(f"train.start={start}", rate, *SHORT), tmp_path / "all")
+    gpc.train(config(f"train.init_from={start}", rate, *SHORT), tmp_path / "all")
     model = load(tmp_path / "all")
     assert check_trained(model) is None
     images = images_of(model, 3)
@@ -86,7 +86,7 @@ def test_submodels_trained_apart_are_where_a_training_of_all_starts(tmp_path):
 
 @pytest.mark.slow
 def test_the_control_starts_from_all_of_a_run(run, tmp_path):
-    changes = [f"train.start={run}", "train.learning_rate=1e-30", *SHORT]
+    changes = [f"train.init_from={run}", "train.learning_rate=1e-30", *SHORT]
     gpc.train(config(*changes, preset="agave_no_auxiliary"), tmp_path / "control")
     control, model = load(tmp_path / "control"), load(run)
     assert control.auxiliary_weight == 0 and control.kl_weight == 1
@@ -97,7 +97,7 @@ def test_the_control_starts_from_all_of_a_run(run, tmp_path):
 @pytest.mark.slow
 def test_a_run_that_goes_on_needs_not_what_it_started_from(run, tmp_path):
     for start, steps in ((run, 1), ("nowhere", 2)):
-        changes = [f"train.start={start}", f"train.steps={steps}", "train.eval_every=0"]
+        changes = [f"train.init_from={start}", f"train.steps={steps}", "train.eval_every=0"]
         gpc.train(config(*changes), tmp_path)
     assert checkpoints.Checkpoints(tmp_path / "checkpoints").steps()[-1] == 2
 
@@ -112,7 +112,7 @@ def test_a_run_that_goes_on_needs_not_what_it_started_from(run, tmp_path):
 )
 def test_a_run_of_another_architecture_is_no_start(run, tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
-        gpc.train(config(f"train.start={run}", *changes), tmp_path / "a")
+        gpc.train(config(f"train.init_from={run}", *changes), tmp_path / "a")
 
 
 @pytest.mark.parametrize("family", ["vae", "agave"])
@@ -135,7 +135,7 @@ def test_a_run_of_another_family_is_no_start(run, tmp_path):
         "data.source=embedded:digits8",
         "data.levels=16",
         "train.steps=1",
-        f"train.start={run}",
+        f"train.init_from={run}",
     ]
     with pytest.raises(UserError, match="it is of the family AGAVE, not GatedPixelCNN"):
         gpc.train(gpc.get_config("digits", other), tmp_path / "a")

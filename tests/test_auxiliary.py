@@ -12,7 +12,7 @@ from gated_pixelcnn import configs, sampling
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.families.auxiliary import AuxiliaryModel
-from gated_pixelcnn.models.transforms import Gray, Half
+from gated_pixelcnn.models.transforms import Grayscale, Half
 
 SMALL = {"family": "gated_pixelcnn", "features": 6, "layers": 2, "first_kernel_size": 3}
 
@@ -59,7 +59,7 @@ KINDS = {
     "three-scales": LABEL | NESTED,
     "gray": LABEL
     | RESNET
-    | {"transform": "gray", "image_shape": (6, 4, 3)}
+    | {"transform": "grayscale", "image_shape": (6, 4, 3)}
     | {"prior": PLUS_PLUS, "conditional": PLUS_PLUS | {"scales": 2}},
     "pyramid": RESNET | {"image_shape": (4, 6, 3), "prior": PLUS_PLUS, "conditional": PLUS_PLUS},
     "pixelcnn": LABEL | both("pixelcnn"),
@@ -302,12 +302,12 @@ def test_mistakes_are_told_in_one_sentence(changes, message):
 def test_the_gray_view_is_the_luma_of_an_image_in_16_levels():
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3)).astype(np.uint8)
     y = np.round(images @ np.array([0.299, 0.587, 0.114]) + 1e-9)
-    np.testing.assert_array_equal(Gray((4, 5, 3), 256)(images)[..., 0], y // 16)
-    few = Gray((1, 1, 3), 5)  # as many grays as levels, where these are fewer
+    np.testing.assert_array_equal(Grayscale((4, 5, 3), 256)(images)[..., 0], y // 16)
+    few = Grayscale((1, 1, 3), 5)  # as many grays as levels, where these are fewer
     pixels = np.array([[4, 4, 4], [0, 4, 0]], np.uint8).reshape(2, 1, 1, 3)
     assert few.levels == 5 and few(pixels).numpy().ravel().tolist() == [4, 2]
 
 
 def test_images_without_three_colours_have_no_gray_view():
-    with pytest.raises(ValueError, match="images of 1 colours have no gray view"):
-        Gray((4, 5, 1), 256)
+    with pytest.raises(ValueError, match="images of 1 colours have no grayscale view"):
+        Grayscale((4, 5, 1), 256)

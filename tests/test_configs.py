@@ -77,9 +77,9 @@ def test_a_preset_is_one_of_one_data_set():
 
 def test_a_variant_keeps_what_it_does_not_change_but_a_model_of_another_family_nothing():
     preset = configs.PRESETS["demo"]
-    small = preset.variant("Small", parameters=7, model={"features": 3}, data={"gray": True})
+    small = preset.variant("Small", parameters=7, model={"features": 3}, data={"grayscale": True})
     assert small.model == preset.model | {"features": 3}
-    assert small.data == preset.data | {"gray": True} and small.train == preset.train
+    assert small.data == preset.data | {"grayscale": True} and small.train == preset.train
     assert (small.description, small.parameters, small.expected) == ("Small", 7, "")
     assert small.image_shape == preset.image_shape
     other = small.variant("Other", parameters=8, model={"family": "vae", "blocks": 2})

@@ -20,7 +20,7 @@ from gated_pixelcnn.errors import UserError
         ({"levels": 1}, ["data.levels", "2", "256", "is 1"]),
         ({"levels": 257}, ["data.levels", "257"]),
         ({"levels": 2.0}, ["data.levels", "int", "2.0", "float"]),
-        ({"gray": 1}, ["data.gray", "bool", "int"]),
+        ({"grayscale": 1}, ["data.grayscale", "bool", "int"]),
         ({"image_size": -8}, ["data.image_size", "-8"]),
         ({"crop": "1,2,3"}, ["data.crop", "top,bottom,left,right", "'1,2,3'"]),
         ({"crop": "1,2,3,-4"}, ["data.crop", "four margins", "-4"]),
@@ -78,7 +78,7 @@ def test_margins_are_cut_off_before_anything_else(tmp_path):
     found = load(source, **options)
     np.testing.assert_array_equal(found.train.take(12)[0], images[:, 1:7, 3:])
     assert found.image_shape == data.describe(data.DataConfig(source, **options)).image_shape
-    options |= {"image_size": 4, "gray": True}
+    options |= {"image_size": 4, "grayscale": True}
     found = load(source, **options)
     expected = preprocessing.to_gray(preprocessing.to_square(images[5, 1:7, 3:], 4))
     np.testing.assert_array_equal(found.train.take(12)[0][5], expected)
@@ -139,7 +139,7 @@ def test_unknown_embedded_name_suggests_the_nearest():
 
 
 @pytest.mark.parametrize("source", ["embedded", "embedded:tiles32", "embedded:digits8"])
-@pytest.mark.parametrize("options", [{}, {"gray": True, "image_size": 4, "labels": False}])
+@pytest.mark.parametrize("options", [{}, {"grayscale": True, "image_size": 4, "labels": False}])
 def test_describe_tells_what_load_gives(source, options):
     config = data.DataConfig(source=source, levels=16, **options)
     assert data.describe(config) == data.load(config).info

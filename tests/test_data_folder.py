@@ -52,7 +52,7 @@ def test_one_subfolder_is_no_class(tmp_path):
     assert load(tmp_path).num_classes == 0
 
 
-@pytest.mark.parametrize("options", [{}, {"gray": True}])
+@pytest.mark.parametrize("options", [{}, {"grayscale": True}])
 def test_gray_files_stay_gray_and_mixed_ones_become_colour_unless_gray(tmp_path, options):
     gray = write(tmp_path / "a.png", (6, 6))
     assert load(tmp_path).image_shape == (6, 6, 1)

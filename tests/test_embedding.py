@@ -51,7 +51,7 @@ def run(tmp_path_factory, source):
     workdir = tmp_path_factory.mktemp("runs") / "embedding"
     few = ["train.steps=80", "train.eval_every=40", "train.batch_size=8", "train.warmup_steps=0"]
     model = ["model.code_size=4", "model.encoder_features=8", "model.images_per_class=2"]
-    data = [source, "data.image_size=0", "data.held_out_classes=4", "data.gray=false"]
+    data = [source, "data.image_size=0", "data.held_out_classes=4", "data.grayscale=false"]
     gpc.train(gpc.get_config("face_embedding", few + model + data), workdir)
     return workdir
 
@@ -131,7 +131,7 @@ def test_held_out_identities_are_validated_and_never_trained_on(source):
     config = gpc.get_config("face_embedding", [source, "data.held_out_classes=4"])
     from gated_pixelcnn import data
 
-    settings = dict(config.data) | {"image_size": 0, "gray": False}
+    settings = dict(config.data) | {"image_size": 0, "grayscale": False}
     found = data.load(data.DataConfig(**settings))
     assert set(found.train.labels) == {0, 1, 2, 3}
     assert set(found.validation.labels) == {4, 5}
@@ -195,7 +195,7 @@ def test_an_embedding_has_nothing_to_draw(run, monkeypatch):
 
 PORTRAITS = ["model.features=6", "model.layers=2", "model.kernel_size=3", "train.steps=2"]
 PORTRAITS += ["model.encoder_features=8", "train.batch_size=4", "train.samples=2"]
-PORTRAITS += ["data.image_size=0", "data.gray=false", "data.held_out_classes=4"]
+PORTRAITS += ["data.image_size=0", "data.grayscale=false", "data.held_out_classes=4"]
 PORTRAITS += ["train.eval_every=2", "train.sample_every=2"]
 
 
@@ -292,7 +292,7 @@ def test_an_encoder_that_is_not_trained_must_come_from_a_run(source, tmp_path):
 
 @pytest.mark.parametrize("division", ["accumulation", "replicas"])
 def test_a_batch_whose_images_are_compared_is_not_divided(source, tmp_path, division):
-    changes = [source, "data.image_size=0", "data.held_out_classes=4", "data.gray=false"]
+    changes = [source, "data.image_size=0", "data.held_out_classes=4", "data.grayscale=false"]
     changes += ["train.batch_size=8"]
     strategy = None
     if division == "accumulation":

@@ -130,7 +130,7 @@ OPTIONS = st.fixed_dictionaries(
         "alpha": st.sampled_from(["refuse", "drop", "white", "black"]),
         "frames": st.sampled_from(["refuse", "first", "all", "all"]),
         "levels": st.sampled_from([256, 256, 10, 2]),
-        "gray": st.booleans(),
+        "grayscale": st.booleans(),
     }
 )
 

@@ -280,9 +280,9 @@ def test_gray_images_stand_for_colour_images_and_colours_become_gray_only_if_the
     Image.fromarray(COLOURS).save(path)
     with pytest.raises(UserError, match="has colours, but gray images are needed"):
         photos.read_images(path, (4, 6, 1), 256)
-    config = data.DataConfig(source=f"folder:{path.parent}", validation=0, gray=True)
+    config = data.DataConfig(source=f"folder:{path.parent}", validation=0, grayscale=True)
     np.testing.assert_array_equal(
-        photos.read_images(path, (4, 6, 1), 256, photos.Reading(run=DataConfig(gray=True))),
+        photos.read_images(path, (4, 6, 1), 256, photos.Reading(run=DataConfig(grayscale=True))),
         data.load(config).train.images,
     )
 

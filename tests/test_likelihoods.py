@@ -1,4 +1,4 @@
-"""Every likelihood is normalised, exact, finite, drawn from its distribution, alike in every mode."""
+"""Likelihoods: normalised, exact, finite, drawn from their distribution, alike in every mode."""
 
 import numpy as np
 import pytest

@@ -77,7 +77,7 @@ GOOD = bytes_of((6, 4, 4, 3))
         ({"x_train": GOOD // 4}, {"levels": 2}, ["blank", "data.levels=2", "63"]),
         ({"x_train": GOOD}, {"validation": 6}, ["data.validation=6", "6 training images"]),
         ({"x_train": GOOD}, {"image_size": 5}, ["image_size=5", "4x4"]),
-        ({"x_train": GOOD[..., :2]}, {"gray": True}, ["gray", "2"]),
+        ({"x_train": GOOD[..., :2]}, {"grayscale": True}, ["gray", "2"]),
     ],
 )
 def test_bad_npz_gets_one_clear_sentence(tmp_path, arrays, options, words):
@@ -106,7 +106,7 @@ def test_missing_truncated_damaged_foreign_and_pickled_files_are_refused(tmp_pat
         load(f"npz:{tmp_path / 'b.npy'}")
 
 
-@pytest.mark.parametrize("options", [{}, {"levels": 16}, {"gray": True}, {"image_size": 24}])
+@pytest.mark.parametrize("options", [{}, {"levels": 16}, {"grayscale": True}, {"image_size": 24}])
 def test_loading_takes_no_second_copy_of_the_images(tmp_path, options):
     images = bytes_of((4000, 32, 32, 3))
     source = write_npz(tmp_path / "a.npz", x_train=images)

@@ -87,7 +87,7 @@ def test_home_and_odd_names_in_every_flag_of_export_and_evaluate(home, monkeypat
 
 def test_home_and_odd_names_in_training(home, monkeypatch):
     start, source = f"~/{ODD}/run, one", f"npz:~/{ODD}/data.npz"
-    settings = ["train.steps=1", "train.samples=0", "data.validation=0", f"train.start={start}"]
+    settings = ["train.steps=1", "train.samples=0", "data.validation=0", f"train.init_from={start}"]
     gpc.train(config(*settings), f"~/{ODD}/two")
     assert gpc.load(Path("~") / ODD / "two").built
     assert load_data(DataConfig(source=source)).image_shape == (8, 8, 1)
@@ -103,7 +103,7 @@ def test_a_url_is_refused_wherever_a_path_is_taken(home, url, monkeypatch):
     run = f"--workdir={home / ODD / 'run, one'}"
     calls = [
         lambda: gpc.train(config(), url),
-        lambda: gpc.train(config(f"train.start={url}"), home / "new"),
+        lambda: gpc.train(config(f"train.init_from={url}"), home / "new"),
         lambda: gpc.load(url),
         lambda: gpc.export(url),
         lambda: gpc.export(home / ODD / "run, one", url),

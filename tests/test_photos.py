@@ -106,7 +106,7 @@ def test_colours_of_npz_become_gray_where_those_of_the_run_did(tmp_path):
     colours = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), np.uint8)
     np.savez(tmp_path / "a.npz", images=colours)
     found = photos.read_images(
-        tmp_path / "a.npz", (4, 6, 1), 16, photos.Reading(run=DataConfig(gray=True))
+        tmp_path / "a.npz", (4, 6, 1), 16, photos.Reading(run=DataConfig(grayscale=True))
     )
     expected = [np.asarray(Image.fromarray(image).convert("L")) // 16 for image in colours]
     np.testing.assert_array_equal(found[..., 0], expected)
@@ -236,7 +236,7 @@ def test_a_photo_is_taken_the_way_up_that_it_is_shown(ending, orientation, tmp_p
     [
         {"image_size": 8},
         {"crop": "2,1,0,5"},
-        {"crop": "2,1,0,5", "image_size": 8, "gray": True},
+        {"crop": "2,1,0,5", "image_size": 8, "grayscale": True},
         {"patch": 8},
         {"crop": "2,1,0,5", "image_size": 10, "patch": 6, "levels": 16},
     ],

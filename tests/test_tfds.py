@@ -53,7 +53,13 @@ def make_streamed(data_dir):
 
 
 def test_stream_has_the_same_prepared_images_as_memory(data_dir):
-    options = {"data_dir": data_dir, "validation": 0, "image_size": 3, "gray": True, "levels": 16}
+    options = {
+        "data_dir": data_dir,
+        "validation": 0,
+        "image_size": 3,
+        "grayscale": True,
+        "levels": 16,
+    }
     memory = data.load(make_config("tiny_shapes", **options))
     stream = data.load(make_config("tiny_shapes", memory_limit_mb=0, **options))
     assert memory.info == stream.info

@@ -161,7 +161,10 @@ def test_a_users_image_that_may_be_either_is_not_guessed(tmp_path):
         with pytest.raises(UserError, match="no value above 9, so it may hold levels 0…9"):
             photos.read_images(path, (4, 3, 1), 10)
     by_hand = photos.Reading.of(
-        {"config": {"data": {"gray": False, "alpha": "refuse", "frames": "refuse"}}, "data": {}},
+        {
+            "config": {"data": {"grayscale": False, "alpha": "refuse", "frames": "refuse"}},
+            "data": {},
+        },
         SimpleNamespace(values="levels", alpha=None, frames=None),
     )
     found = photos.read_images(file, (4, 3, 1), 10, by_hand)

@@ -160,10 +160,10 @@ def test_a_stage_further_down_is_coloured_or_enlarged(photo):
     arguments = {"embedding": "resnet", "embedding_blocks": 1, "embedding_features": 3}
     inner = {"family": "auxiliary", "prior": part, "conditional": part, **arguments}
     sizes = {"image_shape": (8, 8, 3), "levels": 256}
-    gray_last = build(**sizes, **arguments, conditional=part, prior=inner, transform="gray")
+    gray_last = build(**sizes, **arguments, conditional=part, prior=inner, transform="grayscale")
     wanted = prompts(gray_last, upscale=photo(4, 4, 1))  # gray at 4×4 first
     assert wanted.stage.shape[1:] == (4, 4, 1)
-    inner = {**inner, "transform": "gray"}
+    inner = {**inner, "transform": "grayscale"}
     half_last = build(**sizes, **arguments, conditional=part, prior=inner, transform="half")
     assert prompts(half_last, upscale=photo(4, 4, 3)).stage.shape[1:] == (4, 4, 3)
     assert prompts(half_last, colourise=photo(4, 4, 1)).stage.shape[1:] == (4, 4, 1)

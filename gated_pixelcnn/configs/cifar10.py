@@ -102,7 +102,7 @@ grayscale_cifar10 = Preset(
     data=ALL | dict(flips=True),
     model=dict(
         family="auxiliary",
-        transform="gray",
+        transform="grayscale",
         embedding="resnet",
         embedding_features=160,
         embedding_blocks=4,

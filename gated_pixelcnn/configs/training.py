@@ -24,7 +24,16 @@ REPORTING = (
 # What may differ when a run is resumed: how long it goes on, what it reports, how the same step is
 # computed, and where its first weights came from. (`linear` and `cosine` end at `steps`, so another
 # `steps` also means another curve from there on.)
-CHANGEABLE = ("steps", "minutes", "encoder", "start", *REPORTING, "accumulation", "remat", "jit")
+CHANGEABLE = (
+    "steps",
+    "minutes",
+    "encoder",
+    "init_from",
+    *REPORTING,
+    "accumulation",
+    "remat",
+    "jit",
+)
 # What may differ if the user says so (train.py --allow_changes), for a run that diverged.
 CHANGEABLE_ON_REQUEST = (
     "learning_rate",
@@ -77,9 +86,9 @@ class TrainConfig:
       profile_steps: The first and the last step that are profiled, such as "10,20"; "": none.
       encoder: Work directory of a run of an embedding or an autoencoder: a model conditioned on an
         image starts with its encoder; "": with a random one.
-      start: Work directory of a run of the same family, with weights of the same shapes, from which
-        this one starts; of submodels that were trained apart (model.train_only) several, separated
-        by commas. "": with random weights.
+      init_from: Warm start: work directory of a run of the same family whose weights have the same
+        shapes; of submodels that were trained apart (model.train_only) several, separated by
+        commas. "": random weights.
       accumulation: Gradient accumulation: each replica cuts its share of a batch into so many
         parts and takes them one after the other, for memory; the update is that of the batch.
       remat: Rematerialisation: the backward pass computes the inside of every block again instead
@@ -119,7 +128,7 @@ class TrainConfig:
     histogram_every: int = 0
     profile_steps: str = ""
     encoder: str = ""
-    start: str = ""
+    init_from: str = ""
     accumulation: int = 1
     remat: bool = False
     precision: str = "float32"

@@ -73,7 +73,7 @@ class DataConfig:
         floor(x * levels / 256), so 2 is a threshold at 128.
       values: Whether the images hold "levels" already, 0..levels-1, or "bytes", 0..255; "auto":
         bytes if any image has a value of `levels` or more (images of 0 and 1 need levels=2).
-      gray: Whether colour images become gray (ITU-R 601 luma).
+      grayscale: Whether colour images become gray (ITU-R 601 luma).
       flips: Whether training images are mirrored left-right at random. Split.train_batches takes
         this as an argument; it is here so that it is part of the configuration.
       labels: Whether labels are used if the source has them.
@@ -99,7 +99,7 @@ class DataConfig:
     patch: int = 0
     levels: int = 256
     values: str = "auto"
-    gray: bool = False
+    grayscale: bool = False
     flips: bool = False
     labels: bool = True
     validation: int = -1

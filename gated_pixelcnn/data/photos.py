@@ -37,8 +37,8 @@ class Reading:
       values: Whether they hold levels or bytes, see data/preprocessing.py.
       by_hand: Whether the user has said so for these images.
       rules: What may be lost.
-      run: The DataConfig of the run: its `gray` tells whether colours become gray where gray images
-        are needed, its `crop`, `image_size` and `patch` how larger images are prepared.
+      run: The DataConfig of the run: its `grayscale` tells whether colours become gray where gray
+        images are needed, its `crop`, `image_size` and `patch` how larger images are prepared.
       resize: None, or a function that is told in a sentence how a larger image is prepared.
     """
 
@@ -136,7 +136,7 @@ def read_mask(path, image_shape, reading=Reading()):  # noqa: B008
       UserError: the file is missing, cannot be read, has another size, or no white though it is not
         black.
     """
-    reading = dataclasses.replace(reading, run=dataclasses.replace(reading.run, gray=True))
+    reading = dataclasses.replace(reading, run=dataclasses.replace(reading.run, grayscale=True))
     mask = _read_file(path, (*image_shape[:2], 1), reading)
     if len(mask) != 1:
         raise UserError(f"{path} holds {len(mask)} images, but a mask is one")
@@ -166,7 +166,11 @@ def _read_file(path, image_shape, reading):
         headers = inspect(path, reading.rules)
     for header in headers:
         _check_size(header.size, path, image_shape, reading)
-    if image_shape[-1] == 1 and not reading.run.gray and not all(header.gray for header in headers):
+    if (
+        image_shape[-1] == 1
+        and not reading.run.grayscale
+        and not all(header.gray for header in headers)
+    ):
         raise UserError(
             f"{path} has colours, but gray images are needed: convert it to gray (mode L)"
         )
@@ -246,7 +250,7 @@ def levels_of(path):
 def _read_npz(path, image_shape, levels, reading):
     """The images of an npz file, uint8 [N, H, W, C], and how their values are to be read."""
     key, images, own_levels = _npz_images(path)
-    becomes_gray = reading.run.gray and image_shape[-1] == 1 and images.shape[-1] == 3
+    becomes_gray = reading.run.grayscale and image_shape[-1] == 1 and images.shape[-1] == 3
     shape = (*images.shape[1:3], 1) if becomes_gray else images.shape[1:]
     if shape != tuple(image_shape):
         raise UserError(

@@ -78,7 +78,7 @@ def to_gray(images: np.ndarray) -> np.ndarray:
         return images
     if images.shape[-1] != 3:
         raise UserError(
-            f"data.gray=True needs images of 1 or 3 colours, but these have {images.shape[-1]}"
+            f"data.grayscale=True needs images of 1 or 3 colours, but these have {images.shape[-1]}"
         )
     weighted = (images[..., i].astype(np.uint32) * weight for i, weight in enumerate(LUMA))
     return (sum(weighted, start=np.uint32(32768)) >> 16).astype(np.uint8)[..., None]
@@ -115,7 +115,7 @@ def middle_patch(images, height: int, width: int):
 def prepare(image: np.ndarray, config) -> np.ndarray:
     """Brings one image, uint8 [H, W, C], to the configured size and colours."""
     image = to_square(cropped(image, config), config.image_size)
-    return to_gray(image) if config.gray else image
+    return to_gray(image) if config.grayscale else image
 
 
 def prepared_shape(shape, config) -> tuple[int, int, int]:
@@ -128,7 +128,7 @@ def prepared_shape(shape, config) -> tuple[int, int, int]:
         height = width = config.image_size
     elif None not in (height, width):
         height, width = cropped_size(height, width, config)
-    return height, width, 1 if config.gray else channels
+    return height, width, 1 if config.grayscale else channels
 
 
 def prepare_all(images: np.ndarray, config) -> np.ndarray:

@@ -88,7 +88,7 @@ class Coarse:
         return tf.cast(values * self.levels // self.view.levels, tf.uint8)
 
 
-class Gray:
+class Grayscale:
     """The image in at most 16 levels of gray: ⌊round(y)·16 / levels⌋, y = .299 R + .587 G + .114 B.
 
     Attributes: see `Half`.
@@ -107,8 +107,8 @@ class Gray:
         height, width, channels = image_shape
         if channels != 3:
             raise ValueError(
-                f"images of {channels} colours have no gray view; the transform 'gray' is of "
-                "images of three (data.gray=false)."
+                f"images of {channels} colours have no grayscale view: it is of images of three "
+                "(data.grayscale=false)."
             )
         self.image_shape, self.levels = (height, width, 1), min(16, levels)
         self._levels = levels
@@ -120,5 +120,5 @@ class Gray:
         return tf.cast(y * self.levels // self._levels, tf.uint8)
 
 
-TRANSFORMS = {"half": Half, "gray": Gray}  # what leaves out enough for a model of its own
-VIEWS = {"image": Whole, "half": Half, "quarter": Quarter, "gray": Gray}
+TRANSFORMS = {"half": Half, "grayscale": Grayscale}  # what leaves out enough for a model of its own
+VIEWS = {"image": Whole, "half": Half, "quarter": Quarter, "grayscale": Grayscale}

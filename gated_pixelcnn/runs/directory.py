@@ -10,7 +10,7 @@ from gated_pixelcnn.data.preprocessing import BYTES, LEVELS
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.files import atomic_write
 
-FORMAT = 1
+FORMAT = 2
 # Of every section one key: a configuration without it is not one of ours. Others that are missing
 # are later than the run, and have their defaults.
 _NEEDED = ("seed", "data.source", "model.family", "train.steps")

@@ -94,7 +94,7 @@ def write(model, record, path, max_images=MAX_IMAGES, warm_up=True):
       max_images: See `export`.
       warm_up: See `export`.
     """
-    reading = record["data"].get("values", BYTES), record["config"]["data"]["gray"]
+    reading = record["data"].get("values", BYTES), record["config"]["data"]["grayscale"]
     signatures = Signatures(model, max_images, *reading)
     signatures.save(path)
     extra = Path(path) / "assets.extra"  # servers leave it alone, but for the warm-up requests

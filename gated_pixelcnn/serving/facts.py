@@ -6,7 +6,7 @@ from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.runs.directory import checked_record
 
 NAME = "gated_pixelcnn.json"
-FORMAT = 2
+FORMAT = 3
 
 
 def of(model, record, max_images):

@@ -97,7 +97,7 @@ def train(config, workdir, strategy=None, allow_changes=False):
             if workers.is_chief and Checkpoints(RunDirectory(workdir).checkpoints).latest() is None:
                 if _wants_encoder(model, settings):
                     _take_encoder(model, settings.encoder)
-                taken = _take_weights(model, settings.start)
+                taken = _take_weights(model, settings.init_from)
             _initialise(model, dataset.train, config.seed, taken)
             state = TrainState(model, settings, config.seed, strategy)
         run = checkpoints = None
@@ -141,17 +141,17 @@ def _initialise(model, split, seed, but):
 
 
 def _take_weights(model, workdirs):
-    """Gives a model the weights of other runs (train.start); returns the layers that took some."""
+    """Gives a model the weights of other runs (train.init_from); returns the layers with some."""
     taken = []
     for workdir in paths.split_names(workdirs, lambda name: Path(paths.local(name)).exists()):
         try:
             found = model.take_weights(load(workdir))
         except ValueError as error:
-            raise UserError(f"cannot start from {workdir} (train.start): {error}") from error
+            raise UserError(f"cannot start from {workdir} (train.init_from): {error}") from error
         if {id(layer) for layer in found} & {id(layer) for layer in taken}:
             raise UserError(
-                f"train.start={workdirs}: {workdir} has a part that the runs before it have, too; "
-                "give one run for each part (model.train_only)"
+                f"train.init_from={workdirs}: {workdir} has a submodel of the runs before it; "
+                "give one run for each submodel (model.train_only)"
             )
         taken += found
     return taken

@@ -20,7 +20,7 @@ class Colourise(FromView):
     )
     impossible = (
         "this model is not a Grayscale PixelCNN, which draws a gray image first "
-        "(model.transform=gray, as in the preset grayscale)"
+        "(model.transform=grayscale, as in the preset grayscale)"
     )
 
     def _view(self, values, composites, trained):

@@ -161,7 +161,7 @@ def _common_shape(headers, directory, config, like):
     """Returns the shape (H, W, C) that the images are brought to; raises UserError."""
     headers = [(path, header) for path, of_file in headers.items() for header in of_file]
     gray = all(header.gray for _, header in headers) and not (like and like.image_shape[-1] == 3)
-    channels = 1 if config.gray or gray else 3
+    channels = 1 if config.grayscale or gray else 3
     sizes = [preprocessing.cropped_size(*header.size, config) for _, header in headers]
     if size := config.image_size:
         small = {

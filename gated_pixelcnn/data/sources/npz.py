@@ -48,8 +48,8 @@ def load(path, config, like=None):
     if len(shapes) > 1:
         raise UserError(
             f"the splits of {path} have images of different shapes: "
-            f"{', '.join(map(str, sorted(shapes)))}; set data.image_size and data.gray, or make "
-            f"them equal"
+            f"{', '.join(map(str, sorted(shapes)))}; set data.image_size and data.grayscale, "
+            f"or make them equal"
         )
     facts = {"left_out": left_out, "declared": declared, "named": named}
     return splits.from_arrays(config, arrays, names, " ".join(prints), **facts)

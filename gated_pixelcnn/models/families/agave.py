@@ -60,7 +60,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
           levels: number of values per colour, 2…256.
           decoder: family of the density model and its arguments, without its condition.
           stream_features: maps of f(z) that the decoder sees.
-          auxiliary: y: "image", "half" or "quarter" (of height and width), or "gray".
+          auxiliary: y: "image", "half" or "quarter" (of height and width), or "grayscale".
           auxiliary_levels: number of values of y; 0: as `auxiliary` has them.
           auxiliary_weight: of the auxiliary term; 0 for the paper's control.
           kl_weight: λ.
@@ -108,7 +108,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
     @property
     def remedy(self):
         """Advice about a submodel that nobody has trained."""
-        return "start a training of all submodels from this run (train.start)"
+        return "start a training of all submodels from this run (train.init_from)"
 
     def layers_by_submodel(self):
         """See `TrainedApart`."""

@@ -66,7 +66,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         Args:
           image_shape: (H, W, C) of the images.
           levels: number of values per colour, 2…256.
-          transform: name of ψ: "half" or "gray".
+          transform: name of ψ: "half" or "grayscale".
           prior: family of the prior and its arguments, without its condition.
           conditional: the same of the conditional.
           embedding: what makes maps of a view: "deconvolution" (`Upsampler`, of small views) or
