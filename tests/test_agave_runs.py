@@ -67,7 +67,7 @@ def test_submodels_trained_apart_are_where_a_training_of_all_starts(tmp_path):
     for part, workdir in parts.items():
         gpc.train(config(f"model.train_only={part}", *SHORT), workdir)
     start = ",".join(map(str, parts.values()))
-    with pytest.raises(UserError, match="vae has a part that the runs before it have, too"):
+    with pytest.raises(UserError, match="vae has a submodel of the runs before it"):
         gpc.train(config(f"train.init_from={start},{parts['vae']}"), tmp_path / "twice")
     rate = "train.learning_rate=1e-30"  # nothing moves
     gpc.train(config(f"train.init_from={start}", rate, *SHORT), tmp_path / "all")
