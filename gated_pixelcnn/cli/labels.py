@@ -4,6 +4,7 @@ import re
 
 from gated_pixelcnn import paths
 from gated_pixelcnn.errors import UserError, nearest
+from gated_pixelcnn.names import find_name
 
 
 def class_name(label, class_names):
@@ -45,8 +46,6 @@ def named_by_other_numbers(class_names):
 
 def parse_label(flag, word, classes, class_names=(), empty_classes=()):
     """Reads one class of the flag of this name; see `parse_labels`."""
-    from gated_pixelcnn.spec import find_name  # which imports TensorFlow
-
     try:
         found = find_name(word, class_names)
     except ValueError as error:

@@ -1,0 +1,33 @@
+"""Images and conditions that a model takes: the one place that knows their shapes and checks them.
+
+Every ValueError says what was wanted and what was found. In a graph values are not known when it is
+traced: there it is an InvalidArgumentError of the run that says so. A graph that XLA compiles has
+no assertions: its nats are NaN.
+"""
+
+from gated_pixelcnn.spec.arguments import as_array, check_integer
+from gated_pixelcnn.spec.conditions import (
+    ConditionSpec,
+    Image,
+    Label,
+    Spatial,
+    Vector,
+    condition_spec,
+)
+from gated_pixelcnn.spec.images import ImageSpec, bits_per_dim, kind_of_images
+from gated_pixelcnn.spec.inputs import Inputs
+
+__all__ = [
+    "ConditionSpec",
+    "Image",
+    "ImageSpec",
+    "Inputs",
+    "Label",
+    "Spatial",
+    "Vector",
+    "as_array",
+    "bits_per_dim",
+    "check_integer",
+    "condition_spec",
+    "kind_of_images",
+]

@@ -1,0 +1,98 @@
+"""Images that a model takes, and bits per dimension of them."""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+from gated_pixelcnn import graph_checks
+from gated_pixelcnn.spec.arguments import as_array, check_integer
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSpec:
+    """Images of a shape and a number of levels.
+
+    Attributes:
+      shape: (H, W, C).
+      levels: number of values that a colour of a pixel can take, 2…256.
+    """
+
+    shape: tuple
+    levels: int
+
+    def __post_init__(self):
+        """Raises the ValueError that says what is wrong."""
+        shape = tuple(int(size) for size in self.shape)
+        if len(shape) != 3 or min(shape) < 1:
+            raise ValueError(f"image_shape must be (height, width, channels), got {shape}.")
+        check_integer("levels", self.levels, 2, 256)
+        object.__setattr__(self, "shape", shape)
+
+    def check(self, images, name="images"):
+        """Images as uint8, or the error that says what does not fit."""
+        images = as_array(name, images)
+        self.check_kind(images, name)
+        message = f"{name} must have values 0…{self.levels - 1} for a model of {self.levels} levels"
+        return tf.cast(graph_checks.below(self.levels, message, images), tf.uint8)
+
+    def check_kind(self, images, name="images"):
+        """Checks shape and type, without looking at values."""
+        shape = tuple(images.shape)
+        if len(shape) != 4 or shape[1:] != self.shape:
+            raise ValueError(
+                f"{name} must have the shape [N, {', '.join(map(str, self.shape))}] of this "
+                f"model, got {list(shape)}."
+            )
+        dtype = tf.as_dtype(images.dtype)
+        if not (dtype.is_integer or dtype.is_bool):
+            raise ValueError(
+                f"{name} must be integers 0…{self.levels - 1} (uint8), not {dtype.name}."
+            )
+
+    def check_completion(self, given, known, num):
+        """`given` and `known` of `sample` for every image, or the ValueError that says why not."""
+        given = self.check(given)
+        known = tf.convert_to_tensor(as_array("known", known))
+        if known.dtype != tf.bool:
+            raise ValueError(f"known must be booleans, got {known.dtype.name}.")
+        whole = [num, *self.shape]
+        for name, array in (("given", given), ("known", known)):
+            shape = array.shape.as_list()
+            fits = zip(shape[::-1], whole[::-1], strict=False)
+            if len(shape) > 4 or any(size not in (1, wanted) for size, wanted in fits):
+                raise ValueError(f"{name} must broadcast to shape {whole}, got {shape}.")
+        return tf.broadcast_to(given, whole), tf.broadcast_to(known, whole)
+
+    def scale(self, images, dtype):
+        """Integers 0…levels−1 → the network's input −1…1."""
+        return tf.cast(images, dtype) * (2.0 / (self.levels - 1)) - 1.0
+
+    def served(self):
+        """Shape and type of a batch, for a SavedModel."""
+        return tf.TensorSpec([None, *self.shape], tf.uint8)
+
+    def check_served(self, name, images):
+        """Images of a request, whose values are checked in the graph."""
+        message = f"{name} must have values 0…{self.levels - 1}"
+        return graph_checks.below(self.levels, message, images)
+
+
+def bits_per_dim(nats, image_shape):
+    """Converts code lengths of whole images: the one place where nats become bits/dim.
+
+    Bits/dim is the mean code length of one colour of one pixel: -log2 p(image) / (H * W * C).
+
+    Args:
+      nats: -log p of images, a number, an array or a tensor of any shape.
+      image_shape: (H, W, C) of the images.
+
+    Returns:
+      Bits per dimension, in the shape of `nats`.
+    """
+    return nats / (math.log(2) * math.prod(image_shape))
+
+
+def kind_of_images(image_shape, levels):
+    """Name for messages of images of a shape (H, W, C)."""
+    return f"{'x'.join(map(str, image_shape))} with {levels} levels"

@@ -1,0 +1,64 @@
+"""What takes images and conditions."""
+
+import tensorflow as tf
+
+from gated_pixelcnn import graph_checks
+
+
+class Inputs:
+    """Mixin of what takes images and conditions: it has an `image_spec` and a `condition_spec`."""
+
+    @property
+    def image_shape(self):
+        """(H, W, C)."""
+        return self.image_spec.shape
+
+    @property
+    def levels(self):
+        """Number of values that a colour of a pixel can take."""
+        return self.image_spec.levels
+
+    @property
+    def condition_kind(self):
+        """None, "label", "vector", "spatial" or "image"."""
+        return self.condition_spec.kind
+
+    @property
+    def condition_size(self):
+        """See `ConditionSpec.size`."""
+        return self.condition_spec.size
+
+    @property
+    def class_names(self):
+        """Names of the classes in the order of the labels, a tuple; () where they are not known.
+
+        They may be set: as many as there are classes, for a model conditioned on the label.
+        """
+        return self.condition_spec.names
+
+    @class_names.setter
+    def class_names(self, names):
+        self.condition_spec.names = names
+
+    def checked(self, images, condition=None):
+        """Images as uint8 and their condition as a tensor, or the error that says why not."""
+        images = self.checked_images(images)
+        condition = self.condition_spec.of(images, condition)
+        if condition is images:
+            return images, images
+        return images, self.condition_spec.check(condition, images.shape[0])
+
+    def checked_images(self, images):
+        """Images as uint8, or the error that says why not."""
+        self.prepare()
+        return self.image_spec.check(images)
+
+    def prepare(self):
+        """Called before arguments are checked."""
+
+    def nan_if_unchecked(self, nats, images, condition):
+        """Nats of these images, NaN where a check of values was left out of the graph."""
+        checked = [(self.levels, images)]
+        if tf.is_symbolic_tensor(condition) and condition.dtype.is_integer:
+            checked.append((self.condition_spec.values, condition))
+        return graph_checks.nan_unless_below(nats, *checked)
