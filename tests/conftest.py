@@ -23,8 +23,10 @@ LONGEST = (
 )
 
 
-# Files that share a run.
+# Files that share what takes long to make.
 FILES = dict.fromkeys(("test_auxiliary", "test_submodels_apart", "test_views"), "test_auxiliary")
+FILES["test_exported_image_files"] = "test_exporting"
+FILES["test_serving_clients"] = "test_tf_serving"
 
 
 def pytest_configure(config):
@@ -93,6 +95,56 @@ def digits(tmp_path_factory):
     changes += ["model.layers=2", "model.features=8"]
     gpc.train(gpc.get_config("digits", changes), workdir)
     return workdir
+
+
+@pytest.fixture(scope="session", name="exported")
+def make_exported(tmp_path_factory):
+    """Function: kind of model → the model and its SavedModel, made once."""
+    from exported import export_small
+
+    made = {}
+
+    def exported(kind):
+        if kind not in made:
+            made[kind] = export_small(kind, tmp_path_factory.mktemp("export") / "1")
+        return made[kind]
+
+    return exported
+
+
+@pytest.fixture(scope="session", name="served")
+def make_served(exported):
+    """Function: kind of model → its SavedModel in a session, as a server has it."""
+    import tensorflow as tf
+    from exported import InSession
+
+    made = {}
+
+    def served(kind):
+        if kind not in made:
+            session = tf.compat.v1.Session(graph=tf.Graph())
+            with session.graph.as_default():
+                made[kind] = InSession(session, str(exported(kind).path))
+        return made[kind]
+
+    return served
+
+
+@pytest.fixture(scope="session")
+def servable(tmp_path_factory):
+    """Function: (kind of condition, colours) → SavedModel, made when it is first used."""
+    from served import LEVELS, SIZES, export
+
+    made = {}
+
+    def get(case):
+        if case not in made:
+            condition, colours = case
+            path = tmp_path_factory.mktemp("export") / "1"
+            made[case] = export(path, condition, (5, 7, colours), LEVELS, SIZES.get(condition, 0))
+        return made[case]
+
+    return get
 
 
 @pytest.fixture

@@ -2,15 +2,22 @@
 
 import dataclasses
 import functools
+import io
+import sys
 from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.runs.directory import checked_record, record
 from gated_pixelcnn.serving.export import write
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
+from request_trials.server import InSession  # noqa: E402, F401  a SavedModel as a server has it
 
 MAX_IMAGES = 6
 SMALL = {"features": 6, "layers": 2, "kernel_size": 3, "first_kernel_size": 3, "components": 3}
@@ -101,3 +108,17 @@ def export_small(kind, path):
 def graph_of(path):
     """The MetaGraphDef of a SavedModel."""
     return SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes()).meta_graphs[0]
+
+
+def encoded(image, format, **options):
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def picture(shape):
+    """A picture with edges and colours, which tell decoders apart."""
+    height, width, channels = shape
+    slope = np.add.outer(np.arange(height) * 20, np.arange(width) * 15)[..., None]
+    pixels = (slope + np.random.default_rng(0).integers(0, 90, shape)).astype(np.uint8)
+    return Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
