@@ -52,8 +52,8 @@ def define_flags():
     flags.DEFINE_bool(
         "classify",
         False,
-        "Also classify the images, by the class that makes each likeliest: one forward pass per "
-        "class.",
+        "Also classify the images, by the class under which each is most probable: one forward "
+        "pass per class.",
         flag_values=FLAGS,
     )
     flags.DEFINE_integer(

@@ -8,8 +8,8 @@ section 3 and Figure 2.
 
     maximised: E ln p(x | z) + E ln p(y | z) − λ KL(q(z | x) ‖ p(z))
 
-Without the second term, the auxiliary one, a decoder that is good enough by itself makes nothing of
-z. What is reported, a bound of log p(x), has the first and the third, with λ = 1.
+Without the second term, the auxiliary one, a powerful autoregressive decoder ignores z (posterior
+collapse). What is reported, a bound of log p(x), has the first and the third, with λ = 1.
 """
 
 import math
