@@ -30,26 +30,42 @@ def input_error(error: tf.errors.OpError, source: str = "the images") -> UserErr
     Returns:
       The UserError that was raised inside of the graph, which names the file, if there was one.
     """
-    ours = re.search(r"UserError: (.*)", error.message)
-    return UserError(ours[1] if ours else f"{source} cannot be read ({first_line(error)})")
+    return UserError(sentence_in(error) or f"{source} cannot be read ({first_line(error)})")
+
+
+def sentence_in(error: tf.errors.OpError) -> str:
+    """Returns the sentence of a UserError that was raised inside of a graph, or ""."""
+    asserted = re.search(r"assertion failed: \[(.*)\]", error.message)
+    found = re.search(r"UserError: (.*)", asserted[1] if asserted else error.message)
+    sentence = found[1] if found else ""
+    return sentence.replace("\\'", "'") if asserted else sentence
 
 
 class Split(abc.ABC):
-    """Images in order, with or without labels.
+    """Images in order, alone, with labels or with conditions.
 
     Attributes:
       num_images: How many.
       image_shape: (H, W, C).
       has_labels: Whether batches have labels.
       labels: int32 [N]; None where there are none, or where they are not known.
+      condition_shape: (D,) of vectors or (H, W, D) of maps, of whole images; () where batches have
+        none.
     """
 
-    def __init__(self, num_images: int, image_shape: tuple[int, int, int], has_labels: bool):
+    def __init__(
+        self,
+        num_images: int,
+        image_shape: tuple[int, int, int],
+        has_labels: bool,
+        condition_shape: tuple[int, ...] = (),
+    ):
         """Makes the split of whole images."""
         self.num_images = num_images
         self.image_shape = self._whole_shape = tuple(image_shape)
         self.has_labels = has_labels
         self.labels = None
+        self.condition_shape = tuple(condition_shape)
 
     def of_patches(self, size: int) -> "Split":
         """Returns the split of square patches of these images, one of each.
@@ -90,7 +106,8 @@ class Split(abc.ABC):
 
         Returns:
           Dataset of (images uint8 [batch_size / num_shards, H, W, C], labels int32
-          [batch_size / num_shards]), or of (images,) if the split has no labels.
+          [batch_size / num_shards]), or of (images, conditions float32 [batch_size / num_shards,
+          ...]), or of (images,) if the split has neither.
 
         Raises:
           UserError: If the batch is larger than the split or not divisible by `num_shards`.
@@ -113,12 +130,16 @@ class Split(abc.ABC):
         patches = self.image_shape != self._whole_shape
 
         def vary(step, batch):
-            images, *labels = batch
-            if patches:
-                images = self._random_patches(images, seed, step, batch_size, shard)
-            if flips:
-                images = _random_flips(images, seed, step, batch_size, shard)
-            return (images, *labels)
+            """Varies the images, and maps in the same way."""
+
+            def varied(images):
+                if patches:
+                    images = self._random_patches(images, seed, step, batch_size, shard)
+                if flips:
+                    images = _random_flips(images, seed, step, batch_size, shard)
+                return images
+
+            return tuple(varied(x) if x.shape.rank == 4 else x for x in batch)
 
         if patches or flips:
             steps = tf.data.Dataset.range(start_step, tf.int64.max)
@@ -134,19 +155,24 @@ class Split(abc.ABC):
           batch_size: Number of images of each batch but the last.
 
         Returns:
-          Dataset of (images uint8 [batch_size, H, W, C], labels int32 [batch_size]), or of
-          (images,) if the split has no labels.
+          Dataset of (images uint8 [batch_size, H, W, C], labels int32 [batch_size] or conditions
+          float32 [batch_size, ...]), or of (images,) if the split has neither.
         """
         if batch_size < 1:
             raise UserError(f"the batch size must be at least 1, but is {batch_size}")
         examples = self._eval_examples(batch_size)
         if self.image_shape != self._whole_shape:
             size = self.image_shape[0]
-            examples = _mapped(examples, lambda x, *y: (middle_patch(x, size, size), *y))
+            examples = _mapped(
+                examples,
+                lambda *batch: tuple(
+                    middle_patch(x, size, size) if x.shape.rank == 4 else x for x in batch
+                ),
+            )
         return _finished(examples)
 
     def take(self, num: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Returns the first `num` images, uint8 [num, H, W, C], and their labels or None.
+        """Returns the first `num` images, uint8 [num, H, W, C], and labels, conditions or None.
 
         Raises:
           UserError: If one of them cannot be read.
@@ -155,7 +181,7 @@ class Split(abc.ABC):
             batch = next(iter(self.eval_batches(min(num, self.num_images))))
         except tf.errors.OpError as error:
             raise input_error(error) from error
-        return batch[0].numpy(), batch[1].numpy() if self.has_labels else None
+        return batch[0].numpy(), batch[1].numpy() if len(batch) > 1 else None
 
     def _examples_by_class(self, batch_size, seed, start_step, shard, per_class):
         """The examples of `train_batches` where `per_class` is not 0."""
@@ -194,21 +220,26 @@ class IndexedSplit(Split):
         read: Callable[[np.ndarray], np.ndarray],
         num_images: int,
         image_shape: tuple[int, int, int],
-        labels: np.ndarray | None = None,
+        beside: np.ndarray | None = None,
     ):
-        """Keeps the function and the labels.
+        """Keeps the function and what is beside the images.
 
         Args:
           read: Maps numbers of images, int64 [B], to the images uint8 [B, H, W, C], values
             0..levels-1. It is called by several threads.
           num_images: Number of images.
           image_shape: (H, W, C).
-          labels: int [N], or None.
+          beside: Labels, int [N], or conditions, float32 [N, ...], or None.
         """
-        super().__init__(num_images, image_shape, labels is not None)
+        has_labels = beside is not None and beside.ndim == 1
+        conditions = None if has_labels else beside
+        super().__init__(
+            num_images, image_shape, has_labels, () if conditions is None else beside.shape[1:]
+        )
         self._read_stored = read
         self._numbers = None  # of the stored images; None: all of them
-        self.labels = None if labels is None else labels.astype(np.int32)
+        self.labels = beside.astype(np.int32) if has_labels else None
+        self._conditions = conditions  # by the numbers of the stored images
 
     def subset(self, indices: np.ndarray) -> "IndexedSplit":
         """Returns the split of the images of these numbers, in this order."""
@@ -230,7 +261,17 @@ class IndexedSplit(Split):
         read = weakref.WeakMethod(self._read)
         images = numpy_function(lambda numbers: read()(numbers), [indices], tf.uint8)
         images = tf.ensure_shape(images, (*indices.shape, *self._whole_shape))
-        return (images, tf.gather(self.labels, indices)) if self.has_labels else (images,)
+        if self.has_labels:
+            return images, tf.gather(self.labels, indices)
+        if not self.condition_shape:
+            return (images,)
+        # Maps are too many to be a constant of the graph.
+        look = weakref.WeakMethod(self._look_up)
+        conditions = numpy_function(lambda numbers: look()(numbers), [indices], tf.float32)
+        return images, tf.ensure_shape(conditions, (*indices.shape, *self.condition_shape))
+
+    def _look_up(self, indices):
+        return self._conditions[self._stored_numbers(indices)]
 
     def _train_examples(self, batch_size, seed, start_step, shard):
         steps_per_epoch = self.num_images // batch_size
@@ -289,9 +330,14 @@ class IndexedSplit(Split):
 class ArraySplit(IndexedSplit):
     """Images in memory. They are not copied: nobody may change them while batches are made."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray | None = None):
-        """Keeps the arrays: images uint8 [N, H, W, C], values 0..levels-1; labels int [N]."""
-        super().__init__(images.__getitem__, len(images), images.shape[1:], labels)
+    def __init__(self, images: np.ndarray, beside: np.ndarray | None = None):
+        """Keeps the arrays.
+
+        Args:
+          images: uint8 [N, H, W, C], values 0..levels-1.
+          beside: Labels int [N], or conditions float32 [N, ...], or None.
+        """
+        super().__init__(images.__getitem__, len(images), images.shape[1:], beside)
         self._stored = images
 
     @property
@@ -307,19 +353,20 @@ class StreamSplit(Split):
     a step reads the encoded examples of that epoch which come before it, and decodes none.
     """
 
-    def __init__(self, encoded, decode, num_images, image_shape, has_labels):
+    def __init__(self, encoded, decode, num_images, image_shape, has_labels, condition_shape=()):
         """Opens the split.
 
         Args:
           encoded: Finite tf.data.Dataset of encoded examples, tuples of scalars, in an order that
             is always the same.
           decode: Maps an encoded example, in a graph, to (image uint8 [H, W, C], label int32 []),
-            or to (image,).
+            to (image, condition float32 [...]), or to (image,).
           num_images: Number of examples.
           image_shape: (H, W, C).
           has_labels: Whether `decode` gives labels.
+          condition_shape: That of the conditions that `decode` gives; () without.
         """
-        super().__init__(num_images, image_shape, bool(has_labels))
+        super().__init__(num_images, image_shape, bool(has_labels), condition_shape)
         self._encoded = encoded
         self._decode = decode
 

@@ -77,6 +77,9 @@ class DataConfig:
       flips: Whether training images are mirrored left-right at random. Split.train_batches takes
         this as an argument; it is here so that it is part of the configuration.
       labels: Whether labels are used if the source has them.
+      condition_feature: Where the vectors or maps are that a model is conditioned on. Of an npz
+        file the name before _train, _val and _test; "": h. Of a folder the name of a file in it;
+        "": attributes.csv, attributes.json or list_attr_celeba.txt. Of a TFDS set a feature.
       validation: Number of images held out from the training images where the source has no
         validation images of its own. -1: a tenth of them, at most 10,000. 0: none; then the
         test images, if any, serve as validation images.
@@ -102,6 +105,7 @@ class DataConfig:
     grayscale: bool = False
     flips: bool = False
     labels: bool = True
+    condition_feature: str = ""
     validation: int = -1
     validation_seed: int = 0
     held_out_classes: int = 0

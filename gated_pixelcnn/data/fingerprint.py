@@ -13,34 +13,43 @@ import numpy as np
 VALUES = 2**20  # looked at in an array of images
 
 
-def of_arrays(split: str, images: np.ndarray, labels: np.ndarray | None) -> str:
+def of_arrays(split: str, images: np.ndarray, beside: np.ndarray | None) -> str:
     """Returns the fingerprint of images in memory: shape, labels, and a spread of the values.
 
     Args:
       split: Name of the split.
       images: uint8 [N, H, W, C], in one piece. All the values count, or, if there are many more
         than VALUES, every k-th.
-      labels: int [N], or None.
+      beside: Labels, int [N], or conditions, float32 [N, ...], or None.
     """
     step = max(1, images.size // VALUES) | 1  # odd: in turn all the places of a 2^n x 2^n image
-    checksum = _checksum(f"{images.shape} {labels is not None}")
+    checksum = _checksum(f"{images.shape} {beside is not None}")
     checksum.update(images.reshape(-1)[::step].tobytes())
-    if labels is not None:
-        checksum.update(labels.astype("<i4").tobytes())
+    if beside is not None:
+        checksum.update(beside.astype("<i4" if beside.ndim == 1 else "<f4").tobytes())
     return f"{split}={len(images)}:{checksum.hexdigest()}"
 
 
-def of_files(split: str, directory: str, files: list[pathlib.PurePath]) -> str:
-    """Returns the fingerprint of image files: their names, in order, and their sizes.
+def of_files(
+    split: str,
+    directory: str,
+    files: list[pathlib.PurePath],
+    conditions: np.ndarray | None = None,
+) -> str:
+    """Returns the fingerprint of image files: their names, in order, their sizes and conditions.
 
     Args:
       split: Name of the split.
       directory: Where they are.
       files: Their paths from there.
+      conditions: float32 [N, D], or None.
     """
     sizes = (os.path.getsize(os.path.join(directory, file)) for file in files)
     lines = [f"{file.as_posix()}\0{size}\n" for file, size in zip(files, sizes, strict=True)]
-    return f"{split}={len(files)}:{_checksum(''.join(lines)).hexdigest()}"
+    checksum = _checksum("".join(lines))
+    if conditions is not None:
+        checksum.update(conditions.astype("<f4").tobytes())
+    return f"{split}={len(files)}:{checksum.hexdigest()}"
 
 
 def of_version(name: str, counts: dict[str, int]) -> str:

@@ -27,12 +27,16 @@ class DataInfo:
       levels: Number of values a colour may take.
       num_classes: Number of labels; 0 if the images have none.
       class_names: The names of the classes, in the order of the labels.
+      condition_size: Number of entries of the vectors or maps; 0 if the images have none.
+      condition_names: The names of these entries, () if they are not known.
     """
 
     image_shape: tuple[int, int, int]
     levels: int
     num_classes: int
     class_names: tuple[str, ...]
+    condition_size: int = dataclasses.field(default=0, kw_only=True)
+    condition_names: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +78,8 @@ class Data(DataInfo):
     @property
     def info(self) -> DataInfo:
         """The facts of the images that a model must know, alone."""
-        return DataInfo(self.image_shape, self.levels, self.num_classes, self.class_names)
+        fields = dataclasses.fields(DataInfo)
+        return DataInfo(**{field.name: getattr(self, field.name) for field in fields})
 
     def record(self) -> dict:
         """Returns the decisions about the images, for config.json."""
@@ -101,6 +106,10 @@ class Data(DataInfo):
                 names = [f"{name} {count}" for name, count in zip(names, counts, strict=True)]
             more = f", and {len(names) - 20} more" if len(names) > 20 else ""
             lines.append(f"{len(names)} classes of training: {', '.join(names[:20])}{more}")
+        if self.condition_size:
+            names = ", ".join(self.condition_names[:20]) or "without names"
+            more = f", and {len(self.condition_names) - 20} more" * (len(self.condition_names) > 20)
+            lines.append(f"{self.condition_size} numbers to be conditioned on: {names}{more}")
         if self.left_out:
             lines.append(f"left out: {shown(self.left_out)}")
         return lines
@@ -113,13 +122,16 @@ class Data(DataInfo):
         return {name: split for name, split in splits.items() if split is not None}
 
 
-def make_info(config: DataConfig, shape: tuple, class_names: tuple[str, ...]) -> DataInfo:
+def make_info(
+    config: DataConfig, shape: tuple, class_names: tuple[str, ...], **conditions
+) -> DataInfo:
     """Returns the facts of images that are prepared, or of their patches, if those are wanted.
 
     Args:
       config: The configuration.
       shape: (H, W, C) of the prepared images.
       class_names: The names of the classes; empty if there are no labels.
+      **conditions: `condition_size` and `condition_names` of the DataInfo.
 
     Raises:
       UserError: If patches are larger than the images.
@@ -132,7 +144,8 @@ def make_info(config: DataConfig, shape: tuple, class_names: tuple[str, ...]) ->
         )
     if config.patch:
         height = width = config.patch
-    return DataInfo((height, width, channels), config.levels, len(class_names), tuple(class_names))
+    shape = height, width, channels
+    return DataInfo(shape, config.levels, len(class_names), tuple(class_names), **conditions)
 
 
 def make_data(
@@ -141,6 +154,7 @@ def make_data(
     class_names: tuple[str, ...],
     fingerprint: str,
     values: str,
+    condition_names: tuple[str, ...] = (),
     **facts,
 ) -> Data:
     """Holds images out where they are wanted and not there, and cuts patches.
@@ -151,10 +165,18 @@ def make_data(
       class_names: The names of the classes; empty if there are no labels.
       fingerprint: That of the source.
       values: Whether the images were stored as levels or bytes.
+      condition_names: The names of the entries of the conditions, if there are any.
       **facts: `layout`, `left_out`, `declared` and `named` of the Data.
     """
     splits = _hold_out(config, splits)
-    info = make_info(config, splits["train"].image_shape, class_names)
+    shape, size = splits["train"].image_shape, splits["train"].condition_shape
+    if len(size) == 3 and size[:2] != shape[:2]:
+        raise UserError(
+            f"the maps of {config.source} are {size[0]}x{size[1]}, but its images, as they are "
+            f"prepared, {shape[0]}x{shape[1]} (height x width): they must be of one size"
+        )
+    conditions = {"condition_size": size[-1] if size else 0, "condition_names": condition_names}
+    info = make_info(config, shape, class_names, **conditions)
     if config.patch:
         splits = {name: split.of_patches(config.patch) for name, split in splits.items()}
     labels = splits["train"].labels
@@ -184,8 +206,8 @@ def from_arrays(
 
     Args:
       config: The configuration; the images are of its size and colours already.
-      arrays: Of each split the images, uint8 [N, H, W, C], and the labels, int [N], or None. The
-        images are overwritten by their levels.
+      arrays: Of each split the images, uint8 [N, H, W, C], and the labels, int [N], or conditions,
+        float32 [N, ...], or None. The images are overwritten by their levels.
       class_names: The names of the classes; empty if there are no labels.
       fingerprint: That of the source.
       **facts: See `make_data`.

@@ -49,7 +49,7 @@ class Images:
         return min(self.batch_size, max(self.num, 1))
 
     def batches(self):
-        """Yields images uint8 [n, H, W, C] and the model's labels [n] (None without labels).
+        """Yields images uint8 [n, H, W, C] and the model's labels [n] or conditions [n, …] or None.
 
         Raises:
           UserError: an image cannot be read.
@@ -89,8 +89,8 @@ def split_batches(split, batch_size, num_images=None):
       num_images: stop after the first images; None for all.
 
     Yields:
-      Images uint8 [n, H, W, C] and labels [n] (None where the data have none), with
-      n = batch_size but for the last batch.
+      Images uint8 [n, H, W, C] and labels [n] or conditions [n, …] (None where the data have none),
+      with n = batch_size but for the last batch.
 
     Raises:
       UserError: an image cannot be read.
@@ -100,9 +100,9 @@ def split_batches(split, batch_size, num_images=None):
         return
     batches = iter(split.eval_batches(batch_size))
     while (batch := _next_batch(batches)) is not None:
-        images, labels = batch if split.has_labels else (batch[0], None)
+        images, *beside = (np.asarray(part) for part in batch)
         take = int(min(left, len(images)))
-        yield np.asarray(images)[:take], None if labels is None else np.asarray(labels)[:take]
+        yield images[:take], beside[0][:take] if beside else None
         left -= take
         if left <= 0:
             return

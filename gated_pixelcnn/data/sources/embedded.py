@@ -8,14 +8,14 @@ from gated_pixelcnn.errors import UserError, nearest
 DIRECTORY = pathlib.Path(__file__).parent.parent / "embedded"
 
 
-def load(name, config, like=None):
+def load(name, config, condition=None, like=None):
     """Loads an embedded data set; see data.load."""
-    return npz.load(_path(name), config, like)
+    return npz.load(_path(name), config, condition, like)
 
 
-def describe(name, config):
+def describe(name, config, condition=None):
     """Describes an embedded data set; see data.describe."""
-    return npz.describe(_path(name), config)
+    return npz.describe(_path(name), config, condition)
 
 
 def names() -> list[str]:

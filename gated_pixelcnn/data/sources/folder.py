@@ -11,13 +11,13 @@ import unicodedata
 
 import numpy as np
 
-from gated_pixelcnn.data import fingerprint, folders, preprocessing, splits
+from gated_pixelcnn.data import conditions, fingerprint, folders, preprocessing, splits
 from gated_pixelcnn.data.image_reading import READ_ERRORS, inspect, read_prepared, why_unreadable
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.names import matching, natural
 
 
-def load(directory, config, like=None):
+def load(directory, config, condition=None, like=None):
     """Loads a folder of images, or opens it if it is big; see data.load."""
     found = folders.arrange(folders.find(directory), config.layout, like and like.class_names)
     names = _class_names(found, directory, config, like)
@@ -27,16 +27,18 @@ def load(directory, config, like=None):
     }
     headers = _inspect(sum(paths.values(), []), directory, config)  # path → its Headers
     shape = _common_shape(headers, directory, config, like)
+    table = _table(found, directory, config, condition)
     columns, prints = {}, []
     for split, part in found.parts.items():
-        labels = _labels(part, names, directory, split)
-        columns[split] = _columns(paths[split], headers, labels)
-        prints.append(fingerprint.of_files(split, directory, part.files))
+        beside = table.vectors(part.files) if table else _labels(part, names, directory, split)
+        columns[split] = _columns(paths[split], headers, beside)
+        prints.append(fingerprint.of_files(split, directory, part.files, beside if table else None))
     facts = {
+        "condition_names": table.names if table else (),
         "class_names": names,
         "fingerprint": " ".join(prints),
         "layout": found.layout,
-        "left_out": found.left_out,
+        "left_out": {x: why for x, why in found.left_out.items() if x != (table and table.name)},
     }
     num_images = sum(len(paths) for paths, _, _ in columns.values())
     if num_images * np.prod(shape) > config.memory_limit_mb * 10**6:
@@ -45,30 +47,46 @@ def load(directory, config, like=None):
     return splits.from_arrays(config, _read_all(columns, shape, directory, config), **facts)
 
 
-def describe(directory, config):
+def describe(directory, config, condition=None):
     """Describes a folder of images by its first image; see data.describe."""
     found = folders.arrange(folders.find(directory), config.layout)
     names = _class_names(found, directory, config, None)
     path = os.path.join(directory, found.parts["train"].files[0])
     headers = {path: _inspect([path], directory, config)[path][:1]}
-    return splits.make_info(config, _common_shape(headers, directory, config, None), names)
+    entries = {}
+    if table := _table(found, directory, config, condition):
+        entries = {"condition_size": len(table.names), "condition_names": table.names}
+    shape = _common_shape(headers, directory, config, None)
+    return splits.make_info(config, shape, names, **entries)
 
 
-def _columns(paths, headers, labels):
-    """(paths, frames, labels or None) of the images in the files of a split."""
+def _table(found, directory, config, condition):
+    """The attributes of the images, or None."""
+    if condition is None:
+        return None
+    if condition != "vector":
+        raise UserError(
+            f"a folder of images has vectors at most, so model.condition={condition} cannot be "
+            "trained from it: give images and maps as an npz file"
+        )
+    return conditions.table_of(directory, config.condition_feature, found.parts["train"].files)
+
+
+def _columns(paths, headers, beside):
+    """(paths, frames, labels or conditions or None) of the images in the files of a split."""
     counts = [len(headers[path]) for path in paths]
     frames = [header.frame for path in paths for header in headers[path]]
-    if labels is not None:
-        labels = np.repeat(np.array(labels, np.int32), counts)
-    return np.repeat(paths, counts), np.array(frames), labels
+    if beside is not None:
+        beside = np.repeat(beside, counts, axis=0)
+    return np.repeat(paths, counts), np.array(frames), beside
 
 
 def _read_all(columns, shape, directory, config):
-    """Reads the images of each split: (images, labels or None)."""
+    """Reads the images of each split: (images, labels or conditions or None)."""
     arrays, jobs = {}, []
-    for split, (paths, frames, labels) in columns.items():
+    for split, (paths, frames, beside) in columns.items():
         images = np.empty((len(paths), *shape), np.uint8)
-        arrays[split] = images, labels
+        arrays[split] = images, beside
         jobs += zip(images, paths, frames.tolist(), strict=True)
 
     def read(job):
@@ -89,7 +107,7 @@ def _opened(columns, shape, config):
 
     values = preprocessing.decide_values(config, {x: pieces(*y) for x, y in columns.items()})
 
-    def opened(paths, frames, labels):
+    def opened(paths, frames, beside):
         def read(numbers):
             images = np.empty((len(numbers), *shape), np.uint8)
             for place, path, frame in zip(images, paths[numbers], frames[numbers], strict=True):
@@ -97,7 +115,7 @@ def _opened(columns, shape, config):
                 place[...] = preprocessing.to_levels(image, config.levels, values, path)
             return images
 
-        return IndexedSplit(read, len(paths), shape, labels)
+        return IndexedSplit(read, len(paths), shape, beside)
 
     return {split: opened(*of_split) for split, of_split in columns.items()}, values
 
@@ -147,7 +165,7 @@ def _labels(part, names, directory, split):
             f"have: {', '.join(unknown[:5])}"
         )
     label_of = {name: label for label, name in enumerate(names)}
-    return [label_of[known[name]] for name in part.classes]
+    return np.array([label_of[known[name]] for name in part.classes], np.int32)
 
 
 def _inspect(paths, directory, config):

@@ -3,14 +3,15 @@
 Only x_train is required; x_val and y_val are the validation images, class_names the names of the
 classes. Images are [N, H, W] or [N, H, W, C]: bytes 0..255, or 0 and 1 (or False and True) where
 they are binarized, or any values below `data.levels`. Labels are integers [N] or [N, 1]; the
-classes are those of the training images.
+classes are those of the training images. h_train, h_val and h_test are vectors [N, D] or maps
+[N, H, W, D] of numbers that models may be conditioned on, h_names the names of the D entries.
 """
 
 import dataclasses
 
 import numpy as np
 
-from gated_pixelcnn.data import fingerprint, preprocessing, splits
+from gated_pixelcnn.data import conditions, fingerprint, preprocessing, splits
 from gated_pixelcnn.data.folders import SPLIT_OF
 from gated_pixelcnn.data.npz_reading import (
     as_images,
@@ -24,15 +25,16 @@ from gated_pixelcnn.data.preprocessing import BYTES, LEVELS
 from gated_pixelcnn.errors import UserError
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
+CONDITION = "h"  # called so in the paper
 MAX_CHANNELS = 4
 MAX_CLASSES = 65_536
 
 
-def load(path, config, like=None):
+def load(path, config, condition=None, like=None):
     """Loads an npz file; see data.load. It tells its classes itself, so `like` is not needed."""
     arrays, prints = {}, []
     with opened(path, ("x_train",)) as (archive, _):
-        left_out = _left_out(archive, path, config)
+        left_out = _left_out(archive, path, config, condition)
         declared = "levels" in archive
         config = _with_values(archive, path, config)
         named = "class_names" in archive
@@ -40,10 +42,19 @@ def load(path, config, like=None):
         names = _class_names(archive, path, trained)
         for split, suffix in SPLITS.items():
             if f"x_{suffix}" in archive:
-                labels = _labels(archive, suffix, path, config, trained)
-                images = _images(archive, suffix, path, labels)
-                prints.append(fingerprint.of_arrays(split, images, labels))
-                arrays[split] = preprocessing.prepare_all(images, config), labels
+                beside = _labels(archive, suffix, path, config, trained)
+                images = _images(archive, suffix, path, beside)
+                if condition:
+                    beside = _conditions(archive, suffix, path, config, condition, len(images))
+                prints.append(fingerprint.of_arrays(split, images, beside))
+                arrays[split] = preprocessing.prepare_all(images, config), beside
+        sizes = {beside.shape[-1] for _, beside in arrays.values() if condition}
+        if len(sizes) > 1:
+            raise UserError(
+                f"the splits of {path} have conditions of different sizes: "
+                f"{', '.join(map(str, sorted(sizes)))}"
+            )
+        entries = _condition_names(archive, path, config, *sizes)
     shapes = {images.shape[1:] for images, _ in arrays.values()}
     if len(shapes) > 1:
         raise UserError(
@@ -52,25 +63,34 @@ def load(path, config, like=None):
             f"or make them equal"
         )
     facts = {"left_out": left_out, "declared": declared, "named": named}
+    facts["condition_names"] = entries
     return splits.from_arrays(config, arrays, names, " ".join(prints), **facts)
 
 
-def describe(path, config):
+def describe(path, config, condition=None):
     """Describes an npz file by its array headers and labels; see data.describe."""
+    entries = {}
     with opened(path, ("x_train",)) as (archive, _):
         shape, dtype = _header(archive, "x_train", path)
         _check_images(shape, dtype, f"x_train of {path}")
         names = _class_names(archive, path, _labels(archive, "train", path, config))
+        if condition:
+            size = _header(archive, _condition_key(archive, "train", path, config), path)[0][-1]
+            entries["condition_size"] = size
+            entries["condition_names"] = _condition_names(archive, path, config, size)
     shape = shape[1:] if len(shape) == 4 else (*shape[1:], 1)
-    return splits.make_info(config, preprocessing.prepared_shape(shape, config), names)
+    return splits.make_info(config, preprocessing.prepared_shape(shape, config), names, **entries)
 
 
-def _left_out(archive, path, config):
+def _left_out(archive, path, config, condition):
     """Name of an array → why it is not read; a UserError for those of a split called otherwise."""
     read = {"levels", "class_names"} if config.labels else {"levels"}
+    feature = config.condition_feature or CONDITION
+    kinds = ["x", *(["y"] if config.labels else []), *([feature] if condition else [])]
+    read |= {f"{feature}_names"} if condition else set()
     for suffix in SPLITS.values():
         if f"x_{suffix}" in archive:
-            read |= {f"x_{suffix}", f"y_{suffix}"} if config.labels else {f"x_{suffix}"}
+            read |= {f"{kind}_{suffix}" for kind in kinds}
     if "y_train" not in archive:
         read.discard("class_names")
     left_out = [name for name in archive.files if name not in read]
@@ -162,6 +182,33 @@ def _labels(archive, suffix, path, config, trained=None):
             "these images, or set data.labels=False"
         )
     return labels.astype(np.int32)
+
+
+def _condition_key(archive, suffix, path, config):
+    """The name of the array of a split's conditions; raises a UserError if it is not there."""
+    feature = config.condition_feature or CONDITION
+    key = f"{feature}_{suffix}"
+    if key not in archive:
+        raise UserError(
+            f"{path} has no array {key} with the conditions of x_{suffix}; add it, or name others "
+            "by data.condition_feature"
+        )
+    return key
+
+
+def _conditions(archive, suffix, path, config, condition, num):
+    """Returns the conditions of a split, float32 [N, ...]."""
+    key = _condition_key(archive, suffix, path, config)
+    return conditions.checked(read(archive, key, path), condition, f"{key} of {path}", num)
+
+
+def _condition_names(archive, path, config, size=0):
+    """Returns the names of the entries of conditions of this size, () if there are none."""
+    key = f"{config.condition_feature or CONDITION}_names"
+    if not size or key not in archive:
+        return ()
+    names = read(archive, key, path)
+    return conditions.check_names(names.reshape(-1).tolist(), size, f"{key} of {path}")
 
 
 def _class_names(archive, path, labels):

@@ -2,6 +2,8 @@
 
 The image is the feature `image` or the only image feature; the label is `label` or the only
 class label, if there is one. The splits are `train`, `validation` and `test`, where they exist.
+Vectors and maps are a feature of numbers, or a dictionary of single numbers or booleans, whose keys
+are the names of the entries.
 """
 
 import dataclasses
@@ -16,7 +18,7 @@ import tensorflow_datasets as tfds
 
 from gated_pixelcnn import paths
 from gated_pixelcnn.data import fingerprint, preprocessing, splits
-from gated_pixelcnn.data.batches import StreamSplit, input_error
+from gated_pixelcnn.data.batches import StreamSplit, input_error, sentence_in
 from gated_pixelcnn.data.python_calls import numpy_function
 from gated_pixelcnn.errors import UserError, first_line, nearest
 
@@ -34,37 +36,45 @@ class Features:
       label: Key of the label feature, or None.
       shape: (H, W, C) of the images as they are stored; None where it is not known.
       class_names: Names of the classes, empty without labels.
+      condition: Key of the feature of conditions, or None.
+      condition_shape: (D,) or (H, W, D), () without.
+      condition_names: Names of the entries of conditions, where they are known.
     """
 
     image: str
     label: str | None
     shape: tuple[int | None, int | None, int | None]
     class_names: tuple[str, ...]
+    condition: str | None = None
+    condition_shape: tuple[int, ...] = ()
+    condition_names: tuple[str, ...] = ()
 
 
-def load(name, config, like=None):
+def load(name, config, condition=None, like=None):
     """Loads a TFDS data set, or opens it if it is big; see data.load. `like` is not needed."""
     builder = _builder(name, config)
     _make_ready(builder, name, config)
-    features = _features(builder, config)
+    features = _features(builder, config, condition)
     counts = _counts(builder, name)
     shape = _shape(builder, features, config)
     decode = _decoder(builder, features, shape, config)
     found = features.class_names, fingerprint.of_version(builder.info.full_name, counts)
-    if sum(counts.values()) * np.prod(shape) > config.memory_limit_mb * 10**6:
+    entries = {"condition_names": features.condition_names}
+    size = np.prod(shape) + (4 * np.prod(features.condition_shape) if features.condition else 0)
+    if sum(counts.values()) * size > config.memory_limit_mb * 10**6:
         streams, values = _streams(builder, counts, features, shape, decode, config)
-        return splits.make_data(config, streams, *found, values=values)
+        return splits.make_data(config, streams, *found, values=values, **entries)
     arrays = {
         split: _read_all(builder, split, count, features, shape, decode)
         for split, count in counts.items()
     }
-    return splits.from_arrays(config, arrays, *found)
+    return splits.from_arrays(config, arrays, *found, **entries)
 
 
-def describe(name, config):
+def describe(name, config, condition=None):
     """Describes a TFDS data set, which need not be downloaded; see data.describe."""
     builder = _builder(name, config)
-    features = _features(builder, config)
+    features = _features(builder, config, condition)
     known = preprocessing.prepared_shape(features.shape, config)
     if None in known and not builder.is_prepared():
         raise UserError(
@@ -72,7 +82,10 @@ def describe(name, config):
             f"data.image_size"
         )
     shape = _shape(builder, features, config)
-    return splits.make_info(config, shape, features.class_names)
+    entries = {"condition_names": features.condition_names}
+    if features.condition:
+        entries["condition_size"] = features.condition_shape[-1]
+    return splits.make_info(config, shape, features.class_names, **entries)
 
 
 def _builder(name, config):
@@ -127,8 +140,8 @@ def _is_online():
         return False
 
 
-def _features(builder, config):
-    """Finds the image and the label in the features of a data set."""
+def _features(builder, config, condition):
+    """Finds the image, the label and the condition in the features of a data set."""
     features = dict(builder.info.features)
     image = _only(features, "image", tfds.features.Image)
     if image is None:
@@ -146,7 +159,37 @@ def _features(builder, config):
     if label is not None:
         # A label without a known number of classes is no use to a model.
         names = tuple(features[label].names or map(str, range(features[label].num_classes or 0)))
-    return Features(image, label if names else None, tuple(features[image].shape), names)
+    label, shape = label if names else None, tuple(features[image].shape)
+    return Features(image, label, shape, names, *_condition(builder, config, condition))
+
+
+def _condition(builder, config, condition):
+    """Finds the feature of conditions: its key, (D,) or (H, W, D), and names of the entries."""
+    if condition is None:
+        return None, (), ()
+    features, key = dict(builder.info.features), config.condition_feature
+    if key not in features:
+        raise UserError(
+            f"model.condition={condition} needs data.condition_feature, one of the features of "
+            f"TFDS data set {builder.name!r}: {', '.join(features)}"
+            + (f"; there is no {key!r}" if key else "")
+        )
+    feature, names = features[key], ()
+    if isinstance(feature, tfds.features.FeaturesDict):
+        names = tuple(feature)
+        shape = (len(names),) if all(feature[name].shape == () for name in names) else None
+        dtypes = [feature[name].np_dtype for name in names]
+    else:
+        shape, dtypes = feature.shape, [feature.np_dtype]
+    is_right = shape and None not in shape and len(shape) == (1 if condition == "vector" else 3)
+    if not is_right or not all(np.dtype(dtype).kind in "buif" for dtype in dtypes):
+        raise UserError(
+            f"the feature {key!r} of TFDS data set {builder.name!r} cannot be the condition: for "
+            f"model.condition={condition} it must be numbers "
+            f"{'[D]' if condition == 'vector' else '[H, W, D]'} of known size"
+            f"{', or a dictionary of single numbers' if condition == 'vector' else ''}"
+        )
+    return key, tuple(shape), names
 
 
 def _only(features, key, kind):
@@ -167,19 +210,31 @@ def _counts(builder, name):
 
 
 def _encoded(builder, split, features):
-    """Returns the examples (encoded image,[ label]) of a split in an order that never changes."""
+    """Returns the examples of a split in an order that never changes.
+
+    They are (encoded image,), and beside it a label, or a condition.
+    """
     examples = builder.as_dataset(
         split=split,
         shuffle_files=False,
         decoders={features.image: tfds.decode.SkipDecoding()},
         read_config=tfds.ReadConfig(try_autocache=False),
     )
-    keys = [features.image] + ([features.label] if features.label else [])
-    return examples.map(lambda example: tuple(example[key] for key in keys))
+
+    def chosen(example):
+        beside = [example[features.label]] if features.label else []
+        if features.condition:
+            found = example[features.condition]
+            if features.condition_names:
+                found = tf.stack([tf.cast(found[x], tf.float32) for x in features.condition_names])
+            beside.append(tf.cast(found, tf.float32))
+        return example[features.image], *beside
+
+    return examples.map(chosen)
 
 
 def _decoder(builder, features, shape, config):
-    """Returns a function, for graphs: encoded example -> (image of `shape`, label int32)."""
+    """Returns a function, for graphs: encoded example -> (image of `shape`, label or condition)."""
     feature = builder.info.features[features.image]
     cropped = any(config.margins())
 
@@ -192,7 +247,7 @@ def _decoder(builder, features, shape, config):
             )
         return prepared
 
-    def decode(encoded, *label):
+    def decode(encoded, *beside):
         # TFDS itself has JPEG files decoded faster and less exactly than PIL, which reads the same
         # files where a user gives them.
         image = tf.cond(
@@ -208,7 +263,18 @@ def _decoder(builder, features, shape, config):
                 lambda: image,
                 lambda: numpy_function(prepare, [image], tf.uint8),
             )
-        return tf.ensure_shape(image, shape), *(tf.cast(part, tf.int32) for part in label)
+        if features.label:
+            beside = [tf.cast(beside[0], tf.int32)]
+        if features.condition:
+            finite = tf.reduce_all(tf.math.is_finite(beside[0]))
+            # `input_error` makes the sentence of it.
+            sentence = (
+                f"UserError: {features.condition!r} of {config.source} has values that are not "
+                "finite"
+            )
+            with tf.control_dependencies([tf.debugging.Assert(finite, [sentence])]):
+                beside = [tf.ensure_shape(tf.identity(beside[0]), features.condition_shape)]
+        return tf.ensure_shape(image, shape), *beside
 
     return decode
 
@@ -231,28 +297,31 @@ def _shape(builder, features, config):
 
 
 def _read_all(builder, split, count, features, shape, decode):
-    """Reads a split into arrays (images, labels or None)."""
+    """Reads a split into arrays (images, labels or conditions or None)."""
     images = np.empty((count, *shape), np.uint8)
-    labels = np.empty(count, np.int32) if features.label else None
-    stream = StreamSplit(_encoded(builder, split, features), decode, count, shape, features.label)
+    beside = np.empty(count, np.int32) if features.label else None
+    if features.condition:
+        beside = np.empty((count, *features.condition_shape), np.float32)
+    stream = StreamSplit(
+        *(_encoded(builder, split, features), decode, count, shape),
+        *(features.label, features.condition_shape),
+    )
     start = 0
     try:
-        for batch, *label in stream.eval_batches(1024).as_numpy_iterator():
+        for batch, *found in stream.eval_batches(1024).as_numpy_iterator():
             end = start + len(batch)
             images[start:end] = batch
-            if label:
-                labels[start:end] = label[0]
+            if found:
+                beside[start:end] = found[0]
             start = end
     except tf.errors.OpError as error:
-        ours = re.search(r"UserError: (.*)", error.message)
         problem = (
-            ours[1]
-            if ours
-            else f"its images cannot be read as {shape}: set data.image_size if their sizes differ "
+            sentence_in(error)
+            or f"its images cannot be read as {shape}: set data.image_size if their sizes differ "
             f"({first_line(error)})"
         )
         raise UserError(f"TFDS data set {builder.name!r}, split {split}: {problem}") from error
-    return images, labels
+    return images, beside
 
 
 def _streams(builder, counts, features, shape, decode, config):
@@ -283,17 +352,18 @@ def _streams(builder, counts, features, shape, decode, config):
     table = preprocessing.levels_table(config.levels)
 
     def decode_to_levels(*encoded):
-        image, *label = decode(*encoded)
+        image, *beside = decode(*encoded)
         if values == preprocessing.BYTES:
-            return tf.gather(table, tf.cast(image, tf.int32)), *label
+            return tf.gather(table, tf.cast(image, tf.int32)), *beside
         highest = tf.cast(tf.reduce_max(image), tf.int32)
         # `input_error` makes the sentence of it.
         sentence = "UserError: " + preprocessing.too_high(config.source, "more", config.levels)
         with tf.control_dependencies([tf.debugging.Assert(highest < config.levels, [sentence])]):
-            return tf.identity(image), *label
+            return tf.identity(image), *beside
 
     last = decode if config.levels == 256 else decode_to_levels
+    beside = features.label, features.condition_shape
     return {
-        split: StreamSplit(examples, last, counts[split], shape, features.label)
+        split: StreamSplit(examples, last, counts[split], shape, *beside)
         for split, examples in encoded.items()
     }, values
