@@ -23,7 +23,7 @@ def call(script, monkeypatch, *arguments):
     script.main(values(["script", *arguments]))
 
 
-def prompts(model, names=(), **given):
+def prompts(model, names=(), condition_names=(), **given):
     """What sample.py draws from, given some of its flags."""
     values = flags.FlagValues()
     sample.define_flags(values)
@@ -31,7 +31,9 @@ def prompts(model, names=(), **given):
         values[name].value = value
     values.mark_as_parsed()
     reading = photos.Reading(resize=print if values.resize else None)
-    return tasks.choose(values).prompts(values, model, Trained(names, reading=reading))
+    return tasks.choose(values).prompts(
+        values, model, Trained(names, condition_names, reading=reading)
+    )
 
 
 def read_npz(path):

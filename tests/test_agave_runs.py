@@ -222,7 +222,10 @@ def test_reconstructions_of_several_weights_stand_side_by_side(run, tmp_path, mo
         (["--per_latent=0"], "--per_latent must be at least 1, got 0"),
         (["--interpolate=0,a.png"], "both ends must be numbers of a z, 0…2147483647, or both"),
         (["--interpolate=0,99999999999999999999"], "both ends must be numbers of a z"),
-        (["--map"], "--map and --reduce_log_scale need --workdir of a model that draws from"),
+        (
+            ["--most_probable"],
+            "--most_probable and --reduce_log_scale need --workdir of a model that draws from",
+        ),
         (["--given=x.png", "--keep_rows=2"], "draws an image in several stages"),
         (["--interpolate=1"], "--interpolate needs two ends"),
         (["--upscale=x.png"], "does not draw a small image first"),

@@ -18,7 +18,7 @@ NAMES = ("10", "salt, pepper", "Bag")
 
 
 def named(family="gated_pixelcnn", **arguments):
-    model = build(family, condition="label", condition_size=3, class_names=NAMES, **arguments)
+    model = build(family, condition="label", condition_size=3, condition_names=NAMES, **arguments)
     model.build()
     return model
 
@@ -53,7 +53,7 @@ def test_a_single_name_is_that_of_all_images():
 
 def test_a_name_with_accents_is_found_in_whatever_form_they_are_written():
     composed, taken_apart = "caf\u00e9", "cafe\u0301"  # the latter as macOS names files
-    model = build(condition="label", condition_size=2, class_names=(taken_apart, "tea"))
+    model = build(condition="label", condition_size=2, condition_names=(taken_apart, "tea"))
     assert model.condition_spec.numbered([composed, composed.upper(), "tea"]).tolist() == [0, 0, 1]
 
 
@@ -69,19 +69,19 @@ def test_names_that_no_class_has_are_refused():
         build(condition="label", condition_size=3).sample(condition="bag")
     with pytest.raises(ValueError, match="takes no condition"):
         build().sample(condition="bag")
-    model.class_names = ("a", "A", "b")
+    model.condition_names = ("a", "A", "b")
     assert model.condition_spec.numbered(["A", "a", "B"]).tolist() == [1, 0, 2]
-    model.class_names = ("a", "a", "b")
+    model.condition_names = ("a", "a", "b")
     with pytest.raises(ValueError, match="2 classes are called 'a'"):
         model.sample(condition="a")
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("a", "b", 3), ("a", "b", "c", "d")])
 def test_there_is_a_name_for_every_class(names):
-    with pytest.raises(ValueError, match="class_names must be the names of the 3 classes"):
-        build(condition="label", condition_size=3, class_names=names)
+    with pytest.raises(ValueError, match="condition_names must be the names of the 3 classes"):
+        build(condition="label", condition_size=3, condition_names=names)
     with pytest.raises(ValueError, match="of the 0 classes"):
-        build(class_names=names)
+        build(condition_names=names)
 
 
 @pytest.mark.parametrize("family", ["gated_pixelcnn", "auxiliary"])
@@ -102,7 +102,7 @@ def test_names_in_a_keras_file_are_not_trusted(names, tmp_path):
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
         contents = {entry: archive.read(entry) for entry in archive.namelist()}
     saved = json.loads(contents["config.json"])
-    saved["config"]["class_names"] = names
+    saved["config"]["condition_names"] = names
     contents["config.json"] = json.dumps(saved)
     with zipfile.ZipFile(tmp_path / "wrong.keras", "w") as archive:
         for entry, content in contents.items():

@@ -232,7 +232,7 @@ def changed(old, new):
         ("attributes.csv", changed("4.5,blond,", "4.5,blond"), "line 3 of .* has 3 columns, but"),
         ("attributes.csv", changed("e.png", "b.png"), "has two lines for b.png"),
         ("attributes.csv", "file\na.png\nb.png\nc.png\nd.png\n", "no column beside"),
-        ("attributes.csv", "\0\xff", "cannot be read|is empty|no line for"),
+        ("attributes.csv", "\0\xff", "cannot be read|is empty|no column"),
         ("attributes.json", "{", "cannot be read"),
         ("attributes.json", "[1]", "must be file → list of names"),
         ("attributes.json", '{"a.png": ["x"], "b.png": {"x": 1}}', "a list for every file, or"),

@@ -219,7 +219,7 @@ def test_a_compiled_model_comes_back_compiled(tmp_path):
 def test_a_model_that_fit_trained_is_exported(tmp_path, monkeypatch, capsys):
     from scripts import call
 
-    model = labelled(class_names=["bag", "coat", "shoe"])
+    model = labelled(condition_names=["bag", "coat", "shoe"])
     images, labels = images_of(model), np.arange(6) % 3
     model.compile("adam")
     model.fit(images, labels, verbose=0)

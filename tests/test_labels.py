@@ -7,8 +7,6 @@ import pytest
 from gated_pixelcnn.cli.labels import parse_labels
 from gated_pixelcnn.errors import UserError
 
-UNCONDITIONAL = SimpleNamespace(condition_kind=None)
-
 
 def test_labels_are_numbers_or_names():
     model = SimpleNamespace(condition_kind="label", condition_size=3)
@@ -16,7 +14,6 @@ def test_labels_are_numbers_or_names():
     assert parse_labels("2", model, names) == [2]
     assert parse_labels("bag, 0,Ankle boot", model, names) == [2, 0, 1]
     assert parse_labels("all", model) == [0, 1, 2]
-    assert parse_labels(None, UNCONDITIONAL) is None
     with pytest.raises(UserError, match="--label: Bax is .*did you mean 'Bag'"):
         parse_labels("Bax", model, names)
 
@@ -38,15 +35,3 @@ def test_a_label_that_is_missing_is_one_clear_sentence(text):
     model = SimpleNamespace(condition_kind="label", condition_size=3)
     with pytest.raises(UserError, match="conditioned on the class: give --label=0…2"):
         parse_labels(text, model)
-
-
-@pytest.mark.parametrize(
-    "model, message",
-    [
-        (UNCONDITIONAL, "--label is not possible: this model was trained without labels"),
-        (SimpleNamespace(condition_kind="vector", condition_size=3), "conditioned on a vector"),
-    ],
-)
-def test_label_for_a_model_that_takes_none_is_an_error(model, message):
-    with pytest.raises(UserError, match=message):
-        parse_labels("1", model)

@@ -133,7 +133,7 @@ def test_grid_goes_to_the_run_by_default(digits, monkeypatch, capsys):
         (["--label=1", "--given=absent.png", "--keep_rows=1"], "there is no file absent.png"),
         (["--label=1", "--keep_rows=1"], "--keep_rows needs --given"),
         (["--label=1", "--mask=b.png"], "--mask needs --given"),
-        (["--label=1", "--resize"], "--resize needs images: one of .*--given, --like"),
+        (["--label=1", "--resize"], "--resize needs images: one of .*--given, --map, --like"),
         (["--label=1", "--output=a.jpg"], "--output must end in .png, got a.jpg"),
         (["--label=1", "--npz=a"], "--npz must end in .npz"),
         (["--label=1", "--gif=a.png"], "--gif must end in .gif"),

@@ -19,7 +19,11 @@ def choose(*names):
     """The task of flags of these names, each with a value that it can have."""
     values = absl.flags.FlagValues()
     sample.define_flags(values)
-    choices = {name: getattr(values[name].parser, "enum_values", ["1"])[-1] for name in names}
+    flag_of = {flag.name: flag for task in tasks.TASKS for flag in task.flags}
+    choices = {
+        name: getattr(values[name].parser, "enum_values", ["1"])[-1] + flag_of[name].ending
+        for name in names
+    }
     values(["sample.py", *(f"--{name}={value}" for name, value in choices.items())])
     return tasks.choose(values)
 

@@ -232,13 +232,18 @@ def _load_data(record, model):
             options |= {"layout": "auto", "validation": 0}
         if not source.startswith("folder:"):
             options |= OF_FILES
+        if source.partition(":")[0] != own.partition(":")[0]:
+            options["condition_feature"] = ""
         chosen = {name: FLAGS[name].value for name in READING}
         options |= {name: value for name, value in chosen.items() if value}
     config = data.DataConfig(**options)
     names = tuple(record["class_names"])
-    like = data.DataInfo(model.image_shape, model.levels, len(names), names)
+    entries = tuple(record["condition_names"])
+    like = data.DataInfo(
+        model.image_shape, model.levels, len(names), names, condition_names=entries
+    )
     try:
-        images = data.load(config, like)
+        images = data.load(config, like, model.condition_kind)
     except UserError as error:
         if not FLAGS.source:
             raise
@@ -257,6 +262,7 @@ def _load_data(record, model):
             "came, went, changed or moved",
             stacklevel=2,
         )
+    _check_condition(model, images, entries)
     found, wanted = (images.image_shape, images.levels), (model.image_shape, model.levels)
     if found != wanted:
         raise UserError(
@@ -264,6 +270,24 @@ def _load_data(record, model):
             f"trained on images of {kind_of_images(*wanted)}"
         )
     return images
+
+
+def _check_condition(model, images, names):
+    """Raises a UserError for vectors or maps that are not those that the model was trained on."""
+    if not images.condition_size:
+        return
+    if images.condition_size != model.condition_size:
+        raise UserError(
+            f"the images of {images.name} are conditioned on {images.condition_size} numbers, but "
+            f"the model on {model.condition_size}"
+        )
+    if names and images.condition_names and images.condition_names != names:
+        pairs = zip(images.condition_names, names, strict=True)
+        number, (found, wanted) = next((i, p) for i, p in enumerate(pairs) if p[0] != p[1])
+        raise UserError(
+            f"number {number} of the condition is {found!r} in {images.name}, but {wanted!r} of "
+            "the model: give the numbers that it was trained on, in their order"
+        )
 
 
 def map_labels(names, known, source, named=True):

@@ -16,17 +16,8 @@ def parse_labels(text, model, class_names=(), empty_classes=()):
     """Reads --label: "all", or numbers or names of classes, with commas between them.
 
     Returns:
-      List of labels, without those of `empty_classes`; None for a model that takes no labels.
+      List of labels, without those of `empty_classes`.
     """
-    if model.condition_kind not in (None, "label", "image"):
-        raise UserError(
-            f"this model is conditioned on a {model.condition_kind}, which sample.py cannot give; "
-            "use model.sample(condition=...) in Python"
-        )
-    if model.condition_kind != "label":
-        if text is not None:
-            raise UserError("--label is not possible: this model was trained without labels")
-        return None
     classes = model.condition_size
     words = paths.split_names(text or "", lambda word: word in class_names)
     if not words:

@@ -47,7 +47,7 @@ OWN = (  # flags of all tasks
         functools.partial(flags.DEFINE_float, lower_bound=0.0),
     ),
     Flag(
-        "map",
+        "most_probable",
         "With a likelihood of logistics: draw the component only and take its most probable value.",
         False,
         flags.DEFINE_bool,
@@ -60,8 +60,8 @@ OWN = (  # flags of all tasks
     ),
     PathFlag(
         "npz",
-        "npz file for the images, uint8 [N, H, W, C], levels, labels, and of a model that draws in "
-        "stages what it drew before: stage_1, the simplest of all, stage_2, …. With --reconstruct: "
+        "npz file for the images, uint8 [N, H, W, C], levels, labels or h, and of a model that "
+        "draws in stages what it drew before: stage_1, stage_2, …. With --reconstruct: "
         "originals, and for every length m of a code mse_<m> and pixelcnn_<m> (for every λ f_<λ> "
         "and image_<λ>), image i drawn from original i mod their number.",
         ending=".npz",
@@ -95,10 +95,10 @@ def main(argv):
     task = tasks.choose(FLAGS)
     model, record = cli.load_model(FLAGS, whole=task.whole)
     check_density_model(model)
-    if (FLAGS.map or FLAGS.reduce_log_scale) and not model.draws_logistics:
+    if (FLAGS.most_probable or FLAGS.reduce_log_scale) and not model.draws_logistics:
         raise UserError(
-            "--map and --reduce_log_scale need --workdir of a model that draws from logistics "
-            "(likelihood logistic or mixture)"
+            "--most_probable and --reduce_log_scale need --workdir of a model that draws from "
+            "logistics (likelihood logistic or mixture)"
         )
     wanted = task.prompts(FLAGS, model, Trained.of(record, FLAGS))
     output = FLAGS.output or os.path.join(
@@ -142,7 +142,7 @@ def draw(model, wanted):
         "temperature": FLAGS.temperature,
         "jit": FLAGS.jit,
         "reduce_log_scale": FLAGS.reduce_log_scale,
-        "most_probable": FLAGS.map,
+        "most_probable": FLAGS.most_probable,
     }
     # The last batch is drawn in full and cut: another size would be traced (or compiled) anew.
     parts = (np.arange(first, first + size) % num for first in range(0, num, size))

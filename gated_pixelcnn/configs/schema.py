@@ -12,7 +12,7 @@ from gated_pixelcnn.models import registry
 
 # Arguments of a model that come from the data, or are Keras' own.
 _NOT_CONFIGURED = {
-    *("self", "image_shape", "levels", "condition_size", "class_names", "name", "kwargs")
+    *("self", "image_shape", "levels", "condition_size", "condition_names", "name", "kwargs")
 }
 # The condition of a submodel is set by the model around it, and never an image.
 _NOT_CONFIGURED_OF_SUBMODEL = _NOT_CONFIGURED | {

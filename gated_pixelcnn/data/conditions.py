@@ -41,7 +41,7 @@ def checked(values: np.ndarray, kind: str, what: str, num: int | None = None) ->
         raise UserError(f"{what} has {len(values)} entries, but there are {num} images")
     with np.errstate(over="ignore"):
         values = values.astype(np.float32)
-    finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     if not finite.all():
         raise UserError(
             f"{what} has values that are not finite (NaN, infinite or beyond float32), the first "
@@ -72,65 +72,43 @@ class Table:
       names: Names of the entries.
     """
 
-    def __init__(self, path: str, train: list[pathlib.PurePath]):
+    def __init__(self, path: str, train: list[pathlib.PurePath], known: tuple[str, ...] = ()):
         """Reads a file.
 
         Args:
           path: attributes.csv (a line of titles; the first column names the files), JSON (file →
             names, or file → {title: number or names}), or CelebA's list_attr_celeba.txt.
           train: The training images, whose cells tell which entries there are.
+          known: The names of the entries of images that these go with: there are no others.
 
         Raises:
           UserError: The file cannot be read, or lacks an image.
         """
         self.path, self.name, self._found = path, os.path.basename(path), {}
-        self._rows, titles = _read(path)
-        cells = [self._row(file) for file in train]
-        self._columns = []  # (title, None or {name: entry})
-        names = []
-        for number, title in enumerate(titles):
-            column = [row[number] for row in cells]
-            there = [cell for cell in column if str(cell).strip()]
-            if there and all(isinstance(_number(cell), float) for cell in there):
-                self._columns.append((title, None))
-                names.append(title)
-                continue
-            found = sorted({name for cell in column for name in _names(cell)}, key=natural)
-            self._columns.append((title, {name: len(names) + i for i, name in enumerate(found)}))
-            names += found
-        if len(set(names)) < len(names):  # two columns have the same name: red hair, red eyes
-            names = [
-                name
-                for title, found in self._columns
-                for name in ([title] if found is None else [f"{title}={name}" for name in found])
-            ]
-        self.names = check_names(names, len(names), f"the entries of {path}")
-        if not names:
+        self._rows, self._titles = _read(path)
+        if not self._titles:
             raise UserError(f"{path} has no column beside that of the files")
+        names = known or _entries(self._titles, [self._row(file) for file in train])
+        self.names = check_names(names, len(names), f"the entries of {path}")
+        self._entry_of = {name: entry for entry, name in enumerate(self.names)}
 
     def vectors(self, files: list[pathlib.PurePath]) -> np.ndarray:
         """Returns the vectors of files, float32 [N, D]; a UserError for what they do not have."""
         result = np.zeros((len(files), len(self.names)), np.float32)
         for vector, file in zip(result, files, strict=True):
-            entry = 0
-            for (title, found), cell in zip(self._columns, self._row(file), strict=True):
+            for title, cell in zip(self._titles, self._row(file), strict=True):
                 where = f"{title!r} of {file} in {self.path}"
-                if found is None:
-                    number = _number(cell)
-                    if not isinstance(number, float) or not np.isfinite(np.float32(number)):
-                        what = repr(cell) if str(cell).strip() else "missing"
-                        raise UserError(f"{where} must be a finite number, but is {what}")
-                    vector[entry] = number
-                    entry += 1
+                if title in self._entry_of:
+                    vector[self._entry_of[title]] = _finite(cell, where)
                     continue
                 for name in _names(cell):
-                    if name not in found:
+                    full = f"{title}={name}"
+                    if (found := full if full in self._entry_of else name) not in self._entry_of:
                         raise UserError(
                             f"{where} is {name!r}, which no training image has"
-                            f"{nearest(name, found)}"
+                            f"{nearest(name, self.names)}"
                         )
-                    vector[found[name]] = 1
-                entry += len(found)
+                    vector[self._entry_of[found]] = 1
         return result
 
     def _row(self, file):
@@ -146,13 +124,16 @@ class Table:
         raise UserError(f"{self.path} has no line for {file}, which is among the images")
 
 
-def table_of(directory: str, feature: str, train: list[pathlib.PurePath]) -> Table:
+def table_of(
+    directory: str, feature: str, train: list[pathlib.PurePath], known: tuple[str, ...] = ()
+) -> Table:
     """Finds and reads the attributes of a folder of images.
 
     Args:
       directory: The folder.
       feature: Name of the file in it; "": the first of FILES that is there.
       train: Its training images.
+      known: See `Table`.
     """
     names = [feature] if feature else FILES
     found = [name for name in names if os.path.isfile(os.path.join(directory, name))]
@@ -161,7 +142,35 @@ def table_of(directory: str, feature: str, train: list[pathlib.PurePath]) -> Tab
             f"{directory} has no {' or '.join(names)} with the vectors of its images; name the "
             "file by data.condition_feature"
         )
-    return Table(os.path.join(directory, found[0]), train)
+    return Table(os.path.join(directory, found[0]), train, known)
+
+
+def _entries(titles, rows):
+    """The names of the entries of columns: the titles of those of numbers, the names in others."""
+    columns = {}
+    for title, column in zip(titles, zip(*rows, strict=True), strict=True):
+        there = [cell for cell in column if str(cell).strip()]
+        is_of_numbers = there and all(isinstance(_number(cell), float) for cell in there)
+        found = {name for cell in column for name in _names(cell)}
+        columns[title] = None if is_of_numbers else sorted(found, key=natural)
+    short = [x for title, found in columns.items() for x in ([title] if found is None else found)]
+    if len(set(short)) == len(short):
+        return short
+    return [  # two columns share a name, as in red hair and red eyes
+        full
+        for title, found in columns.items()
+        for full in ([title] if found is None else [f"{title}={name}" for name in found])
+    ]
+
+
+def _finite(cell, where):
+    """The number in a cell, or a UserError."""
+    number = _number(cell)
+    with np.errstate(over="ignore"):
+        if isinstance(number, float) and np.isfinite(np.float32(number)):
+            return number
+    what = repr(cell) if str(cell).strip() else "missing"
+    raise UserError(f"{where} must be a finite number, but is {what}")
 
 
 def _number(cell):

@@ -148,6 +148,31 @@ def read_mask(path, image_shape, reading=Reading()):  # noqa: B008
     return mask[0] >= KEPT
 
 
+def read_map(path, shape, reading=Reading()):  # noqa: B008
+    """Reads an image file as maps that a model is conditioned on.
+
+    Args:
+      path: an image file, gray for one map or in colours for three.
+      shape: (H, W, D) of the maps.
+      reading: how; its values are bytes.
+
+    Returns:
+      float32 [H, W, D], bytes divided by 255.
+
+    Raises:
+      UserError: the file is missing, cannot be read, or has another size.
+    """
+    if shape[-1] not in (1, 3):
+        raise UserError(
+            f"{path} cannot be the {shape[-1]} maps of this model, only 1 or 3; give an npz file "
+            "with an array h"
+        )
+    found = _read_file(path, shape, reading)
+    if len(found) != 1:
+        raise UserError(f"{path} holds {len(found)} images, but maps are one")
+    return found[0].astype(np.float32) / 255
+
+
 @contextlib.contextmanager
 def _told(path):
     """Turns what reading an image file raises into one sentence."""

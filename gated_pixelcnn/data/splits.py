@@ -38,6 +38,12 @@ class DataInfo:
     condition_size: int = dataclasses.field(default=0, kw_only=True)
     condition_names: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
 
+    def condition(self, kind: str | None) -> tuple[int, tuple[str, ...]]:
+        """Returns the size of a kind of condition that images have beside them, and its names."""
+        if kind == "label":
+            return self.num_classes, self.class_names
+        return self.condition_size, self.condition_names
+
 
 @dataclasses.dataclass(frozen=True)
 class Data(DataInfo):

@@ -105,13 +105,14 @@ class MismatchedCondition:
     """Bits/dim where every image has the condition of another one.
 
     That is the label of another class (image i has the one that comes 1 + i mod (classes − 1) after
-    its own), or the code of another image (half the images away, as those of a class may follow
-    each other). How much worse that is tells how much the model makes of its condition.
+    its own), or the code, vector or maps of another image (half the images away, as those that are
+    alike may follow each other). How much worse that is tells how much the model makes of its
+    condition.
     """
 
     def applies_to(self, model):
         """See `evaluators`."""
-        return isinstance(model, DensityModel) and model.condition_spec.from_data
+        return isinstance(model, DensityModel)
 
     def evaluate(self, model, images):
         """Its bits/dim, and the kind of condition; nothing where there is no other condition."""
@@ -119,21 +120,22 @@ class MismatchedCondition:
         if spec.alternatives(images.num) < 2:
             return {}
 
-        def every_image():
-            for batch, _ in images.batches():
-                yield from batch
+        def every_condition():
+            for batch, beside in images.batches():
+                yield from spec.of_data(batch, beside)
 
         def pairs():
             start, half = 0, images.num // 2
             rotated = itertools.chain(
-                itertools.islice(every_image(), half, None), itertools.islice(every_image(), half)
+                itertools.islice(every_condition(), half, None),
+                itertools.islice(every_condition(), half),
             )
 
             def others(num):
                 return np.stack(list(itertools.islice(rotated, num)))
 
-            for batch, labels in images.batches():
-                yield batch, spec.mismatched(spec.of_data(batch, labels), start, others)
+            for batch, beside in images.batches():
+                yield batch, spec.mismatched(spec.of_data(batch, beside), start, others)
                 start += len(batch)
 
         found = _evaluate_batches(model, pairs(), images.size, images.log_prob_terms)

@@ -3,7 +3,12 @@
 from gated_pixelcnn.evaluation.reconstruction import psnr
 from gated_pixelcnn.spec import kind_of_images
 
-WRONG = {"label": "with a wrong label", "image": "another's code"}  # by the kind of condition
+WRONG = {  # by the kind of condition
+    "label": "with a wrong label",
+    "image": "another's code",
+    "vector": "another's vector",
+    "spatial": "another's maps",
+}
 BASELINES = {
     "uniform": "uniform",
     "histogram": "pixel histograms",

@@ -36,7 +36,7 @@ class AutoregressiveModel(LikelihoodModel):
         components=10,
         condition=None,
         condition_size=0,
-        class_names=(),
+        condition_names=(),
         spatial_features=0,
         code_size=0,
         encoder_features=100,
@@ -53,7 +53,8 @@ class AutoregressiveModel(LikelihoodModel):
           components: number of mixture components.
           condition: None, "label", "vector", "spatial" or "image".
           condition_size: number of classes, length of the vector or number of maps.
-          class_names: names of the classes in the order of the labels, if they are known.
+          condition_names: names of the classes in the order of the labels, or of the entries of
+            the vector or maps, if they are known.
           spatial_features: maps of the deconvolutional m(h) that makes a label, vector or code
             depend on the location; 0 for none.
           code_size: m, the numbers that an image condition becomes.
@@ -70,7 +71,7 @@ class AutoregressiveModel(LikelihoodModel):
         image_shape = self.image_shape
         self.likelihood = likelihoods.get(likelihood, image_shape[-1], levels, components)
         size = code_size if condition == "image" else condition_size
-        self.condition_spec = condition_spec(condition, size, self.image_spec, class_names)
+        self.condition_spec = condition_spec(condition, size, self.image_spec, condition_names)
         self.encoder = self.condition_map = None
         own = {"dtype": self.dtype_policy}
         if condition == "image":

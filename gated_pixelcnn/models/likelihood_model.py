@@ -17,7 +17,7 @@ class LikelihoodModel(DensityModel, Trainable):
     @property
     def takes_labels(self):
         """See `Trainable`."""
-        return self.condition_kind == "label"
+        return self.condition_spec.beside_images
 
     def training_loss_of(self, images, condition, training):
         """Bits/dim of every image [N], see `Trainable`."""

@@ -16,7 +16,7 @@ class Trainable(Inputs, KerasTraining):
 
     Attributes:
       loss_name, loss_unit: of `training_loss`, for reports.
-      takes_labels: whether batches of training have labels beside the images.
+      takes_labels: whether batches of training have labels, vectors or maps beside the images.
       images_per_class: where it is not 0, a batch has so many images of each of its classes.
       train_only, untrained: see `TrainedApart`.
       encoder: what makes a code of an image, where a model has one.
@@ -74,9 +74,9 @@ class Trainable(Inputs, KerasTraining):
         policy = keras.saving.serialize_keras_object(self.dtype_policy)
         config = {"name": self.name, "dtype": policy, **self.arguments}
         config["image_shape"] = self.image_shape
-        if self.class_names:  # they may have been set
-            return config | {"class_names": list(self.class_names)}
-        return {name: value for name, value in config.items() if name != "class_names"}
+        if self.condition_names:  # they may have been set
+            return config | {"condition_names": list(self.condition_names)}
+        return {name: value for name, value in config.items() if name != "condition_names"}
 
     def prepare(self):
         """See `Inputs`: a model that nobody has called yet is built, as by a call."""

@@ -1,12 +1,13 @@
 """From a configuration to a model."""
 
 from gated_pixelcnn import data
+from gated_pixelcnn.data.conditions import KINDS
 from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.models.registry import FAMILIES
 
 
 def build_model(
-    config, image_shape=None, levels=None, condition_size=None, dtype="float32", class_names=()
+    config, image_shape=None, levels=None, condition_size=None, dtype="float32", condition_names=()
 ):
     """Builds the model of a configuration, freshly initialised.
 
@@ -19,7 +20,8 @@ def build_model(
       condition_size: Number of classes, length of the vector or number of maps, for a model with
         a condition.
       dtype: Keras' dtype policy: float32, mixed_bfloat16 or mixed_float16.
-      class_names: Names of the classes, for a model with labels.
+      condition_names: Names of the classes, for a model with labels, or of the entries of a vector
+        or maps.
 
     Returns:
       The model, built.
@@ -34,13 +36,13 @@ def build_model(
         raise UserError(f"model.family is {family!r}{nearest(str(family), FAMILIES)}")
     family = FAMILIES[family]
     kind = arguments.get("condition")
-    needs_classes = kind == "label" and condition_size is None
-    if image_shape is None or levels is None or needs_classes:
-        info = data.describe(data.DataConfig(**config.data))
+    needs_size = kind in ("label", *KINDS) and condition_size is None
+    if image_shape is None or levels is None or needs_size:
+        info = data.describe(data.DataConfig(**config.data), kind if needs_size else None)
         image_shape = info.image_shape if image_shape is None else image_shape
         levels = info.levels if levels is None else levels
-        if needs_classes:
-            condition_size, class_names = info.num_classes, info.class_names
+        if needs_size:
+            condition_size, condition_names = info.condition(kind)
     if kind == "label" and not condition_size:
         raise UserError(
             f"model.condition=label needs labels, but {config.data.source} has none (or "
@@ -52,7 +54,7 @@ def build_model(
             levels=levels,
             condition_size=(condition_size or 0) if kind not in (None, "image") else 0,
             dtype=dtype,
-            **({"class_names": class_names} if kind == "label" else {}),
+            **({"condition_names": condition_names} if kind in ("label", *KINDS) else {}),
             **arguments,
         )
         model.build()

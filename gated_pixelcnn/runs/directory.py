@@ -106,9 +106,10 @@ def checked_record(record):
     keys = flat(record["config"])
     for key in _NEEDED:
         keys[key]
-    names = record["class_names"]
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("class_names are not a list of names")
+    for field in ("class_names", "condition_names"):
+        names = record[field]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"{field} are not a list of names")
     found = record.get("data", {})  # runs of earlier versions have none
     if found.get("values", BYTES) not in (LEVELS, BYTES):
         raise ValueError("data.values are neither levels nor bytes")
@@ -134,8 +135,21 @@ def checked_sizes(record):
     return tuple(shape), levels, condition_size
 
 
+def names_of_condition(record):
+    """The names of the classes, or of the entries of the vector or maps, of the model of a run."""
+    is_label = record["config"].model.get("condition") == "label"
+    return record["class_names" if is_label else "condition_names"]
+
+
 def record(
-    config, image_shape, levels, condition_size, class_names=(), fingerprint=None, found=None
+    config,
+    image_shape,
+    levels,
+    condition_size,
+    class_names=(),
+    fingerprint=None,
+    found=None,
+    condition_names=(),
 ):
     """Everything that is needed to rebuild the model of a run, for JSON.
 
@@ -147,6 +161,7 @@ def record(
       class_names: Names of the classes, if known.
       fingerprint: That of the images, see Data.
       found: What was decided of them, see `Data.record`.
+      condition_names: Names of the entries of a vector or maps, if known.
     """
     return {
         "format": FORMAT,
@@ -155,6 +170,7 @@ def record(
         "levels": int(levels),
         "condition_size": int(condition_size),
         "class_names": [str(name) for name in class_names or ()],
+        "condition_names": [str(name) for name in condition_names or ()],
         "fingerprint": fingerprint,
         "data": found or {},
     }
@@ -174,8 +190,7 @@ def differences(old, new, allow_changes=False):
     parts = ["image_shape", "levels", "condition_size"]
     if old.get("fingerprint") is not None:  # runs of earlier versions have none
         parts.append("fingerprint")
-    if old["class_names"]:
-        parts.append("class_names")
+    parts += [field for field in ("class_names", "condition_names") if old[field]]
     before = flat(old["config"]) | {part: list(flat_value(old[part])) for part in parts}
     now = flat(new["config"]) | {part: list(flat_value(new[part])) for part in parts}
     if "values" in old["data"]:

@@ -27,7 +27,7 @@ from gated_pixelcnn.runs.directory import checked_record, checked_sizes, record
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _ENTRIES = {"metadata.json", _CONFIG, _WEIGHTS}
 # Not of config.model.
-_OF_BASE = ("name", "dtype", "image_shape", "levels", "condition_size", "class_names")
+_OF_BASE = ("name", "dtype", "image_shape", "levels", "condition_size", "condition_names")
 
 
 class Stored(NamedTuple):
@@ -146,7 +146,7 @@ def arguments_of(family, values):
         "image_shape": shape,
         "levels": levels,
         "condition_size": condition_size,
-        "class_names": tuple(values.get("class_names", ())),
+        "condition_names": tuple(values.get("condition_names", ())),
         "dtype": dtype,
     }
 
@@ -165,7 +165,9 @@ def record_of(model):
     config = found["config"].unlock()
     config.data.update(source="", levels=found["levels"])
     sizes = (found["image_shape"], found["levels"], found["condition_size"])
-    return checked_record(record(config.lock(), *sizes, found["class_names"]))
+    is_label = config.model.get("condition") == "label"
+    names = {"class_names" if is_label else "condition_names": found["condition_names"]}
+    return checked_record(record(config.lock(), *sizes, **names))
 
 
 def _array_sizes(weights):

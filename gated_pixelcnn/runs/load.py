@@ -8,7 +8,7 @@ from gated_pixelcnn.models.capabilities import HasPrior
 from gated_pixelcnn.runs import keras_file, memory_guard
 from gated_pixelcnn.runs.build import build_model
 from gated_pixelcnn.runs.checkpoints import Checkpoints, assign, named
-from gated_pixelcnn.runs.directory import RunDirectory
+from gated_pixelcnn.runs.directory import RunDirectory, names_of_condition
 
 
 def load(path, checkpoint="best", prior=()):
@@ -88,7 +88,7 @@ def _load_run(workdir, checkpoint):
             record["image_shape"],
             record["levels"],
             record["condition_size"],
-            class_names=record["class_names"],
+            condition_names=names_of_condition(record),
         )
     assign(named("weights", model.weights), arrays, path)
     if any(name.startswith("average/") for name in arrays):

@@ -7,6 +7,7 @@ import tensorflow as tf
 from gated_pixelcnn import paths
 from gated_pixelcnn.errors import UserError, first_line
 from gated_pixelcnn.models.density_model import DensityModel
+from gated_pixelcnn.runs.directory import names_of_condition
 from gated_pixelcnn.serving import facts, versions
 from gated_pixelcnn.spec import ImageSpec, condition_spec
 
@@ -54,10 +55,12 @@ class SavedModel(DensityModel):
         self.path = path
         self.run = known["run"]
         self.image_spec = ImageSpec(self.run["image_shape"], self.run["levels"])
-        kind, names = known["condition"], self.run["class_names"]
-        names = names if kind == "label" else ()
         self.condition_spec = condition_spec(
-            kind, known["condition_size"], self.image_spec, names, as_served=True
+            known["condition"],
+            known["condition_size"],
+            self.image_spec,
+            names_of_condition(self.run),
+            as_served=True,
         )
         self.is_lower_bound, self.terms = known["is_lower_bound"], known["terms"]
         self.max_images = known["max_images"]

@@ -19,14 +19,16 @@ class ConditionSpec:
       size: number of classes, length of the vector, number of maps or, of an image, m, the numbers
         of its code; 0 for none.
       images: the ImageSpec of the model.
-      names: names of the classes in the order of the labels, () where they are not known.
+      names: names of the classes in the order of the labels, or of the entries of a vector or maps;
+        () where they are not known.
       as_served: whether only the first of the `forms` is taken, as by the graphs of an export.
-      from_data: whether a data set has it.
+      beside_images: whether batches of a data set have it beside the images.
     """
 
     kind = None
-    from_data = True
+    beside_images = False
     sized = ""  # what size is the number of
+    named = ""  # what has names
 
     def __init__(self, size, images, as_served=False):
         """Args: size, images and as_served: see the class."""
@@ -103,11 +105,11 @@ class ConditionSpec:
 
     @names.setter
     def names(self, names):
-        names, classes = tuple(names), self.size if self.kind == "label" else 0
-        if len(names) not in (0, classes) or not all(isinstance(name, str) for name in names):
+        names, wanted = tuple(names), self.size if self.named else 0
+        if len(names) not in (0, wanted) or not all(isinstance(name, str) for name in names):
             raise ValueError(
-                f"class_names must be the names of the {classes} classes of this model, got "
-                f"{len(names)}: {', '.join(map(str, names[:20]))}."
+                f"condition_names must be the names of the {wanted} {self.named or 'classes'} of "
+                f"this model, got {len(names)}: {', '.join(map(str, names[:20]))}."
             )
         self._names = names
 
@@ -115,8 +117,8 @@ class ConditionSpec:
         """Labels in the place of names, see `Label.numbered`; anything else stays."""
         return condition
 
-    def of_data(self, images, labels):
-        """The condition of a batch of a data set."""
+    def of_data(self, images, beside):
+        """The condition of a batch of a data set; `beside`: labels, vectors or maps, or None."""
         return None
 
     def mismatched(self, condition, start, others):
@@ -125,7 +127,8 @@ class ConditionSpec:
         Args:
           condition: of a batch, as `of_data` gives it.
           start: the index of its first image in the data set.
-          others: function of a number, to the next so many images half the data set away.
+          others: function of a number, to the conditions of the next so many images half the data
+            set away.
 
         Returns:
           The condition of another class or image for each, None where there is no condition.
@@ -136,12 +139,12 @@ class ConditionSpec:
         """Number of conditions in a data set of so many images; 1 or 0: no control."""
         return 0
 
-    def for_grid(self, num, images):
+    def for_grid(self, num, examples):
         """The conditions of a grid of about so many samples that show what a model has learned.
 
         Args:
           num: number of samples.
-          images: function of a number, to so many images of the data.
+          examples: function of a number, to so many images of the data and what is beside them.
 
         Returns:
           The conditions, what is shown above the samples (or None), and the number of columns (None
@@ -167,7 +170,7 @@ class ConditionSpec:
 class Label(ConditionSpec):
     """A class, or weights of the classes."""
 
-    kind, sized = "label", "classes"
+    kind, sized, named, beside_images = "label", "classes", "classes", True
     integer_dtype = tf.int32
 
     def forms(self, num):
@@ -210,13 +213,13 @@ class Label(ConditionSpec):
             raise ValueError(f"this model has no class {name!r}{hint}")
         return label
 
-    def of_data(self, images, labels):
+    def of_data(self, images, beside):
         """See `ConditionSpec`."""
-        if labels is None:
+        if beside is None:
             raise ValueError(
                 "this model is conditioned on the label, but the images have no labels."
             )
-        return labels
+        return beside
 
     def mismatched(self, condition, start, others):
         """Another label for every image, each as often: see `ConditionSpec`."""
@@ -227,7 +230,7 @@ class Label(ConditionSpec):
         """See `ConditionSpec`."""
         return self.size
 
-    def for_grid(self, num, images):
+    def for_grid(self, num, examples):
         """All classes in turn, in columns if they all have as many samples."""
         return np.arange(num) % self.size, None, None if num % self.size else self.size
 
@@ -237,26 +240,43 @@ class Label(ConditionSpec):
 
 
 class Vector(ConditionSpec):
-    """A vector of numbers."""
+    """A vector of numbers, or of zeros and ones for tags."""
 
-    kind, sized, from_data = "vector", "vector length", False
+    found = "vectors"
+
+    kind, sized, named, beside_images = "vector", "vector length", "entries", True
 
     def forms(self, num):
         """See `ConditionSpec`."""
         return [("numbers", (num, self.size))]
 
-    def of_data(self, images, labels):
-        """Refuses what no data set has."""
-        raise ValueError(
-            f"this model is conditioned on a {self.kind}, which data sets do not have: "
-            "call evaluate(model, images, condition)."
-        )
+    def of_data(self, images, beside):
+        """See `ConditionSpec`."""
+        if beside is None:
+            raise ValueError(
+                f"this model is conditioned on a {self.kind}, but the images have no "
+                f"{self.found}: call evaluate(model, images, condition)."
+            )
+        return beside
+
+    def mismatched(self, condition, start, others):
+        """That of the image half the data set away, as alike ones may follow each other."""
+        return others(len(condition))
+
+    def alternatives(self, num_images):
+        """See `ConditionSpec`."""
+        return num_images
+
+    def for_grid(self, num, examples):
+        """Conditions of the data, above each sample the image that has it."""
+        images, conditions = examples(num)
+        return conditions, images, len(images)
 
 
 class Spatial(Vector):
     """Maps of the image's size."""
 
-    kind, sized = "spatial", "maps"
+    kind, sized, named, found = "spatial", "maps", "maps", "maps"
 
     def forms(self, num):
         """See `ConditionSpec`."""
@@ -286,7 +306,7 @@ class Image(ConditionSpec):
         """Returns the condition; where none is given, images are conditioned on themselves."""
         return images if condition is None else condition
 
-    def of_data(self, images, labels):
+    def of_data(self, images, beside):
         """See `ConditionSpec`."""
         return images
 
@@ -298,9 +318,9 @@ class Image(ConditionSpec):
         """See `ConditionSpec`."""
         return num_images
 
-    def for_grid(self, num, images):
+    def for_grid(self, num, examples):
         """Images of the data, above each what is drawn from its code."""
-        shown = images(num)
+        shown, _ = examples(num)
         return shown, shown, len(shown)
 
     def check_served(self, name, condition):
@@ -318,7 +338,7 @@ def condition_spec(kind, size, images, names=(), as_served=False):
       kind: None, "label", "vector", "spatial" or "image".
       size: see `ConditionSpec`.
       images: the model's ImageSpec.
-      names: of the classes, if they are known.
+      names: of the classes or entries, if they are known.
       as_served: see `ConditionSpec`.
 
     Raises:

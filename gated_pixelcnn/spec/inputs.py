@@ -29,16 +29,21 @@ class Inputs:
         return self.condition_spec.size
 
     @property
-    def class_names(self):
-        """Names of the classes in the order of the labels, a tuple; () where they are not known.
+    def condition_names(self):
+        """Names of the classes in the order of the labels, or of a vector's or maps' entries.
 
-        They may be set: as many as there are classes, for a model conditioned on the label.
+        A tuple; () where they are not known. They may be set, all of them or none.
         """
         return self.condition_spec.names
 
-    @class_names.setter
-    def class_names(self, names):
+    @condition_names.setter
+    def condition_names(self, names):
         self.condition_spec.names = names
+
+    @property
+    def class_names(self):
+        """The `condition_names` of a model conditioned on the label; () of any other."""
+        return self.condition_names if self.condition_kind == "label" else ()
 
     def checked(self, images, condition=None):
         """Images as uint8 and their condition as a tensor, or the error that says why not."""

@@ -340,7 +340,7 @@ class Loop:
             return
         split = self.dataset.validation or self.dataset.train
         condition, shown, columns = model.condition_spec.for_grid(
-            num, lambda num: next(split_batches(split, num, num))[0]
+            num, lambda num: next(split_batches(split, num, num))
         )
         with self.state.averaged_weights(), self.stop.cut_short():
             batch = model.sample(num if shown is None else None, condition, self.config.seed)

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from gated_pixelcnn import data, paths
 from gated_pixelcnn.configs import flat
 from gated_pixelcnn.configs.training import CHANGEABLE_ON_REQUEST, TrainConfig
+from gated_pixelcnn.data.conditions import KINDS
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.runs.checkpoints import Checkpoints
 from gated_pixelcnn.runs.directory import RunDirectory, differences, record
@@ -55,11 +56,6 @@ def train(config, workdir, strategy=None, allow_changes=False):
     if not 0 <= config.seed < 2**32:
         raise UserError(f"seed must be between 0 and 2**32 - 1, but is {config.seed}")
     condition = config.model.get("condition")
-    if condition not in (None, "label", "image"):
-        raise UserError(
-            f"model.condition={condition} cannot be trained from a data set, which "
-            "has labels at most; set model.condition=label, image or none"
-        )
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
     if isinstance(strategy, str):
@@ -69,15 +65,17 @@ def train(config, workdir, strategy=None, allow_changes=False):
     with workers.lost_is_an_error(), contextlib.ExitStack() as stack:
         _check_division(settings, strategy)
         workers.must_agree("configurations", _comparable(config))
-        dataset = data.load(data.DataConfig(**config.data))
+        dataset = data.load(data.DataConfig(**config.data), condition=condition)
+        condition_size, condition_names = dataset.condition(condition)
         description = record(
             config,
             dataset.image_shape,
             dataset.levels,
-            dataset.num_classes if condition == "label" else 0,
+            condition_size if condition in ("label", *KINDS) else 0,
             dataset.class_names,
             dataset.fingerprint,
             dataset.record(),
+            dataset.condition_names,
         )
         workers.must_agree("data", _facts(dataset))
         with strategy.scope():
@@ -86,9 +84,9 @@ def train(config, workdir, strategy=None, allow_changes=False):
                 config,
                 dataset.image_shape,
                 dataset.levels,
-                dataset.num_classes,
+                condition_size,
                 dtype=settings.precision,
-                class_names=dataset.class_names,
+                condition_names=condition_names,
             )
             _check_whole_batches(model, settings, strategy)
             taken = []

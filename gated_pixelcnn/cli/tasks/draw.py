@@ -3,11 +3,13 @@
 import abc
 
 import numpy as np
+from absl import flags
 
 from gated_pixelcnn import visualization
-from gated_pixelcnn.cli.labels import class_name, parse_labels
+from gated_pixelcnn.cli import conditions
+from gated_pixelcnn.cli.conditions import read_conditions
 from gated_pixelcnn.cli.tasks.latents import Latents
-from gated_pixelcnn.cli.tasks.task import FILES, Flag, ImagesFlag, Prompts, Task
+from gated_pixelcnn.cli.tasks.task import FILES, Flag, ImagesFlag, PathFlag, Prompts, Task
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.capabilities import HasLatents, HasPrior
 
@@ -20,6 +22,23 @@ class Draw(Task):
             "label",
             "Classes to draw: a number or a name, several with commas between them, or 'all'; one "
             "row of the grid for each.",
+        ),
+        PathFlag(
+            "vector",
+            "For a model conditioned on a vector: npz file with an array h, [D] or [N, D]; one row "
+            "of the grid for each.",
+            ending=".npz",
+        ),
+        Flag(
+            "tags",
+            "For a model conditioned on a vector with names: those that are 1, with commas between "
+            "them, or name=number; all others are 0. Again for another row.",
+            define=flags.DEFINE_multi_string,
+        ),
+        ImagesFlag(
+            "map",
+            "For a model conditioned on maps: npz file with an array h, [H, W, D] or [N, H, W, D]; "
+            "or an image file, whose bytes become 0…1.",
         ),
         ImagesFlag(
             "like",
@@ -38,30 +57,31 @@ class Draw(Task):
 
 
 def of_condition(values, model, trained, images=None, shown=None, field="given", **fixed):
-    """Reads --label and --like: Prompts of every label for every image of --like, or of `images`.
+    """Reads the flags of the condition: Prompts of each one for every image of --like or `images`.
 
     These are what is drawn from beside the condition, the `field` of Prompts, and `shown` are their
     bytes [N, H, W, C]; **fixed are further attributes of Prompts.
     """
-    labels = parse_labels(values.label, model, trained.class_names, trained.empty_classes)
+    conditions, names = read_conditions(values, model, trained)
     likes = _read_likes(values, model, trained)
-    several = labels is not None and len(labels) > 1
+    count = 1 if conditions is None else len(conditions)
     if images is None and likes is not None:
         images, field, shown = likes, "condition", visualization.to_bytes(likes, model.levels)
     if images is not None:
-        rows, each = len(images) * len(labels or [None]), 4
+        rows, each = len(images) * count, 4
     else:
-        rows, each = (len(labels), 8) if several else (None, 16)
+        rows, each = (count, 8) if count > 1 else (None, 16)
     num = values.num or (rows or 1) * each
     turn = np.arange(num)
     result = Prompts(num, turn, rows and min(rows, num), **fixed)
-    # With images every one of them has a row for every label.
-    of_image = turn % (rows or 1) // len(labels or [None])
-    if labels is not None:
-        result.condition = result.labels = np.array(labels, np.int32)[turn % len(labels)]
-    if several:
-        names = [class_name(label, trained.class_names) for label in result.labels]
-        result.names = names[: result.rows]
+    # With images every one of them has a row for every condition.
+    of_image = turn % (rows or 1) // count
+    if conditions is not None:
+        result.condition = conditions[turn % count]
+        name = "labels" if model.condition_kind == "label" else "h"
+        result.saved = {name: result.condition}
+    if names and count > 1:
+        result.names = [names[i % count] for i in range(result.rows)]
     if likes is not None:
         result.condition = likes[of_image % len(likes)]
     if images is not None:
@@ -90,7 +110,7 @@ class FromView(Task):
       halves: Whether these are small images, and not gray ones.
     """
 
-    takes = ("label",)
+    takes = conditions.FLAGS
     not_exported = "an exported model draws all stages itself"
     whole = False  # a view that is given may do without a prior
     halves = False

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gated_pixelcnn import visualization
+from gated_pixelcnn.cli import conditions
 from gated_pixelcnn.cli.tasks.draw import of_condition
 from gated_pixelcnn.cli.tasks.task import FILES, ImagesFlag, IntegerFlag, PathFlag, Task
 from gated_pixelcnn.data import photos
@@ -22,7 +23,7 @@ class Inpaint(Task):
             "influence it (docs/sampling.md, Completing images).",
         ),
     )
-    takes = ("label", "like")
+    takes = (*conditions.FLAGS, "like")
     impossible = "this model draws an image in several stages, so it cannot complete one"
 
     def _possible(self, model):

@@ -62,9 +62,10 @@ ImagesFlag = functools.partial(PathFlag, images=True)
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """Classes of a run by name, those without images by label, and how images are read."""
+    """Names of a run's classes and entries, empty classes by label, and how images are read."""
 
     class_names: tuple = ()
+    condition_names: tuple = ()
     empty_classes: tuple = ()
     reading: photos.Reading = photos.Reading()
 
@@ -72,7 +73,8 @@ class Trained:
     def of(cls, record, values):
         """Reads config.json of a run and the flags that go before it."""
         reading = photos.Reading.of(record, values, print if values.resize else None)
-        return cls(record["class_names"], record["data"].get("empty_classes", ()), reading)
+        names = record["class_names"], record["condition_names"]
+        return cls(*names, record["data"].get("empty_classes", ()), reading)
 
     def images(self, path, model):
         """Reads the images of a file for a model, see `photos.read_images`."""
@@ -92,7 +94,7 @@ class Prompts:
       rows: Number of rows of the grid, one for every label of every image; None for a grid that is
         about square.
       condition: The condition of each image, or None.
-      labels: The condition, where it is a label.
+      saved: The condition by its name in an npz file, if that is not an image.
       names: Text beside the rows, or None.
       shown: Images at the left of the rows, bytes [rows, columns, H, W, C], or None.
       given: Images to complete, one for each image, or None.
@@ -104,7 +106,7 @@ class Prompts:
     example_seeds: np.ndarray
     rows: int | None = None
     condition: np.ndarray | None = None
-    labels: np.ndarray | None = None
+    saved: dict = dataclasses.field(default_factory=dict)
     names: list | None = None
     shown: np.ndarray | None = None
     given: np.ndarray | None = None
@@ -137,7 +139,7 @@ class Prompts:
 
     def arrays(self, images):
         """The arrays of an npz file of the images that were drawn, by name."""
-        return {"images": images} | ({} if self.labels is None else {"labels": self.labels})
+        return {"images": images} | self.saved
 
 
 class Task(abc.ABC):

@@ -27,7 +27,7 @@ def load(directory, config, condition=None, like=None):
     }
     headers = _inspect(sum(paths.values(), []), directory, config)  # path → its Headers
     shape = _common_shape(headers, directory, config, like)
-    table = _table(found, directory, config, condition)
+    table = _table(found, directory, config, condition, like)
     columns, prints = {}, []
     for split, part in found.parts.items():
         beside = table.vectors(part.files) if table else _labels(part, names, directory, split)
@@ -60,7 +60,7 @@ def describe(directory, config, condition=None):
     return splits.make_info(config, shape, names, **entries)
 
 
-def _table(found, directory, config, condition):
+def _table(found, directory, config, condition, like=None):
     """The attributes of the images, or None."""
     if condition is None:
         return None
@@ -69,7 +69,9 @@ def _table(found, directory, config, condition):
             f"a folder of images has vectors at most, so model.condition={condition} cannot be "
             "trained from it: give images and maps as an npz file"
         )
-    return conditions.table_of(directory, config.condition_feature, found.parts["train"].files)
+    known = like.condition_names if like else ()
+    train = found.parts["train"].files
+    return conditions.table_of(directory, config.condition_feature, train, known)
 
 
 def _columns(paths, headers, beside):

@@ -56,7 +56,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         embedding_scales=2,
         condition=None,
         condition_size=0,
-        class_names=(),
+        condition_names=(),
         spatial_features=0,
         train_only="",
         **kwargs,
@@ -76,7 +76,8 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
           embedding_scales: of "resnet", see `ViewEmbedding`.
           condition: None, "label" or "vector", of both submodels.
           condition_size: number of classes or length of the vector.
-          class_names: names of the classes in the order of the labels, if they are known.
+          condition_names: names of the classes in the order of the labels, or of the entries of
+            the vector, if they are known.
           spatial_features: maps of m(h) beside those of the view; 0: the conditional sees the label
             or the vector itself, the same at all positions. The prior has a setting of its own.
           train_only: "prior" or "conditional": only this submodel is trained, by its own term; "":
@@ -98,7 +99,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
             )
         self.image_spec = ImageSpec(image_shape, levels)
         self.condition_spec = condition_spec(
-            condition, condition_size, self.image_spec, class_names
+            condition, condition_size, self.image_spec, condition_names
         )
         self.transform = TRANSFORMS[transform](self.image_shape, levels)
         self.terms = (self.transform.term, "image given it")
