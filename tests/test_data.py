@@ -1,12 +1,14 @@
 """Configuration, levels, embedded data, fingerprints and held-out images."""
 
+import json
 import pathlib
 
 import numpy as np
 import pytest
 from small_data import bytes_of, load, write_npz
 
-from gated_pixelcnn import data
+import gated_pixelcnn as gpc
+from gated_pixelcnn import configs, data
 from gated_pixelcnn.data import fingerprint, preprocessing
 from gated_pixelcnn.data.preprocessing import to_levels
 from gated_pixelcnn.errors import UserError
@@ -22,6 +24,12 @@ from gated_pixelcnn.errors import UserError
         ({"levels": 2.0}, ["data.levels", "int", "2.0", "float"]),
         ({"grayscale": 1}, ["data.grayscale", "bool", "int"]),
         ({"image_size": -8}, ["data.image_size", "-8"]),
+        ({"image_size": "8x"}, ["data.image_size", "'8x'", "48x64"]),
+        ({"image_size": "8x8x8"}, ["data.image_size", "'8x8x8'"]),
+        ({"image_size": "0x8"}, ["data.image_size", "a side of no pixels"]),
+        ({"image_size": 8.0}, ["data.image_size", "int or str", "8.0"]),
+        ({"resize": "pad"}, ["data.resize=pad needs data.image_size"]),
+        ({"resize": "padd", "image_size": 8}, ["data.resize", "did you mean 'pad'"]),
         ({"crop": "1,2,3"}, ["data.crop", "top,bottom,left,right", "'1,2,3'"]),
         ({"crop": "1,2,3,-4"}, ["data.crop", "four margins", "-4"]),
         ({"validation": -2}, ["data.validation", "-2"]),
@@ -67,8 +75,49 @@ def test_resizing_averages_the_centre_square():
     image[:, :2] = 255  # outside of the centre square
     image[:2, 2:4, 0] = [[10, 20], [30, 41]]  # 25.25 on average
     image[2:, 4:6, 0] = [[10, 20], [30, 43]]  # 25.75
-    square = preprocessing.to_square(image, 2)
+    square = preprocessing.to_size(image, (2, 2))
     assert square[..., 0].tolist() == [[25, 0], [0, 26]]
+
+
+def test_images_come_to_a_size_that_is_not_square():
+    """Of 4x8 pixels of which each quarter has one value, in two rows."""
+    image = np.repeat([[0, 40, 80, 120], [100, 140, 180, 220]], 2, axis=1).astype(np.uint8)
+    image = np.repeat(image, 2, axis=0)[..., None]
+    assert image.shape == (4, 8, 1)
+    for resize, size, wanted in (
+        ("crop", (2, 2), [[40, 80], [140, 180]]),
+        ("crop", (2, 4), [[0, 40, 80, 120], [100, 140, 180, 220]]),
+        ("crop", (2, 1), [[60], [160]]),
+        ("crop", (1, 2), [[70, 150]]),
+        ("stretch", (2, 2), [[20, 100], [120, 200]]),
+        ("stretch", (1, 4), [[50, 90, 130, 170]]),
+        ("pad", (4, 4), [[0] * 4, [0, 40, 80, 120], [100, 140, 180, 220], [0] * 4]),
+        ("pad", (3, 2), [[0, 0], [70, 150], [0, 0]]),
+    ):
+        found = preprocessing.to_size(image, size, resize)
+        assert found[..., 0].tolist() == wanted, (resize, size)
+    padded = preprocessing.to_size(image, (6, 10), "pad")
+    np.testing.assert_array_equal(padded[1:5, 1:9], image)  # not enlarged
+    assert padded.sum() == image.sum()
+    for resize in ("crop", "stretch"):
+        with pytest.raises(UserError, match="image_size=2x9 is larger than an image of 4x8"):
+            preprocessing.to_size(image, (2, 9), resize)
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+def test_a_height_and_a_width_are_those_of_the_model(tmp_path, resize):
+    images = bytes_of((12, 9, 16, 3))
+    source = write_npz(tmp_path / "a.npz", x_train=images)
+    options = {"validation": 0, "image_size": "6x8", "resize": resize}
+    bunch = load(source, **options)
+    assert bunch.image_shape == (6, 8, 3)
+    assert bunch.info == data.describe(data.DataConfig(source, **options))
+    overrides = [f"data.{key}={value}" for key, value in options.items()]
+    config = gpc.get_config("digits", overrides)
+    assert (config.data.image_size, data.DataConfig(**config.data).size) == ("6x8", (6, 8))
+    again = configs.complete(json.loads(config.to_json_best_effort()))
+    assert again.data.image_size == "6x8"
+    assert gpc.get_config("digits", ["data.image_size=7"]).data.image_size == 7
 
 
 def test_margins_are_cut_off_before_anything_else(tmp_path):
@@ -80,7 +129,7 @@ def test_margins_are_cut_off_before_anything_else(tmp_path):
     assert found.image_shape == data.describe(data.DataConfig(source, **options)).image_shape
     options |= {"image_size": 4, "grayscale": True}
     found = load(source, **options)
-    expected = preprocessing.to_gray(preprocessing.to_square(images[5, 1:7, 3:], 4))
+    expected = preprocessing.to_gray(preprocessing.to_size(images[5, 1:7, 3:], (4, 4)))
     np.testing.assert_array_equal(found.train.take(12)[0][5], expected)
     assert found.image_shape == data.describe(data.DataConfig(source, **options)).image_shape
     with pytest.raises(UserError, match="image_size=8 is larger than an image of 8x7"):

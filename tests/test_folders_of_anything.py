@@ -181,9 +181,10 @@ def evaluated(config, bunch):
     record = {
         "config": {"data": fields},
         "class_names": list(bunch.class_names),
+        "condition_names": [],
         "data": bunch.record(),
     }
-    model = SimpleNamespace(image_shape=bunch.image_shape, levels=bunch.levels)
+    model = SimpleNamespace(image_shape=bunch.image_shape, levels=bunch.levels, condition_kind=None)
     values = flags.FlagValues()
     evaluate.FLAGS, before = values, evaluate.FLAGS
     try:

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
-from test_exporting import png, png_of_16_bits
+from test_exported_image_files import png, png_of_16_bits
 from test_pictures import random_images
 
 from gated_pixelcnn import data

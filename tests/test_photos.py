@@ -238,6 +238,9 @@ def test_a_photo_is_taken_the_way_up_that_it_is_shown(ending, orientation, tmp_p
         {"crop": "2,1,0,5"},
         {"crop": "2,1,0,5", "image_size": 8, "grayscale": True},
         {"patch": 8},
+        {"image_size": "8x11"},
+        {"image_size": "20x24", "resize": "pad"},
+        {"image_size": "9x28", "resize": "stretch", "grayscale": True},
         {"crop": "2,1,0,5", "image_size": 10, "patch": 6, "levels": 16},
     ],
 )

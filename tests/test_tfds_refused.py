@@ -106,7 +106,7 @@ def test_margins_are_cut_off(data_dir, memory_limit_mb):
     whole = data.load(make_config("tiny_shapes", **options)).train.take(40)[0]
     cropped = data.load(make_config("tiny_shapes", crop="1,2,4,1", **options))
     np.testing.assert_array_equal(cropped.train.take(40)[0], whole[:, 1:4, 4:7])
-    with pytest.raises(UserError, match="image_size=4 is larger than the images .* are 3x3"):
+    with pytest.raises(UserError, match="image_size=4 is larger than an image of 3x3"):
         data.load(make_config("tiny_shapes", crop="1,2,4,1", image_size=4, **options))
 
 

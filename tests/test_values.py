@@ -86,7 +86,7 @@ def test_evaluation_goes_by_the_decision_of_the_run(tmp_path, limit, monkeypatch
     bunch = data.load(config)
     record = record_of(bunch, config)
     record["config"]["data"]["validation"] = 2
-    model = SimpleNamespace(image_shape=(4, 3, 1), levels=10)
+    model = SimpleNamespace(image_shape=(4, 3, 1), levels=10, condition_kind=None)
     few = write(tmp_path / "b", np.minimum(images_of(9), 1))  # of themselves: binarized
 
     def found(*arguments):

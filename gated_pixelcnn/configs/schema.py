@@ -1,6 +1,7 @@
 """Schema of configurations: sections, keys and types, by the defaults of the classes themselves."""
 
 import dataclasses
+import types
 
 from absl import flags
 from ml_collections import ConfigDict, config_dict, config_flags
@@ -46,7 +47,13 @@ def defaults(family=DEFAULT_FAMILY, submodels=None):
 
 
 def _dataclass_defaults(kind):
-    return {field.name: field.default for field in dataclasses.fields(kind)}
+    """The defaults; of fields of several types any value fits here, and the class checks it."""
+    return {
+        field.name: config_dict.FieldReference(field.default, field_type=object)
+        if isinstance(field.type, types.UnionType)
+        else field.default
+        for field in dataclasses.fields(kind)
+    }
 
 
 def _model(family, submodels, path="", left_out=_NOT_CONFIGURED):
@@ -100,7 +107,11 @@ def complete(given) -> ConfigDict:
         kind = part.get_type(last)
         if kind is float and type(value) is int:
             value = float(value)
-        if type(value) is not kind and not (value is None and last in OPTIONAL):
+        if (
+            kind is not object
+            and type(value) is not kind
+            and not (value is None and last in OPTIONAL)
+        ):
             raise UserError(f"{key} must be of type {kind.__name__}, but is {value!r}")
         part[last] = value
     return config
@@ -140,6 +151,9 @@ def override(config, text):
         config = config[part]
     if value.lower() == "none" and last in OPTIONAL:
         config[last] = None
+        return
+    if config.get_type(last) is object:
+        config[last] = int(value) if value.isdecimal() else value
         return
     kind = config.get_type(last).__name__
     # The flags of ml_collections know how to read every type.

@@ -12,10 +12,10 @@ CHOICES = {
     "values": ("auto", "levels", "bytes"),
     "alpha": ("refuse", "drop", "white", "black"),
     "frames": ("refuse", "first", "all"),
+    "resize": ("crop", "pad", "stretch"),
 }
 RANGES = (
     ("levels", lambda x: 2 <= x <= 256, "between 2 and 256"),
-    ("image_size", lambda x: x >= 0, "0 (as it is) or the side in pixels"),
     ("patch", lambda x: x >= 0, "0 (whole images) or the side in pixels"),
     (
         "validation",
@@ -65,8 +65,11 @@ class DataConfig:
       frames: What is done to files of several images (animations, pages): "refuse" them, take the
         "first" or "all".
       crop: Margins that are cut off first, in pixels: "top,bottom,left,right"; "": none.
-      image_size: 0 keeps the images as they are; any other value crops the centre square of each
-        image and averages it down to image_size x image_size pixels.
+      image_size: 0 keeps the images as they are. A number is the side of a square in pixels, and
+        "48x64" a height and a width, to which images are averaged down; none is enlarged.
+      resize: How images of another shape come to that size: "crop" takes the middle of them, "pad"
+        takes all and makes them black at the sides (an image that is smaller, too), "stretch"
+        changes the ratio of height and width.
       patch: 0 takes the images whole; of any other value a square of patch x patch pixels of each
         image: in training another one every time, at a random place, else the middle one.
       levels: Number of values a colour may take, 2..256: a byte x becomes
@@ -98,7 +101,8 @@ class DataConfig:
     alpha: str = "refuse"
     frames: str = "refuse"
     crop: str = ""
-    image_size: int = 0
+    image_size: int | str = 0
+    resize: str = "crop"
     patch: int = 0
     levels: int = 256
     values: str = "auto"
@@ -117,10 +121,11 @@ class DataConfig:
         """Checks the type and the range of every field; raises UserError."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if type(value) is not field.type:
+            kinds = getattr(field.type, "__args__", (field.type,))
+            if type(value) not in kinds:
                 raise UserError(
-                    f"data.{field.name} must be of type {field.type.__name__}, but is "
-                    f"{value!r} of type {type(value).__name__}"
+                    f"data.{field.name} must be of type {' or '.join(x.__name__ for x in kinds)}, "
+                    f"but is {value!r} of type {type(value).__name__}"
                 )
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in choices:
@@ -130,6 +135,22 @@ class DataConfig:
                 raise UserError(f"data.{name} must be {wanted}, but is {value}")
         self.margins()
         self.parsed_source()
+        if not self.size and self.resize != "crop":
+            raise UserError(f"data.resize={self.resize} needs data.image_size")
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of `image_size`; None where images stay as they are."""
+        words = str(self.image_size).lower().split("x")
+        if len(words) > 2 or not all(re.fullmatch("[0-9]{1,6}", word) for word in words):
+            raise UserError(
+                "data.image_size must be 0 (as they are), a side in pixels, or height x width such "
+                f"as 48x64, but is {self.image_size!r}"
+            )
+        height, width = int(words[0]), int(words[-1])
+        if (height == 0) != (width == 0):
+            raise UserError(f"data.image_size={self.image_size} has a side of no pixels")
+        return (height, width) if height else None
 
     def image_rules(self) -> ImageRules:
         """Returns the losses that are allowed when an image file is read."""

@@ -21,11 +21,15 @@ from gated_pixelcnn.data.preprocessing import (
     middle_patch,
     to_gray,
     to_levels,
-    to_middle,
-    to_square,
+    to_size,
 )
 from gated_pixelcnn.errors import UserError
 
+_RESIZED = {
+    "crop": "takes the middle of a larger one",
+    "pad": "makes it smaller and black at the sides",
+    "stretch": "makes a larger one smaller",
+}
 KEPT = 128  # the least value of a mask that keeps a pixel
 
 
@@ -213,13 +217,13 @@ def _check_size(size, path, image_shape, reading):
         left = cropped_size(*size, reading.run) if reading.resize else size
     if left != size:
         found += f", {left[1]}x{left[0]} without the margins that were cut off in training"
-    if left[0] < height or left[1] < width:
+    if reading.run.resize != "pad" and (left[0] < height or left[1] < width):
         more = ": --resize does not enlarge" if reading.resize else ""
         raise UserError(f"{found}, smaller than the {width}x{height} that are needed{more}")
     if not reading.resize:
         raise UserError(
             f"{found}, but images of {width}x{height} are needed: resize it to that size, or give "
-            "--resize, which takes the middle of a larger one"
+            f"--resize, which {_RESIZED[reading.run.resize]}"
         )
 
 
@@ -231,13 +235,14 @@ def _fitted(pixels, path, image_shape, reading):
     found = f"{pixels.shape[1]}x{pixels.shape[0]}"
     if any(reading.run.margins()):
         found += f" without the margins {reading.run.crop}"
-    reading.resize(f"resized: {path}, the middle of {found} to {width}x{height}")
+    part = "the middle" if reading.run.resize == "crop" else "all"
+    reading.resize(f"resized: {path}, {part} of {found} to {width}x{height}")
     pixels = cropped(pixels, reading.run)
-    if (reading.run.patch,) * 2 == (height, width):
-        with _told(path):
-            pixels = to_square(pixels, reading.run.image_size)
-        return middle_patch(pixels, height, width)
-    return to_middle(pixels, height, width)
+    with _told(path):
+        if (reading.run.patch,) * 2 == (height, width):
+            pixels = to_size(pixels, reading.run.size, reading.run.resize)
+            return middle_patch(pixels, height, width)
+        return to_size(pixels, (height, width), reading.run.resize)
 
 
 def _read_folder(path, *how):

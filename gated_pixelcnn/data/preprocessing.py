@@ -1,4 +1,4 @@
-"""Preparation of images for a model: margins, square, gray, levels.
+"""Preparation of images for a model: margins, size, gray, levels.
 
 Whether the values of images are levels already or bytes is decided once for a data set: by
 `data.values`, or by `decide_values`. The decision is kept in the run's record, and all who read
@@ -16,48 +16,55 @@ LUMA = (19595, 38470, 7471)  # of red, green and blue, in 65536ths: ITU-R 601, a
 LEVELS, BYTES = "levels", "bytes"
 
 
-def to_square(image: np.ndarray, size: int) -> np.ndarray:
-    """Cuts the centre square out of an image and averages it down.
+def to_size(image: np.ndarray, size: tuple[int, int] | None, resize: str = "crop") -> np.ndarray:
+    """Brings an image to another size; none is enlarged.
 
     Args:
       image: uint8 [H, W, C].
-      size: Side of the result in pixels; 0 leaves the image as it is.
-
-    Returns:
-      uint8 [size, size, C]; each pixel is the mean of the area that it covers, rounded.
-
-    Raises:
-      UserError: If the image is smaller than that.
-    """
-    height, width = image.shape[:2]
-    if size == 0 or (height, width) == (size, size):
-        return image
-    if min(height, width) < size:
-        raise UserError(
-            f"data.image_size={size} is larger than an image of {height}x{width} (height x width)"
-        )
-    return to_middle(image, size, size)
-
-
-def to_middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Cuts the middle of another shape out of an image and averages it down.
-
-    Args:
-      image: uint8 [H, W, C], H and W at least `height` and `width`.
-      height: Of the result, in pixels.
-      width: The same.
+      size: (height, width) of the result; None leaves the image as it is.
+      resize: What is done about another shape, see `DataConfig.resize`.
 
     Returns:
       uint8 [height, width, C]; each pixel is the mean of the area that it covers, rounded.
+
+    Raises:
+      UserError: If the image is smaller than that, unless it is padded.
     """
-    scale = min(image.shape[0] / height, image.shape[1] / width)
-    middle = middle_patch(image, int(scale * height + 0.5), int(scale * width + 0.5))
-    if middle.shape[:2] == (height, width):
-        return middle
+    if size is None or image.shape[:2] == size:
+        return image
+    check_size(image.shape[:2], size, resize)
+    height, width = size
+    if resize == "stretch":
+        return _averaged(image, height, width)
+    if resize == "crop":
+        scale = min(image.shape[0] / height, image.shape[1] / width)
+        middle = middle_patch(image, int(scale * height + 0.5), int(scale * width + 0.5))
+        return _averaged(middle, height, width)
+    scale = max(image.shape[0] / height, image.shape[1] / width, 1)
+    rows, columns = (max(1, int(side / scale + 0.5)) for side in image.shape[:2])
+    padded = np.zeros((height, width, image.shape[-1]), np.uint8)
+    middle_patch(padded, rows, columns)[...] = _averaged(image, rows, columns)
+    return padded
+
+
+def check_size(found: tuple[int, int], size: tuple[int, int] | None, resize: str):
+    """Raises a UserError for an image that is smaller than `data.image_size`."""
+    if size and resize != "pad" and (found[0] < size[0] or found[1] < size[1]):
+        wanted = size[0] if size[0] == size[1] else f"{size[0]}x{size[1]}"
+        raise UserError(
+            f"data.image_size={wanted} is larger than an image of {found[0]}x{found[1]} (height x "
+            "width)"
+        )
+
+
+def _averaged(image, height, width):
+    """An image averaged down to this size."""
+    if image.shape[:2] == (height, width):
+        return image
     # Colour by colour, as PIL has no mode for every number of colours; in floats, as it would
     # round bytes twice, after the rows and after the columns.
     colours = [
-        PIL.Image.fromarray(middle[..., colour].astype(np.float32)).resize(
+        PIL.Image.fromarray(image[..., colour].astype(np.float32)).resize(
             (width, height), PIL.Image.Resampling.BOX
         )
         for colour in range(image.shape[-1])
@@ -114,7 +121,7 @@ def middle_patch(images, height: int, width: int):
 
 def prepare(image: np.ndarray, config) -> np.ndarray:
     """Brings one image, uint8 [H, W, C], to the configured size and colours."""
-    image = to_square(cropped(image, config), config.image_size)
+    image = to_size(cropped(image, config), config.size, config.resize)
     return to_gray(image) if config.grayscale else image
 
 
@@ -124,8 +131,8 @@ def prepared_shape(shape, config) -> tuple[int, int, int]:
     H and W may be None, not known: so they stay unless there is an `image_size`.
     """
     height, width, channels = shape
-    if config.image_size:
-        height = width = config.image_size
+    if config.size:
+        height, width = config.size
     elif None not in (height, width):
         height, width = cropped_size(height, width, config)
     return height, width, 1 if config.grayscale else channels

@@ -183,22 +183,22 @@ def _common_shape(headers, directory, config, like):
     gray = all(header.gray for _, header in headers) and not (like and like.image_shape[-1] == 3)
     channels = 1 if config.grayscale or gray else 3
     sizes = [preprocessing.cropped_size(*header.size, config) for _, header in headers]
-    if size := config.image_size:
+    if size := config.size:
         small = {
             path: f"{height}x{width}"
             for (path, _), (height, width) in zip(headers, sizes, strict=True)
-            if min(height, width) < size
+            if config.resize != "pad" and (height < size[0] or width < size[1])
         }
-        problem = f"are smaller than data.image_size={size}"
-        remedy = "choose a smaller size or remove them"
+        problem = f"are smaller than data.image_size={config.image_size}"
+        remedy = "choose a smaller size, remove them, or set data.resize=pad"
         _raise_if_any(small, len(headers), directory, problem, remedy)
-        return (size, size, channels)
+        return (*size, channels)
     counts = collections.Counter(sizes)
     if len(counts) > 1:
         common = ", ".join(f"{n} of {h}x{w}" for (h, w), n in counts.most_common(3))
         raise UserError(
             f"the images of {directory} have {len(counts)} different sizes ({common}, ...; height "
-            f"x width); set data.image_size to cut and scale them to one square size"
+            f"x width); set data.image_size to cut and scale them to one size"
         )
     return (*next(iter(counts)), channels)
 

@@ -287,12 +287,8 @@ def _shape(builder, features, config):
         (first, *_), *_ = _encoded(builder, "train", features).take(1)
         stored = tuple(feature.decode_example(first).shape)
     if None not in stored[:2]:
-        height, width = preprocessing.cropped_size(*stored[:2], config)
-        if config.image_size > min(height, width):
-            raise UserError(
-                f"data.image_size={config.image_size} is larger than the images of "
-                f"{config.source}, which are {height}x{width} (height x width)"
-            )
+        found = preprocessing.cropped_size(*stored[:2], config)
+        preprocessing.check_size(found, config.size, config.resize)
     return preprocessing.prepared_shape(stored, config)
 
 
