@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gated_pixelcnn import files
 
+_HEAT = ((0, 0, 0), (80, 20, 110), (190, 50, 80), (250, 140, 20), (255, 255, 230))
 UNDRAWN = 127  # The gray of pixels that are not known yet, and of the gaps of a grid.
 
 # Pictures to look at.
@@ -84,6 +85,20 @@ def captioned(grid, names):
         np.asarray(margin)[..., np.newaxis], (*margin.size[::-1], grid.shape[-1])
     )
     return np.concatenate([margin, grid], axis=1)
+
+
+def heat(values):
+    """Colours of numbers: black at 0, through purple and orange, to white at 1.
+
+    Args:
+      values: numbers of any shape; those outside of 0…1 are like the nearest inside.
+
+    Returns:
+      uint8 [*shape, 3].
+    """
+    places = np.linspace(0, 1, len(_HEAT))
+    channels = [np.interp(values, places, channel) for channel in zip(*_HEAT, strict=True)]
+    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
 
 
 def enlarged(images, levels, image_shape):

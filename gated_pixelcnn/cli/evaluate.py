@@ -14,6 +14,7 @@ import warnings
 from absl import flags
 
 from gated_pixelcnn import cli, errors
+from gated_pixelcnn.cli import pictures
 from gated_pixelcnn.cli.labels import named_by_other_numbers
 from gated_pixelcnn.data.config import OF_FILES
 from gated_pixelcnn.data.preprocessing import BYTES
@@ -71,6 +72,7 @@ def define_flags():
         flag_values=FLAGS,
     )
     cli.define_path("csv", "File for one line per image.", FLAGS)
+    pictures.define_flags(FLAGS)
     flags.DEFINE_bool("json", False, "Print JSON instead of a table.", flag_values=FLAGS)
 
 
@@ -96,7 +98,7 @@ def main(argv):
         importance_samples=FLAGS.importance_samples,
     )
     model, record = cli.load_model(FLAGS)
-    for name in ("beside", "classify", "likeness", "importance_samples", "csv"):
+    for name in (*("beside", "classify", "likeness", "importance_samples", "csv"), *pictures.FLAGS):
         if FLAGS[name].value and not isinstance(model, DensityModel):
             raise UserError(f"--{name} is not possible: {_no_density(model)}")
     others = {workdir: _load_beside(workdir, model) for workdir in FLAGS.beside or ()}
@@ -112,8 +114,9 @@ def main(argv):
             label_maps[workdir] = _label_map(*other, images, split)
     evaluators = [*ALWAYS, *_asked_for(model)]
     _check_identities(evaluators, model, images.name, split)
-    if FLAGS.csv:
-        check_writable(FLAGS.csv)
+    for name in ("csv", *pictures.FLAGS):
+        if FLAGS[name].value:
+            check_writable(FLAGS[name].value)
     chosen = Images(split, FLAGS.batch_size, FLAGS.num_images, label_map, train=images.train)
     result = evaluate_all(model, chosen, evaluators)
     scores = {}
@@ -130,6 +133,7 @@ def main(argv):
         result |= evaluate_all(model, chosen, [Baselines(), MeanImage()])
     if FLAGS.csv:
         _write_csv(FLAGS.csv, log_probs, model.image_shape)
+    pictures.draw(FLAGS, model, chosen, {name: other for name, (other, _) in others.items()})
     result = {
         **({"saved_model": str(model.path)} if FLAGS.saved_model else {"workdir": FLAGS.workdir}),
         "source": images.name,
