@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from runs import final_arrays
 from scripts import call
-from test_auxiliary import images_of
+from test_auxiliary import KINDS, build, images_of
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.cli import evaluate, sample
+from gated_pixelcnn.data.batches import ArraySplit
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.evaluation.images import Images
+from gated_pixelcnn.evaluation.stages import Stages
 from gated_pixelcnn.models.families.auxiliary import AuxiliaryModel
 
 OVERRIDES = [
@@ -58,6 +61,19 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(run, tmp_path):
         np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
 
 
+@pytest.mark.parametrize("kind", ["three-scales", "gray"])
+def test_stages_are_told_in_their_own_dimensions(kind):
+    model = build(**KINDS[kind])
+    images, labels = images_of(model, 5), np.arange(5) % 3
+    found = Stages().evaluate(model, Images(ArraySplit(images, labels), 2))["stages"]
+    assert [tuple(stage["image_shape"]) for stage in found] == [s.shape for s in model.stages]
+    assert [stage["levels"] for stage in found] == [spec.levels for spec in model.stages]
+    nats = [stage["bits_per_dim"] * np.prod(stage["image_shape"]) for stage in found]
+    terms = -model.log_prob_terms(images, labels).numpy().mean(axis=0) / np.log(2)
+    assert nats[-1] == pytest.approx(terms[1], rel=1e-5)
+    assert sum(nats[:-1]) == pytest.approx(terms[0], rel=1e-5)
+
+
 def test_the_scripts_tell_the_terms_and_draw_every_class(run, tmp_path, monkeypatch, capsys):
     call(evaluate, monkeypatch, f"--workdir={run}", "--num_images=20")
     lines = capsys.readouterr().out.splitlines()
@@ -65,6 +81,12 @@ def test_the_scripts_tell_the_terms_and_draw_every_class(run, tmp_path, monkeypa
     model, small, rest, wrong = (line.split() for line in lines[start : start + 4])
     assert model[1:3] == wrong[-3:-1] == ["at", "most"]
     assert small[:2] == ["small", "image"] and rest[:3] == ["image", "given", "it"]
+    own = [
+        line.split() for line in lines[1 + lines.index("  stages, each in its own dimensions") :]
+    ]
+    assert [row[0] for row in own[:2]] == ["4x4x1,", "8x8x1,"]
+    assert float(own[0][3]) == pytest.approx(4 * float(small[2]), abs=4e-4)
+    assert float(own[1][3]) == pytest.approx(float(rest[3]), abs=2e-4)
     assert float(model[3]) == pytest.approx(float(small[2]) + float(rest[3]), abs=2e-4)
     workdir, output = f"--workdir={run}", f"--output={tmp_path}/a.png"
     call(sample, monkeypatch, workdir, "--label=all", output, "--nojit")

@@ -13,10 +13,11 @@ from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.evaluation.bits import BitsPerDim, MismatchedCondition
 from gated_pixelcnn.evaluation.latents import Latents
 from gated_pixelcnn.evaluation.reconstruction import Reconstruction
+from gated_pixelcnn.evaluation.stages import Stages
 from gated_pixelcnn.evaluation.verification import Verification
 
 VALIDATION = (BitsPerDim(), Reconstruction(), Verification())
-ALWAYS = (*VALIDATION, MismatchedCondition(), Latents())
+ALWAYS = (*VALIDATION, MismatchedCondition(), Latents(), Stages())
 
 
 def validation_of(model):

@@ -61,6 +61,10 @@ def of_bits(result):
         lines.append(bits(_cut(name), found, beside_bounds[name]))
     for name, found in result.get("baselines", {}).items():
         lines.append(bits(BASELINES[name], found))
+    for number, stage in enumerate(result.get("stages", [])):
+        lines += [] if number else ["", "  stages, each in its own dimensions"]
+        size = "x".join(map(str, stage["image_shape"]))
+        lines.append(bits(f"  {size}, {stage['levels']} levels", stage["bits_per_dim"]))
     lines.append("")
     details = result.get("details", {})
     for name in filter(details.__contains__, DETAILS):
