@@ -25,7 +25,7 @@ class UserError(ValueError):
 
     leave_at_once = False
 
-    def __init__(self, message=""):
+    def __init__(self, message: object = "") -> None:
         """Keeps the message as one line, whatever names of files are in it."""
         super().__init__(" ".join(str(message).splitlines()))
 

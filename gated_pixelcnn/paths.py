@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from gated_pixelcnn.errors import UserError
 
+PathLike = str | os.PathLike
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def local(path: str | os.PathLike) -> str:
+def local(path: PathLike) -> str:
     """Returns a path of this machine as text, `~` and `~user` at its beginning expanded.
 
     Raises:

@@ -10,10 +10,15 @@ import tensorflow as tf
 from gated_pixelcnn.evaluation.images import filled_up
 from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.models.keras_training import unpacked
-from gated_pixelcnn.spec import as_array, bits_per_dim, check_integer
+from gated_pixelcnn.spec import Array, as_array, bits_per_dim, check_integer
 
 
-def evaluate(model, images, condition=None, batch_size=64):
+def evaluate(
+    model: DensityModel,
+    images: Array | tf.data.Dataset,
+    condition: Array | None = None,
+    batch_size: int = 64,
+) -> dict:
     """Evaluates a model on images in memory, or on those of a `tf.data.Dataset`.
 
     The result does not depend on the batch size: every image counts once, sums are in float64.

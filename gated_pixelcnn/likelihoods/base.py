@@ -1,10 +1,14 @@
 """The contract of a likelihood."""
 
 import abc
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from gated_pixelcnn.spec import check_integer
+from gated_pixelcnn.spec import Array, check_integer
+
+if TYPE_CHECKING:
+    from tensorflow_probability import distributions as tfd
 
 
 def real(x):
@@ -31,7 +35,7 @@ class Likelihood(abc.ABC):
     parameters_per_colour = 1
     noise_per_value = 1
 
-    def __init__(self, channels, levels):
+    def __init__(self, channels: int, levels: int) -> None:
         """Checks the sizes.
 
         Args:
@@ -49,11 +53,11 @@ class Likelihood(abc.ABC):
         return f"{type(self).__name__}(channels={self.channels}, levels={self.levels})"
 
     @property
-    def parameters_per_pixel(self):
+    def parameters_per_pixel(self) -> int:
         """Number of network outputs per pixel, all colours together."""
         return self.channels * self.parameters_per_colour
 
-    def parameters(self, raw):
+    def parameters(self, raw: Array) -> tf.Tensor:
         """The parameter map of a network's output.
 
         Args:
@@ -72,7 +76,7 @@ class Likelihood(abc.ABC):
         return tf.ensure_shape(folded, raw.shape[:-1].concatenate(shape))
 
     @abc.abstractmethod
-    def log_prob(self, parameters, images):
+    def log_prob(self, parameters: Array, images: Array) -> tf.Tensor:
         """Log-probability of every value given the context and the pixel's earlier colours.
 
         Args:
@@ -84,7 +88,9 @@ class Likelihood(abc.ABC):
         """
 
     @abc.abstractmethod
-    def draw(self, parameters, colour, values, noise, temperature):
+    def draw(
+        self, parameters: Array, colour: int, values: Array, noise: Array, temperature: float
+    ) -> tf.Tensor:
         """Draws one colour of N pixels by inverting the cumulative distribution.
 
         Args:
@@ -103,11 +109,13 @@ class Likelihood(abc.ABC):
 
     is_logistic = False
 
-    def narrowed(self, parameters, by):
+    def narrowed(self, parameters: Array, by: float) -> tf.Tensor:
         """Parameters as `draw` takes them, `by` subtracted from all log-scales."""
         return parameters
 
-    def draw_mode(self, parameters, colour, values, noise, temperature):
+    def draw_mode(
+        self, parameters: Array, colour: int, values: Array, noise: Array, temperature: float
+    ) -> tf.Tensor:
         """See `draw`: the mode of a logistic; of a mixture that of one component per pixel.
 
         Args:
@@ -120,7 +128,7 @@ class Likelihood(abc.ABC):
         return self.draw(parameters, colour, values, noise, temperature)
 
     @abc.abstractmethod
-    def distribution(self, parameters, images=None):
+    def distribution(self, parameters: Array, images: Array | None = None) -> "tfd.Distribution":
         """The same as a TensorFlow Probability object: for samples, entropies, divergences.
 
         Train on `log_prob` instead: it is faster for logistics, and accurate where this is not

@@ -4,13 +4,17 @@ Reference: Salimans et al., PixelCNN++, https://arxiv.org/abs/1701.05517
 """
 
 import abc
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.likelihoods.base import Likelihood, real
 from gated_pixelcnn.likelihoods.discrete import draw_index
-from gated_pixelcnn.spec import check_integer
+from gated_pixelcnn.spec import Array, check_integer
+
+if TYPE_CHECKING:
+    from tensorflow_probability import distributions as tfd
 
 # The paper's code bounds log-scales below. Above, a scale of e^40 has all its mass on the two edge
 # levels already, and the bound keeps the inverse scale away from zero.
@@ -94,7 +98,7 @@ class _Logistic(Likelihood):
     def _are_log_scales(self):
         """Which of the P numbers of `draw` are log-scales: 0 and 1 [P]."""
 
-    def narrowed(self, parameters, by):
+    def narrowed(self, parameters: Array, by: float) -> tf.Tensor:
         """See `Likelihood.narrowed`."""
         mask = np.asarray(self._are_log_scales(), np.float32)
         return parameters - tf.constant(mask, parameters.dtype) * tf.cast(by, parameters.dtype)
@@ -105,7 +109,7 @@ class DiscretizedLogistic(_Logistic):
 
     parameters_per_colour = 2
 
-    def __init__(self, channels, levels=256):
+    def __init__(self, channels: int, levels: int = 256) -> None:
         """Checks the sizes.
 
         Args:
@@ -125,21 +129,25 @@ class DiscretizedLogistic(_Logistic):
         parameters = real(parameters)
         return parameters[..., 0], clamp_log_scale(parameters[..., 1])
 
-    def log_prob(self, parameters, images):
+    def log_prob(self, parameters: Array, images: Array) -> tf.Tensor:
         """See `Likelihood.log_prob`."""
         return discretized_logistic_log_prob(images, *self._split(parameters), self.levels)
 
-    def draw(self, parameters, colour, values, noise, temperature):
+    def draw(
+        self, parameters: Array, colour: int, values: Array, noise: Array, temperature: float
+    ) -> tf.Tensor:
         """See `Likelihood.draw`."""
         means, log_scales = self._split(parameters)
         scales = tf.exp(log_scales) * tf.cast(temperature, means.dtype)
         return draw_logistic(means, scales, tf.cast(noise[:, 0], means.dtype), self.levels)
 
-    def draw_mode(self, parameters, colour, values, noise, temperature):
+    def draw_mode(
+        self, parameters: Array, colour: int, values: Array, noise: Array, temperature: float
+    ) -> tf.Tensor:
         """See `Likelihood.draw_mode`."""
         return to_level(self._split(parameters)[0], self.levels)
 
-    def distribution(self, parameters, images=None):
+    def distribution(self, parameters: Array, images: Array | None = None) -> "tfd.Distribution":
         """See `Likelihood.distribution`."""
         return _quantized_logistic(*self._split(parameters), self.levels)
 
@@ -157,7 +165,7 @@ class DiscretizedLogisticMixture(_Logistic):
     colours_share_parameters = True
     noise_per_value = 2  # component, value
 
-    def __init__(self, channels, levels=256, components=10):
+    def __init__(self, channels: int, levels: int = 256, components: int = 10) -> None:
         """Checks the sizes.
 
         Args:
@@ -180,7 +188,7 @@ class DiscretizedLogisticMixture(_Logistic):
         return f"{super().__repr__()[:-1]}, components={self.components})"
 
     @property
-    def parameters_per_pixel(self):
+    def parameters_per_pixel(self) -> int:
         """Number of network outputs per pixel."""
         return self._groups * self.components
 
@@ -219,7 +227,7 @@ class DiscretizedLogisticMixture(_Logistic):
         """Log-weights of the components given the colours before this one, up to a constant."""
         return split[0] + sum(self._bins(split, values, c) for c in range(colour))
 
-    def log_prob(self, parameters, images):
+    def log_prob(self, parameters: Array, images: Array) -> tf.Tensor:
         """See `Likelihood.log_prob`."""
         split = self._split(parameters)
         joint, nats = split[0], []
@@ -229,7 +237,9 @@ class DiscretizedLogisticMixture(_Logistic):
             nats.append(tf.reduce_logsumexp(joint, axis=-1))
         return tf.stack(nats, axis=-1)
 
-    def draw(self, parameters, colour, values, noise, temperature):
+    def draw(
+        self, parameters: Array, colour: int, values: Array, noise: Array, temperature: float
+    ) -> tf.Tensor:
         """See `Likelihood.draw`.
 
         Every colour draws its component anew, from the posterior given `values`: the same
@@ -245,7 +255,9 @@ class DiscretizedLogisticMixture(_Logistic):
         log_scale = tf.gather(log_scales[colour], component, axis=1, batch_dims=1)
         return draw_logistic(mean, tf.exp(log_scale), noise[:, 1], self.levels)
 
-    def draw_mode(self, parameters, colour, values, noise, temperature):
+    def draw_mode(
+        self, parameters: Array, colour: int, values: Array, noise: Array, temperature: float
+    ) -> tf.Tensor:
         """See `Likelihood.draw_mode`."""
         split = self._split(parameters)
         logits = split[0] / tf.cast(temperature, split[0].dtype)
@@ -253,7 +265,7 @@ class DiscretizedLogisticMixture(_Logistic):
         mean = tf.gather(self._mean(split, values, colour), component, axis=1, batch_dims=1)
         return to_level(mean, self.levels)
 
-    def distribution(self, parameters, images=None):
+    def distribution(self, parameters: Array, images: Array | None = None) -> "tfd.Distribution":
         """See `Likelihood.distribution`.
 
         Raises:

@@ -10,13 +10,17 @@ Everything else is here, in `contract` or in `likelihood_model`, once.
 """
 
 import abc
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from gated_pixelcnn import likelihoods, sampling
 from gated_pixelcnn.layers import Condition, Encoder
+from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
-from gated_pixelcnn.spec import ImageSpec, condition_spec
+from gated_pixelcnn.sampling import CachedDecoder
+from gated_pixelcnn.spec import Array, ImageSpec, condition_spec
 
 
 class AutoregressiveModel(LikelihoodModel):
@@ -30,20 +34,20 @@ class AutoregressiveModel(LikelihoodModel):
 
     def __init__(
         self,
-        image_shape,
-        levels=256,
-        likelihood="categorical",
-        components=10,
-        condition=None,
-        condition_size=0,
-        condition_names=(),
-        spatial_features=0,
-        code_size=0,
-        encoder_features=100,
-        normalised_code=False,
-        train_encoder=True,
-        **kwargs,
-    ):
+        image_shape: tuple[int, int, int],
+        levels: int = 256,
+        likelihood: str = "categorical",
+        components: int = 10,
+        condition: str | None = None,
+        condition_size: int = 0,
+        condition_names: Sequence[str] = (),
+        spatial_features: int = 0,
+        code_size: int = 0,
+        encoder_features: int = 100,
+        normalised_code: bool = False,
+        train_encoder: bool = True,
+        **kwargs: Any,
+    ) -> None:
         """Makes what all families share.
 
         Args:
@@ -99,7 +103,7 @@ class AutoregressiveModel(LikelihoodModel):
     # What a family gives.
 
     @abc.abstractmethod
-    def parameter_map(self, x, condition, training=False):
+    def parameter_map(self, x: Array, condition: Array | None, training: bool = False) -> tf.Tensor:
         """The network in one parallel pass.
 
         Args:
@@ -112,7 +116,7 @@ class AutoregressiveModel(LikelihoodModel):
         """
 
     @abc.abstractmethod
-    def cached_decoder(self, num, condition):
+    def cached_decoder(self, num: int | None, condition: Array | None) -> CachedDecoder:
         """The same network and weights as a `sampling.CachedDecoder`.
 
         Args:
@@ -126,11 +130,13 @@ class AutoregressiveModel(LikelihoodModel):
     # What the package computes with.
 
     @property
-    def colours(self):
+    def colours(self) -> int:
         """Number of colour groups: 1 where a pixel's colours share their parameters."""
         return 1 if self.likelihood.colours_share_parameters else self.image_shape[-1]
 
-    def call(self, images, condition=None, training=False):
+    def call(
+        self, images: Array, condition: Array | None = None, training: bool = False
+    ) -> tf.Tensor:
         """The parameter map of the likelihood at all positions, in one parallel pass.
 
         Args:
@@ -150,12 +156,14 @@ class AutoregressiveModel(LikelihoodModel):
         """
         return self.parameters_for(*self.checked(images, condition), training)
 
-    def parameters_for(self, images, condition=None, training=False):
+    def parameters_for(
+        self, images: Array, condition: Array | None = None, training: bool = False
+    ) -> tf.Tensor:
         """`call` without checks, for use inside a graph."""
         x, condition = self.scale(images), self.map_condition(condition)
         return self.likelihood.parameters(self.parameter_map(x, condition, training=training))
 
-    def map_condition(self, condition):
+    def map_condition(self, condition: Array | None) -> tf.Tensor | None:
         """A condition as the maps [N, 1 or H, 1 or W, D] that layers project; None stays None."""
         if condition is None:
             return None
@@ -163,7 +171,7 @@ class AutoregressiveModel(LikelihoodModel):
             condition = self.encoder(self.scale(condition))
         return self.condition_map(condition)
 
-    def encode(self, images):
+    def encode(self, images: Array) -> tf.Tensor:
         """The codes of images [N, H, W, C], float [N, m]: what an image condition becomes.
 
         Raises:
@@ -173,7 +181,7 @@ class AutoregressiveModel(LikelihoodModel):
             raise ValueError("this model has no encoder: it is not conditioned on an image.")
         return self.encoder(self.scale(self.checked_images(images)))
 
-    def rematerialised(self, block):
+    def rematerialised(self, block: Callable) -> Callable:
         """A block as a family's `parameter_map` should call it.
 
         Args:
@@ -203,20 +211,24 @@ class AutoregressiveModel(LikelihoodModel):
 
     # The hooks of `DensityModel`.
 
-    def value_log_prob_of(self, images, condition=None, training=False):
+    def value_log_prob_of(
+        self, images: Array, condition: Array | None = None, training: bool = False
+    ) -> tf.Tensor:
         """See `DensityModel`."""
         return self.likelihood.log_prob(self.parameters_for(images, condition, training), images)
 
-    def log_prob_terms_of(self, images, condition=None, training=False):
+    def log_prob_terms_of(
+        self, images: Array, condition: Array | None = None, training: bool = False
+    ) -> tf.Tensor:
         """See `DensityModel`: one term for each colour."""
         return of_colours(self.value_log_prob_of(images, condition, training))
 
     @property
-    def draws_logistics(self):
+    def draws_logistics(self) -> bool:
         """See `DensityModel`."""
         return self.likelihood.is_logistic
 
-    def draw(self, request):
+    def draw(self, request: Request) -> list[tf.Tensor]:
         """See `DensityModel`: in one stage."""
         noise = sampling.noise(request.seed, request.example_seeds, self)
         how = request.options, request.given, request.known, request.jit

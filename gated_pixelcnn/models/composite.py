@@ -54,15 +54,15 @@ class TrainedApart(Trainable):
 
     submodels = ()  # what `train_only` may be, but for ""
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """See `Trainable`."""
         return super().get_config() | {"train_only": self.train_only}
 
     @abc.abstractmethod
-    def layers_by_submodel(self):
+    def layers_by_submodel(self) -> dict[str, list]:
         """Layers and weights by submodel; those under other names than `submodels` go with all."""
 
-    def set_train_only(self, train_only):
+    def set_train_only(self, train_only: str) -> None:
         """Freezes all submodels but one; call it when all layers are made.
 
         Raises:
@@ -79,13 +79,13 @@ class TrainedApart(Trainable):
                     layer.trainable = False
 
     @property
-    def untrained(self):
+    def untrained(self) -> str:
         """The submodel that nobody has trained, "" if none is."""
         return next(
             (submodel for submodel in self.submodels if self.train_only not in ("", submodel)), ""
         )
 
-    def take_weights(self, other):
+    def take_weights(self, other: "Trainable") -> list:
         """See `Trainable`; of a model with `train_only` that submodel alone."""
         check_family(self, other)
         own, theirs = self.layers_by_submodel(), other.layers_by_submodel()

@@ -17,7 +17,7 @@ import tensorflow as tf
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.capabilities import Reconstructs
 from gated_pixelcnn.sampling import SamplingOptions
-from gated_pixelcnn.spec import Inputs, as_array, check_integer
+from gated_pixelcnn.spec import Array, ImageSpec, Inputs, as_array, check_integer
 
 LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
 MOST_TEMPERATURE = 1e6  # the scales of a logistic times it stay finite
@@ -95,7 +95,9 @@ class DensityModel(Inputs):
     # The hooks: their arguments were checked, and they run in a graph.
 
     @abc.abstractmethod
-    def log_prob_terms_of(self, images, condition=None, training=False):
+    def log_prob_terms_of(
+        self, images: Array, condition: Array | None = None, training: bool = False
+    ) -> tf.Tensor:
         """Log-probability of images as terms.
 
         Args:
@@ -107,7 +109,9 @@ class DensityModel(Inputs):
           Nats, float64 [N, P]: sums of thousands of values.
         """
 
-    def value_log_prob_of(self, images, condition=None, training=False):
+    def value_log_prob_of(
+        self, images: Array, condition: Array | None = None, training: bool = False
+    ) -> tf.Tensor:
         """Log-probability of every value, nats [N, H, W, C], of a model that is exact."""
         raise ValueError(
             "log_prob of this model is a lower bound: single values have no log-probability; see "
@@ -115,7 +119,7 @@ class DensityModel(Inputs):
         )
 
     @abc.abstractmethod
-    def draw(self, request):
+    def draw(self, request: Request) -> list[tf.Tensor]:
         """Draws a `Request`.
 
         Returns:
@@ -136,11 +140,11 @@ class DensityModel(Inputs):
     # The public methods.
 
     @property
-    def stages(self):
+    def stages(self) -> list[ImageSpec]:
         """The ImageSpec of all that is drawn for an image, the image last."""
         return [self.image_spec]
 
-    def value_log_prob(self, images, condition=None):
+    def value_log_prob(self, images: Array, condition: Array | None = None) -> tf.Tensor:
         """Log-probability of every value given those before it.
 
         Args:
@@ -157,7 +161,7 @@ class DensityModel(Inputs):
         nats = self._run("value_log_prob_of")(*self.checked(images, condition))
         return self.nan_if_unchecked(nats, images, condition)
 
-    def log_prob_terms(self, images, condition=None):
+    def log_prob_terms(self, images: Array, condition: Array | None = None) -> tf.Tensor:
         """Log-probability of images as terms that add up to it.
 
         Args:
@@ -192,7 +196,7 @@ class DensityModel(Inputs):
             )
         return example_seeds.astype(np.int32) + (np.arange(num) if example_seeds.ndim == 0 else 0)
 
-    def log_prob(self, images, condition=None):
+    def log_prob(self, images: Array, condition: Array | None = None) -> tf.Tensor:
         """Log-probability of images, exact unless `is_lower_bound`.
 
         Args:
@@ -210,17 +214,17 @@ class DensityModel(Inputs):
 
     def sample(
         self,
-        num=None,
-        condition=None,
-        seed=0,
-        temperature=1.0,
-        given=None,
-        known=None,
-        example_seeds=0,
-        jit=True,
-        reduce_log_scale=0.0,
-        most_probable=False,
-    ):
+        num: int | None = None,
+        condition: Array | None = None,
+        seed: int | Array = 0,
+        temperature: float = 1.0,
+        given: Array | None = None,
+        known: Array | None = None,
+        example_seeds: int | Array = 0,
+        jit: bool = True,
+        reduce_log_scale: float = 0.0,
+        most_probable: bool = False,
+    ) -> tf.Tensor:
         """Draws images, or completes given ones, at about the cost of one forward pass.
 
         Args:
@@ -258,7 +262,13 @@ class DensityModel(Inputs):
         how |= {"reduce_log_scale": reduce_log_scale, "most_probable": most_probable}
         return self.sample_stages(num, condition, given=given, known=known, **how)[-1]
 
-    def sample_stages(self, num=None, condition=None, stage=None, **how):
+    def sample_stages(
+        self,
+        num: int | None = None,
+        condition: Array | None = None,
+        stage: Array | None = None,
+        **how: Any,
+    ) -> list[tf.Tensor]:
         """Draws images, and keeps what they were drawn from.
 
         Args:
@@ -283,7 +293,7 @@ class DensityModel(Inputs):
                 )
         return self._run("draw")(self._request(num, condition, **how)._replace(stage=stage))
 
-    def check_stage(self, stage):
+    def check_stage(self, stage: Array) -> tf.Tensor:
         """A stage as a tensor, or the ValueError that says why it is none."""
         raise ValueError("this model draws an image in one stage: leave out stage.")
 

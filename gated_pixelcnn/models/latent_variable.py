@@ -10,6 +10,8 @@ the posterior's mean, which a flow does not tell; here it is by the KL divergenc
 
 import abc
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,9 +25,16 @@ from gated_pixelcnn.likelihoods.logistic import (
     discretized_logistic_log_prob,
     to_level,
 )
-from gated_pixelcnn.models.density_model import check_seed
+from gated_pixelcnn.models.density_model import Request, check_seed
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
-from gated_pixelcnn.spec import ConditionSpec, ImageSpec, as_array, bits_per_dim, check_integer
+from gated_pixelcnn.spec import (
+    Array,
+    ConditionSpec,
+    ImageSpec,
+    as_array,
+    bits_per_dim,
+    check_integer,
+)
 
 POSTERIORS = ("flow", "gaussian")
 FAR = 2**32  # example seeds of z: farther than any that a user can name (int32)
@@ -51,18 +60,18 @@ class LatentVariableModel(LikelihoodModel):
 
     def __init__(
         self,
-        image_shape,
-        levels,
-        view,
-        features=160,
-        blocks=20,
-        latents=32,
-        halvings=1,
-        posterior="flow",
-        free_bits=0.1,
-        condition_size=0,
-        **kwargs,
-    ):
+        image_shape: tuple[int, int, int],
+        levels: int,
+        view: Callable,
+        features: int = 160,
+        blocks: int = 20,
+        latents: int = 32,
+        halvings: int = 1,
+        posterior: str = "flow",
+        free_bits: float = 0.1,
+        condition_size: int = 0,
+        **kwargs: Any,
+    ) -> None:
         """Makes what all models with latent variables share.
 
         Args:
@@ -110,11 +119,11 @@ class LatentVariableModel(LikelihoodModel):
     # What a family gives.
 
     @abc.abstractmethod
-    def image_log_prob(self, f, images, training):
+    def image_log_prob(self, f: Array, images: Array, training: bool) -> tf.Tensor:
         """Nats log p(x | z) of images by f(z), float64 [N]."""
 
     @abc.abstractmethod
-    def objective(self, f, images, price, training):
+    def objective(self, f: Array, images: Array, price: Array, training: bool) -> tf.Tensor:
         """The training objective.
 
         Args:
@@ -128,7 +137,7 @@ class LatentVariableModel(LikelihoodModel):
         """
 
     @abc.abstractmethod
-    def draw_given(self, f, request):
+    def draw_given(self, f: Array, request: Request) -> tf.Tensor:
         """Images by f(z): uint8 [N, H, W, C], see `draw`."""
 
     # z and f(z).
@@ -138,36 +147,40 @@ class LatentVariableModel(LikelihoodModel):
         self.network.build((None, *self.image_shape))
         self.built = True
 
-    def view_log_prob(self, f, images):
+    def view_log_prob(self, f: Array, images: Array) -> tf.Tensor:
         """Nats log p(y | z) of the views y of images, float64 [N]."""
         log_scales = clamp_log_scale(tf.cast(self.network.log_scales.value, f.dtype))
         y, levels = self.view(images), self.view.levels
         return total(discretized_logistic_log_prob(y, f, log_scales, levels))
 
-    def posterior_noise(self, images, draw=0):
+    def posterior_noise(self, images: Array, draw: int = 0) -> tf.Tensor:
         """Noise of draw number `draw` from the posterior of images: float32 [N, h, w, maps]."""
         return sampling.gaussian_noise(draw, fingerprints(images), self.network.latent_shape)
 
-    def infer(self, images, noise):
+    def infer(self, images: Array, noise: Array) -> tuple:
         """f(z), z and the KL divergence of every number of z, see `LatentNetwork.call`."""
         return self.network(self.scale(images), noise)
 
-    def as_view(self, f):
+    def as_view(self, f: Array) -> tf.Tensor:
         """f(z) as an image: uint8 [N, h, w, C], of the shape and levels of `view`."""
         return tf.cast(to_level(f, self.view.levels), tf.uint8)
 
     # Bounds.
 
-    def call(self, images, condition=None, training=False):
+    def call(
+        self, images: Array, condition: Array | None = None, training: bool = False
+    ) -> tf.Tensor:
         """The terms of the bound, see `log_prob_terms_of`; checked as by an exact model."""
         return self.log_prob_terms_of(*self.checked(images, condition), training)
 
-    def log_prob_terms_of(self, images, condition=None, training=False, draw=0):
+    def log_prob_terms_of(
+        self, images: Array, condition: Array | None = None, training: bool = False, draw: int = 0
+    ) -> tf.Tensor:
         """See `LikelihoodModel`: log p(x | z) and log p(z) − log q(z | x), nats float64 [N, 2]."""
         f, _, divergence = self.infer(images, self.posterior_noise(images, draw))
         return tf.stack([self.image_log_prob(f, images, training), -total(divergence)], axis=1)
 
-    def importance_log_prob(self, images, draws):
+    def importance_log_prob(self, images: Array, draws: int) -> tf.Tensor:
         """The bound of Burda et al., which becomes tighter with the number of draws.
 
         log (1/K) Σ_k p(x, z_k) / q(z_k | x): the first draw is that of `log_prob`. The images are
@@ -200,19 +213,19 @@ class LatentVariableModel(LikelihoodModel):
 
     # Training.
 
-    def training_loss_of(self, images, condition, training):
+    def training_loss_of(self, images: Array, condition: Array | None, training: bool) -> tf.Tensor:
         """Minus the objective in bits/dim of every image [N]."""
         noise = self.training_noise(images) if training else self.posterior_noise(images)
         f, _, divergence = self.infer(images, noise)
         nats = -self.objective(f, images, self.divergence_price(divergence), training)
         return tf.cast(bits_per_dim(nats, self.image_shape), tf.float32)
 
-    def training_noise(self, images):
+    def training_noise(self, images: Array) -> tf.Tensor:
         """Noise of a draw from the posterior in a step of training."""
         shape = (tf.shape(images)[0], *self.network.latent_shape)
         return keras.random.normal(shape, dtype="float32", seed=self.noise)
 
-    def divergence_price(self, divergence):
+    def divergence_price(self, divergence: Array) -> tf.Tensor:
         """The KL divergence as training counts it: nats [N].
 
         A map of z of which the batch has less than `free_bits` on average costs that much, whatever
@@ -226,7 +239,7 @@ class LatentVariableModel(LikelihoodModel):
 
     # What z holds.
 
-    def statistics_of(self, f, images):
+    def statistics_of(self, f: Array, images: Array) -> dict:
         """Further numbers of images, float64 [N], of a family; see `latent_sums`."""
         return {}
 
@@ -247,11 +260,11 @@ class LatentVariableModel(LikelihoodModel):
     # Samples.
 
     @property
-    def stages(self):
+    def stages(self) -> list[ImageSpec]:
         """See `DensityModel`: f(z) as an image, then the image."""
         return [ImageSpec(self.view.image_shape, self.view.levels), self.image_spec]
 
-    def encode_latents(self, images, draw=0):
+    def encode_latents(self, images: Array, draw: int = 0) -> tf.Tensor:
         """Draws z from the posterior of images: float32 [N, h, w, maps], the same every time.
 
         Args:
@@ -264,7 +277,7 @@ class LatentVariableModel(LikelihoodModel):
         draw = tf.constant(check_integer("draw", draw, 0), tf.int64)
         return self._latents_graph(self.checked_images(images), draw)
 
-    def draw_latents(self, seed, example_seeds):
+    def draw_latents(self, seed: int | Array, example_seeds: int | Array) -> tf.Tensor:
         """Draws z from the prior: float32 [N, h, w, maps].
 
         Args:
@@ -283,12 +296,12 @@ class LatentVariableModel(LikelihoodModel):
         example_seeds = tf.cast(example_seeds, tf.int64) + FAR
         return sampling.gaussian_noise(seed, example_seeds, self.network.latent_shape)
 
-    def show_latents(self, latents):
+    def show_latents(self, latents: Array) -> tf.Tensor:
         """f(z) of given z [N, h, w, maps] as an image, see `as_view`."""
         self.prepare()
         return self.as_view(self._decode_graph(self.check_stage(latents)))
 
-    def check_stage(self, latents):
+    def check_stage(self, latents: Array) -> tf.Tensor:
         """See `DensityModel.sample_stages`: z of each image, float [N, h, w, maps]."""
         latents, wanted = as_array("latents", latents), self.network.latent_shape
         if tuple(latents.shape[1:]) != wanted:
@@ -298,7 +311,7 @@ class LatentVariableModel(LikelihoodModel):
             )
         return tf.cast(latents, tf.float32)
 
-    def draw(self, request):
+    def draw(self, request: Request) -> list[tf.Tensor]:
         """See `DensityModel`: f(z) as an image, and the images."""
         latents = request.stage
         if latents is None:

@@ -8,6 +8,8 @@ What the paper leaves open, and our choice (docs/papers.md has all):
 - conditions: as in 2016b, V·c added to the pre-activation of every layer.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from gated_pixelcnn.layers import (
@@ -21,6 +23,8 @@ from gated_pixelcnn.layers import (
 from gated_pixelcnn.layers.masked_convolution import check_kernel_size
 from gated_pixelcnn.layers.ops import concat
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
+from gated_pixelcnn.sampling import CachedDecoder
+from gated_pixelcnn.spec import Array
 
 
 class SingleStack(AutoregressiveModel):
@@ -30,18 +34,18 @@ class SingleStack(AutoregressiveModel):
 
     def __init__(
         self,
-        image_shape,
-        levels=256,
-        features=128,
-        layers=15,
-        first_kernel_size=7,
-        head_features=None,
-        residual=True,
-        skips=False,
+        image_shape: tuple[int, int, int],
+        levels: int = 256,
+        features: int = 128,
+        layers: int = 15,
+        first_kernel_size: int = 7,
+        head_features: int | None = None,
+        residual: bool = True,
+        skips: bool = False,
         *,
-        of_layers,
-        **kwargs,
-    ):
+        of_layers: dict,
+        **kwargs: Any,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -118,11 +122,11 @@ class SingleStack(AutoregressiveModel):
         self.head.build(maps)
         super().build()
 
-    def project(self, condition):
+    def project(self, condition: Array | None) -> tf.Tensor | float:
         """The condition's summand of the first convolution: [N, 1 or H, 1 or W, 2h], or 0."""
         return 0.0 if condition is None else self.first_condition(condition)
 
-    def parameter_map(self, x, condition, training=False):
+    def parameter_map(self, x: Array, condition: Array | None, training: bool = False) -> tf.Tensor:
         """See `AutoregressiveModel.parameter_map`."""
         x = self.first(x) + self.project(condition)
         outputs = []
@@ -131,7 +135,7 @@ class SingleStack(AutoregressiveModel):
             outputs.append(x)
         return self.head(x if self.skips is None else self.skips(outputs))
 
-    def cached_decoder(self, num, condition):
+    def cached_decoder(self, num: int | None, condition: Array | None) -> CachedDecoder:
         """See `AutoregressiveModel.cached_decoder`."""
         return SingleStackDecoder(self, num, condition)
 
@@ -139,7 +143,13 @@ class SingleStack(AutoregressiveModel):
 class ConvolutionalStack(SingleStack):
     """One whose layers convolve: base of `PixelCNN` and `RowLSTMModel`."""
 
-    def __init__(self, image_shape, levels=256, kernel_size=3, **kwargs):
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        levels: int = 256,
+        kernel_size: int = 3,
+        **kwargs: Any,
+    ) -> None:
         """Makes the model.
 
         Args:

@@ -2,13 +2,15 @@
 
 import abc
 import contextlib
+from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
 
 from gated_pixelcnn.layers.weight_norm import data_dependent_initialisation
 from gated_pixelcnn.models import registry
 from gated_pixelcnn.models.keras_training import KerasTraining
-from gated_pixelcnn.spec import Inputs
+from gated_pixelcnn.spec import Array, Inputs
 
 
 class Trainable(Inputs, KerasTraining):
@@ -32,7 +34,7 @@ class Trainable(Inputs, KerasTraining):
     initialised_by_data = False
     remat = False
 
-    def initialise(self, images, labels=None, but=()):
+    def initialise(self, images: Array, labels: Array | None = None, but: Sequence = ()) -> None:
         """Sets the initial weights that depend on data, if there are any; see `training_loss`.
 
         Call it before the first step, with the same images on all workers.
@@ -46,7 +48,7 @@ class Trainable(Inputs, KerasTraining):
             with data_dependent_initialisation(but):
                 self.training_loss(images, labels, training=False)
 
-    def take_weights(self, other):
+    def take_weights(self, other: "Trainable") -> list:
         """Takes the weights of another model, to start from them.
 
         Args:
@@ -69,7 +71,7 @@ class Trainable(Inputs, KerasTraining):
             object.__setattr__(model, "arguments", registry.arguments(cls, args, kwargs))
         return model
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """See `keras.Model.get_config`: the arguments, and what was left to their defaults."""
         policy = keras.saving.serialize_keras_object(self.dtype_policy)
         config = {"name": self.name, "dtype": policy, **self.arguments}
@@ -78,16 +80,16 @@ class Trainable(Inputs, KerasTraining):
             return config | {"condition_names": list(self.condition_names)}
         return {name: value for name, value in config.items() if name != "condition_names"}
 
-    def prepare(self):
+    def prepare(self) -> None:
         """See `Inputs`: a model that nobody has called yet is built, as by a call."""
         if not self.built:
             self.build()
 
-    def scale(self, images):
+    def scale(self, images: Array) -> tf.Tensor:
         """Integers 0…levels−1 → the network's input −1…1, in the dtype of computation."""
         return self.image_spec.scale(images, self.compute_dtype)
 
-    def training_loss(self, images, labels, training):
+    def training_loss(self, images: Array, labels: Array | None, training: bool) -> tf.Tensor:
         """The training loss of each image.
 
         Args:
@@ -105,10 +107,10 @@ class Trainable(Inputs, KerasTraining):
         return self.training_loss_of(*self.checked(images, labels), training)
 
     @abc.abstractmethod
-    def training_loss_of(self, images, labels, training):
+    def training_loss_of(self, images: Array, labels: Array | None, training: bool) -> tf.Tensor:
         """`training_loss` without checks, for use inside a graph."""
 
-    def test_loss_of(self, images, labels):
+    def test_loss_of(self, images: Array, labels: Array | None) -> tuple[tf.Tensor, str]:
         """The loss of Keras' evaluate, without checks: losses [N] and their name."""
         return self.training_loss_of(images, labels, training=False), self.loss_name
 

@@ -1,14 +1,24 @@
 """From a configuration to a model."""
 
+from collections.abc import Sequence
+
+from ml_collections import ConfigDict
+
 from gated_pixelcnn import data
 from gated_pixelcnn.data.conditions import KINDS
 from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.models.registry import FAMILIES
+from gated_pixelcnn.models.trainable import Trainable
 
 
 def build_model(
-    config, image_shape=None, levels=None, condition_size=None, dtype="float32", condition_names=()
-):
+    config: ConfigDict,
+    image_shape: tuple[int, int, int] | None = None,
+    levels: int | None = None,
+    condition_size: int | None = None,
+    dtype: str = "float32",
+    condition_names: Sequence[str] = (),
+) -> Trainable:
     """Builds the model of a configuration, freshly initialised.
 
     What is not given is looked up in the data set of the configuration.

@@ -1,17 +1,22 @@
 """From what was saved, a run or a `.keras` file, to a model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from gated_pixelcnn import paths
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.capabilities import HasPrior
+from gated_pixelcnn.models.trainable import Trainable
+from gated_pixelcnn.paths import PathLike
 from gated_pixelcnn.runs import keras_file, memory_guard
 from gated_pixelcnn.runs.build import build_model
 from gated_pixelcnn.runs.checkpoints import Checkpoints, assign, named
 from gated_pixelcnn.runs.directory import RunDirectory, names_of_condition
 
 
-def load(path, checkpoint="best", prior=()):
+def load(
+    path: PathLike, checkpoint: str = "best", prior: PathLike | Sequence[PathLike] = ()
+) -> Trainable:
     """Loads a model: that of a run, or one that was saved by `model.save("model.keras")`.
 
     Nothing that is in the files is run, so they may come from anyone, see docs/security.md.

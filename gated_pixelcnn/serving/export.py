@@ -1,6 +1,7 @@
 """Writing versions of a SavedModel, as TensorFlow Serving wants to find them."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -9,7 +10,8 @@ import tensorflow as tf
 from gated_pixelcnn import paths
 from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.density_model import check_density_model
+from gated_pixelcnn.models.density_model import DensityModel, check_density_model
+from gated_pixelcnn.paths import PathLike
 from gated_pixelcnn.runs import keras_file
 from gated_pixelcnn.runs.directory import RunDirectory
 from gated_pixelcnn.runs.load import check_trained, load
@@ -21,7 +23,14 @@ MAX_IMAGES = 256
 MOST_IMAGES = 100_000  # more would not fit into any machine's memory
 
 
-def export(workdir, output=None, checkpoint="best", max_images=MAX_IMAGES, warm_up=True, prior=()):
+def export(
+    workdir: PathLike | DensityModel,
+    output: PathLike | None = None,
+    checkpoint: str = "best",
+    max_images: int = MAX_IMAGES,
+    warm_up: bool = True,
+    prior: PathLike | Sequence[PathLike] = (),
+) -> Path:
     """Exports a model as the next version: that of a run, with its averaged (EMA) weights, or any.
 
     A version is there completely or not at all: a server that watches the directory never finds a

@@ -7,12 +7,13 @@ import tensorflow as tf
 from gated_pixelcnn import paths
 from gated_pixelcnn.errors import UserError, first_line
 from gated_pixelcnn.models.density_model import DensityModel
+from gated_pixelcnn.paths import PathLike
 from gated_pixelcnn.runs.directory import names_of_condition
 from gated_pixelcnn.serving import facts, versions
 from gated_pixelcnn.spec import ImageSpec, condition_spec
 
 
-def load_saved_model(path):
+def load_saved_model(path: PathLike) -> "SavedModel":
     """Loads what `export` wrote.
 
     A SavedModel is a program: load only those of people you trust (docs/security.md).

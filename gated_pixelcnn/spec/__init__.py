@@ -5,7 +5,7 @@ traced: there it is an InvalidArgumentError of the run that says so. A graph tha
 no assertions: its nats are NaN.
 """
 
-from gated_pixelcnn.spec.arguments import as_array, check_integer
+from gated_pixelcnn.spec.arguments import Array, as_array, check_integer
 from gated_pixelcnn.spec.conditions import (
     ConditionSpec,
     Image,
@@ -18,6 +18,7 @@ from gated_pixelcnn.spec.images import ImageSpec, bits_per_dim, kind_of_images
 from gated_pixelcnn.spec.inputs import Inputs
 
 __all__ = [
+    "Array",
     "ConditionSpec",
     "Image",
     "ImageSpec",

@@ -3,7 +3,10 @@
 import operator
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
+
+Array = npt.ArrayLike | tf.Tensor
 
 
 def check_integer(name, value, lowest, highest=None):

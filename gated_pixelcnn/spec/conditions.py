@@ -1,12 +1,15 @@
 """Conditions that a model takes: none, a class, a vector, maps or an image."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn import graph_checks
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.names import find_name
-from gated_pixelcnn.spec.arguments import as_array
+from gated_pixelcnn.spec.arguments import Array, as_array
+from gated_pixelcnn.spec.images import ImageSpec
 
 MOST = 1e30  # size of a served condition's numbers: sums of products with weights stay finite
 
@@ -30,7 +33,7 @@ class ConditionSpec:
     sized = ""  # what size is the number of
     named = ""  # what has names
 
-    def __init__(self, size, images, as_served=False):
+    def __init__(self, size: int, images: ImageSpec, as_served: bool = False) -> None:
         """Args: size, images and as_served: see the class."""
         self.size, self.images, self.as_served, self._names = size, images, as_served, ()
         if self.sized and size < 1:
@@ -39,11 +42,11 @@ class ConditionSpec:
                 f"{self.kind} condition, got {size}."
             )
 
-    def forms(self, num):
+    def forms(self, num: int | None) -> list[tuple]:
         """Forms that it may have, the first one in a request: [(integers or numbers, shape)]."""
         return []
 
-    def check(self, condition, num):
+    def check(self, condition: Array | None, num: int | None) -> tf.Tensor | None:
         """The condition of `num` images as a tensor, or the error that says what is wrong."""
         if condition is not None and self.kind is not None:
             condition = as_array("condition", self.numbered(condition, num))
@@ -60,7 +63,7 @@ class ConditionSpec:
         finite = graph_checks.required(tf.math.is_finite(condition), message)
         return graph_checks.after([finite], condition)
 
-    def check_kind(self, condition, num):
+    def check_kind(self, condition: Array | None, num: int | None) -> str | None:
         """Checks presence, shape and type, without looking at values.
 
         Returns:
@@ -86,25 +89,25 @@ class ConditionSpec:
             f"{list(condition.shape)}."
         )
 
-    def check_integers(self, condition):
+    def check_integers(self, condition: Array | None) -> tf.Tensor:
         """Integers whose shape fits, as a tensor, or the error that says what is wrong."""
 
     @property
-    def values(self):
+    def values(self) -> int:
         """Number of values that its integers may have; 0 where they are numbers of any kind."""
         return 0
 
-    def of(self, images, condition):
+    def of(self, images: Array, condition: Array | None) -> Array | None:
         """Returns the condition of images where a caller gives this one, or None."""
         return condition
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
         """See the class; they may be set, all of them or none."""
         return self._names
 
     @names.setter
-    def names(self, names):
+    def names(self, names: Sequence[str]) -> None:
         names, wanted = tuple(names), self.size if self.named else 0
         if len(names) not in (0, wanted) or not all(isinstance(name, str) for name in names):
             raise ValueError(
@@ -113,15 +116,17 @@ class ConditionSpec:
             )
         self._names = names
 
-    def numbered(self, condition, num=1):
+    def numbered(self, condition: Array | None, num: int | None = 1) -> Array | None:
         """Labels in the place of names, see `Label.numbered`; anything else stays."""
         return condition
 
-    def of_data(self, images, beside):
+    def of_data(self, images: Array, beside: Array | None) -> Array | None:
         """The condition of a batch of a data set; `beside`: labels, vectors or maps, or None."""
         return None
 
-    def mismatched(self, condition, start, others):
+    def mismatched(
+        self, condition: Array | None, start: int, others: Callable[[int], Array]
+    ) -> tf.Tensor:
         """A control that has nothing of an image in its condition; see `MismatchedCondition`.
 
         Args:
@@ -135,11 +140,11 @@ class ConditionSpec:
         """
         return None
 
-    def alternatives(self, num_images):
+    def alternatives(self, num_images: int) -> int:
         """Number of conditions in a data set of so many images; 1 or 0: no control."""
         return 0
 
-    def for_grid(self, num, examples):
+    def for_grid(self, num: int | None, examples: Callable[[int], tuple]) -> tuple:
         """The conditions of a grid of about so many samples that show what a model has learned.
 
         Args:
@@ -152,7 +157,7 @@ class ConditionSpec:
         """
         return None, None, None
 
-    def served(self):
+    def served(self) -> dict[str, tf.TensorSpec]:
         """Shape and type of a batch by its name in a SavedModel: {} or {kind: tf.TensorSpec}."""
         if self.kind is None:
             return {}
@@ -160,7 +165,7 @@ class ConditionSpec:
         dtype = self.integer_dtype if what == "integers" else tf.float32
         return {self.kind: tf.TensorSpec([None, *shape], dtype)}
 
-    def check_served(self, name, condition):
+    def check_served(self, name: str, condition: Array | None) -> tf.Tensor:
         """The condition of a request, whose values are checked in the graph."""
         message = f"{name} must be numbers of at most {MOST:g} in size"
         fits = graph_checks.required(tf.abs(condition) <= MOST, message)  # NaN is not
@@ -173,21 +178,21 @@ class Label(ConditionSpec):
     kind, sized, named, beside_images = "label", "classes", "classes", True
     integer_dtype = tf.int32
 
-    def forms(self, num):
+    def forms(self, num: int | None) -> list[tuple]:
         """See `ConditionSpec`."""
         return [("integers", (num,)), ("weights of the classes", (num, self.size))]
 
-    def check_integers(self, condition):
+    def check_integers(self, condition: Array | None) -> tf.Tensor:
         """See `ConditionSpec`."""
         message = f"labels must be 0…{self.size - 1} for a model of {self.size} classes"
         return tf.cast(graph_checks.below(self.size, message, condition), tf.int32)
 
     @property
-    def values(self):
+    def values(self) -> int:
         """See `ConditionSpec`."""
         return self.size
 
-    def numbered(self, condition, num=1):
+    def numbered(self, condition: Array | None, num: int | None = 1) -> Array | None:
         """Labels in the place of names.
 
         Args:
@@ -213,7 +218,7 @@ class Label(ConditionSpec):
             raise ValueError(f"this model has no class {name!r}{hint}")
         return label
 
-    def of_data(self, images, beside):
+    def of_data(self, images: Array, beside: Array | None) -> Array | None:
         """See `ConditionSpec`."""
         if beside is None:
             raise ValueError(
@@ -221,20 +226,22 @@ class Label(ConditionSpec):
             )
         return beside
 
-    def mismatched(self, condition, start, others):
+    def mismatched(
+        self, condition: Array | None, start: int, others: Callable[[int], Array]
+    ) -> tf.Tensor:
         """Another label for every image, each as often: see `ConditionSpec`."""
         steps = 1 + (start + np.arange(len(condition))) % max(self.size - 1, 1)
         return ((condition + steps) % self.size).astype(condition.dtype)
 
-    def alternatives(self, num_images):
+    def alternatives(self, num_images: int) -> int:
         """See `ConditionSpec`."""
         return self.size
 
-    def for_grid(self, num, examples):
+    def for_grid(self, num: int | None, examples: Callable[[int], tuple]) -> tuple:
         """All classes in turn, in columns if they all have as many samples."""
         return np.arange(num) % self.size, None, None if num % self.size else self.size
 
-    def check_served(self, name, condition):
+    def check_served(self, name: str, condition: Array | None) -> tf.Tensor:
         """See `ConditionSpec`."""
         return graph_checks.below(self.size, f"{name} must be 0…{self.size - 1}", condition)
 
@@ -246,11 +253,11 @@ class Vector(ConditionSpec):
 
     kind, sized, named, beside_images = "vector", "vector length", "entries", True
 
-    def forms(self, num):
+    def forms(self, num: int | None) -> list[tuple]:
         """See `ConditionSpec`."""
         return [("numbers", (num, self.size))]
 
-    def of_data(self, images, beside):
+    def of_data(self, images: Array, beside: Array | None) -> Array | None:
         """See `ConditionSpec`."""
         if beside is None:
             raise ValueError(
@@ -259,15 +266,17 @@ class Vector(ConditionSpec):
             )
         return beside
 
-    def mismatched(self, condition, start, others):
+    def mismatched(
+        self, condition: Array | None, start: int, others: Callable[[int], Array]
+    ) -> tf.Tensor:
         """That of the image half the data set away, as alike ones may follow each other."""
         return others(len(condition))
 
-    def alternatives(self, num_images):
+    def alternatives(self, num_images: int) -> int:
         """See `ConditionSpec`."""
         return num_images
 
-    def for_grid(self, num, examples):
+    def for_grid(self, num: int | None, examples: Callable[[int], tuple]) -> tuple:
         """Conditions of the data, above each sample the image that has it."""
         images, conditions = examples(num)
         return conditions, images, len(images)
@@ -278,7 +287,7 @@ class Spatial(Vector):
 
     kind, sized, named, found = "spatial", "maps", "maps", "maps"
 
-    def forms(self, num):
+    def forms(self, num: int | None) -> list[tuple]:
         """See `ConditionSpec`."""
         return [("numbers", (num, *self.images.shape[:2], self.size))]
 
@@ -289,41 +298,43 @@ class Image(ConditionSpec):
     kind = "image"
     integer_dtype = tf.uint8
 
-    def forms(self, num):
+    def forms(self, num: int | None) -> list[tuple]:
         """See `ConditionSpec`."""
         return [("integers", (num, *self.images.shape)), ("codes", (num, self.size))]
 
-    def check_integers(self, condition):
+    def check_integers(self, condition: Array | None) -> tf.Tensor:
         """See `ConditionSpec`."""
         return self.images.check(condition)
 
     @property
-    def values(self):
+    def values(self) -> int:
         """See `ConditionSpec`."""
         return self.images.levels
 
-    def of(self, images, condition):
+    def of(self, images: Array, condition: Array | None) -> Array | None:
         """Returns the condition; where none is given, images are conditioned on themselves."""
         return images if condition is None else condition
 
-    def of_data(self, images, beside):
+    def of_data(self, images: Array, beside: Array | None) -> Array | None:
         """See `ConditionSpec`."""
         return images
 
-    def mismatched(self, condition, start, others):
+    def mismatched(
+        self, condition: Array | None, start: int, others: Callable[[int], Array]
+    ) -> tf.Tensor:
         """The image half the data set away, as those of a class may follow each other."""
         return others(len(condition))
 
-    def alternatives(self, num_images):
+    def alternatives(self, num_images: int) -> int:
         """See `ConditionSpec`."""
         return num_images
 
-    def for_grid(self, num, examples):
+    def for_grid(self, num: int | None, examples: Callable[[int], tuple]) -> tuple:
         """Images of the data, above each what is drawn from its code."""
         shown, _ = examples(num)
         return shown, shown, len(shown)
 
-    def check_served(self, name, condition):
+    def check_served(self, name: str, condition: Array | None) -> tf.Tensor:
         """See `ConditionSpec`."""
         return self.images.check_served(name, condition)
 
@@ -331,7 +342,13 @@ class Image(ConditionSpec):
 KINDS = {kind.kind: kind for kind in (ConditionSpec, Label, Vector, Spatial, Image)}
 
 
-def condition_spec(kind, size, images, names=(), as_served=False):
+def condition_spec(
+    kind: str | None,
+    size: int,
+    images: ImageSpec,
+    names: Sequence[str] = (),
+    as_served: bool = False,
+) -> ConditionSpec:
     """Makes the ConditionSpec of a model.
 
     Args:

@@ -6,7 +6,7 @@ import math
 import tensorflow as tf
 
 from gated_pixelcnn import graph_checks
-from gated_pixelcnn.spec.arguments import as_array, check_integer
+from gated_pixelcnn.spec.arguments import Array, as_array, check_integer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,14 +29,14 @@ class ImageSpec:
         check_integer("levels", self.levels, 2, 256)
         object.__setattr__(self, "shape", shape)
 
-    def check(self, images, name="images"):
+    def check(self, images: Array, name: str = "images") -> tf.Tensor:
         """Images as uint8, or the error that says what does not fit."""
         images = as_array(name, images)
         self.check_kind(images, name)
         message = f"{name} must have values 0…{self.levels - 1} for a model of {self.levels} levels"
         return tf.cast(graph_checks.below(self.levels, message, images), tf.uint8)
 
-    def check_kind(self, images, name="images"):
+    def check_kind(self, images: Array, name: str = "images") -> None:
         """Checks shape and type, without looking at values."""
         shape = tuple(images.shape)
         if len(shape) != 4 or shape[1:] != self.shape:
@@ -50,7 +50,9 @@ class ImageSpec:
                 f"{name} must be integers 0…{self.levels - 1} (uint8), not {dtype.name}."
             )
 
-    def check_completion(self, given, known, num):
+    def check_completion(
+        self, given: Array, known: Array | None, num: int | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """`given` and `known` of `sample` for every image, or the ValueError that says why not."""
         given = self.check(given)
         known = tf.convert_to_tensor(as_array("known", known))
@@ -64,15 +66,15 @@ class ImageSpec:
                 raise ValueError(f"{name} must broadcast to shape {whole}, got {shape}.")
         return tf.broadcast_to(given, whole), tf.broadcast_to(known, whole)
 
-    def scale(self, images, dtype):
+    def scale(self, images: Array, dtype: str) -> tf.Tensor:
         """Integers 0…levels−1 → the network's input −1…1."""
         return tf.cast(images, dtype) * (2.0 / (self.levels - 1)) - 1.0
 
-    def served(self):
+    def served(self) -> tf.TensorSpec:
         """Shape and type of a batch, for a SavedModel."""
         return tf.TensorSpec([None, *self.shape], tf.uint8)
 
-    def check_served(self, name, images):
+    def check_served(self, name: str, images: Array) -> tf.Tensor:
         """Images of a request, whose values are checked in the graph."""
         message = f"{name} must have values 0…{self.levels - 1}"
         return graph_checks.below(self.levels, message, images)

@@ -13,10 +13,11 @@ from gated_pixelcnn.configs import flat
 from gated_pixelcnn.configs.training import CHANGEABLE_ON_REQUEST, TrainConfig
 from gated_pixelcnn.data.conditions import KINDS
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.paths import PathLike
 from gated_pixelcnn.runs.checkpoints import Checkpoints
 from gated_pixelcnn.runs.directory import RunDirectory, differences, record
 from gated_pixelcnn.runs.load import build_model, load
-from gated_pixelcnn.training.loop import Loop
+from gated_pixelcnn.training.loop import Loop, TrainResult
 from gated_pixelcnn.training.progress import Progress
 from gated_pixelcnn.training.state import TrainState
 from gated_pixelcnn.training.strategies import make_strategy
@@ -25,7 +26,12 @@ from gated_pixelcnn.training.workers import Workers
 _FIRST_IMAGES = 16  # that set initial weights, as in the code of PixelCNN++
 
 
-def train(config, workdir, strategy=None, allow_changes=False):
+def train(
+    config: ConfigDict,
+    workdir: PathLike,
+    strategy: str | tf.distribute.Strategy | None = None,
+    allow_changes: bool = False,
+) -> TrainResult:
     """Trains a model, or goes on with a run that was stopped.
 
     Ctrl-C and SIGTERM save a checkpoint and end the training.

@@ -13,16 +13,18 @@ collapse). What is reported, a bound of log p(x), has the first and the third, w
 """
 
 import math
+from typing import Any
 
 import tensorflow as tf
 
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import ViewEmbedding
 from gated_pixelcnn.models.composite import TrainedApart, make_submodel
+from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
 from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
-from gated_pixelcnn.spec import ImageSpec, bits_per_dim, check_integer
+from gated_pixelcnn.spec import Array, ImageSpec, bits_per_dim, check_integer
 
 DECODER = {"family": "pixelcnn_pp"}
 
@@ -42,17 +44,17 @@ class AGAVE(TrainedApart, LatentVariableModel):
 
     def __init__(
         self,
-        image_shape,
-        levels=256,
-        decoder=DECODER,
-        stream_features=32,
-        auxiliary="image",
-        auxiliary_levels=0,
-        auxiliary_weight=1.0,
-        kl_weight=1.0,
-        train_only="",
-        **kwargs,
-    ):
+        image_shape: tuple[int, int, int],
+        levels: int = 256,
+        decoder: dict = DECODER,
+        stream_features: int = 32,
+        auxiliary: str = "image",
+        auxiliary_levels: int = 0,
+        auxiliary_weight: float = 1.0,
+        kl_weight: float = 1.0,
+        train_only: str = "",
+        **kwargs: Any,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -106,44 +108,44 @@ class AGAVE(TrainedApart, LatentVariableModel):
         self.decoder.build((None, *self.image_shape))
 
     @property
-    def remedy(self):
+    def remedy(self) -> str:
         """Advice about a submodel that nobody has trained."""
         return "start a training of all submodels from this run (train.init_from)"
 
-    def layers_by_submodel(self):
+    def layers_by_submodel(self) -> dict[str, list]:
         """See `TrainedApart`."""
         return {"vae": [self.network], "decoder": [self.decoder], "stream": [self.stream]}
 
     @property
-    def remat(self):
+    def remat(self) -> bool:
         """See `Trainable`."""
         return self.decoder.remat
 
     @remat.setter
-    def remat(self, value):
+    def remat(self, value: bool) -> None:
         self.decoder.remat = value
 
-    def maps(self, f):
+    def maps(self, f: Array) -> tf.Tensor:
         """The condition of the decoder: maps [N, H, W, stream_features] of f(z)."""
         factor = self.image_shape[0] // self.view.image_shape[0]
         x = tf.repeat(tf.repeat(f, factor, axis=1), factor, axis=2)
         return self.stream(tf.cast(x, self.compute_dtype))
 
-    def image_log_prob(self, f, images, training):
+    def image_log_prob(self, f: Array, images: Array, training: bool) -> tf.Tensor:
         """See `LatentVariableModel`; with `train_only="vae"` that of the auxiliary images."""
         if self.train_only == "vae":
             return self.view_log_prob(f, images)
         terms = self.decoder.log_prob_terms_of(images, self.maps(f), training)
         return tf.reduce_sum(terms, axis=1)
 
-    def training_loss_of(self, images, condition, training):
+    def training_loss_of(self, images: Array, condition: Array | None, training: bool) -> tf.Tensor:
         """Minus the objective, or that of a submodel, in bits/dim of the images [N]."""
         if self.train_only != "decoder":
             return super().training_loss_of(images, condition, training)
         nats = -self._decoder_alone(images, training)
         return tf.cast(bits_per_dim(nats, self.image_shape), tf.float32)
 
-    def objective(self, f, images, price, training):
+    def objective(self, f: Array, images: Array, price: Array, training: bool) -> tf.Tensor:
         """See `LatentVariableModel`."""
         of_view = self.view_log_prob(f, images)
         if self.train_only == "vae":
@@ -157,7 +159,9 @@ class AGAVE(TrainedApart, LatentVariableModel):
         nothing = tf.zeros(shape, self.compute_dtype)
         return tf.reduce_sum(self.decoder.log_prob_terms_of(images, nothing, training), axis=1)
 
-    def log_prob_terms_of(self, images, condition=None, training=False, draw=0):
+    def log_prob_terms_of(
+        self, images: Array, condition: Array | None = None, training: bool = False, draw: int = 0
+    ) -> tf.Tensor:
         """See `LatentVariableModel`; of a decoder that is trained by itself only the first."""
         if self.train_only == "decoder":
             alone = self._decoder_alone(images, training)
@@ -165,20 +169,20 @@ class AGAVE(TrainedApart, LatentVariableModel):
         return super().log_prob_terms_of(images, condition, training, draw)
 
     @property
-    def uses_latents(self):
+    def uses_latents(self) -> bool:
         """See `LatentVariableModel`."""
         return self.train_only != "decoder"
 
-    def statistics_of(self, f, images):
+    def statistics_of(self, f: Array, images: Array) -> dict:
         """See `LatentVariableModel`."""
         nats = -self.view_log_prob(f, images)
         return {"auxiliary_bits_per_dim": bits_per_dim(nats, self.view.image_shape)}
 
     @property
-    def draws_logistics(self):
+    def draws_logistics(self) -> bool:
         """See `DensityModel`."""
         return self.decoder.draws_logistics
 
-    def draw_given(self, f, request):
+    def draw_given(self, f: Array, request: Request) -> tf.Tensor:
         """See `LatentVariableModel`."""
         return self.decoder.draw(request._replace(condition=self.maps(f)))[-1]

@@ -13,16 +13,20 @@ Sources:
   with the embedding network f_w.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import Condition, Upsampler, ViewEmbedding
 from gated_pixelcnn.models.composite import TrainedApart, make_submodel
+from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.transforms import TRANSFORMS
-from gated_pixelcnn.spec import ImageSpec, as_array, condition_spec
+from gated_pixelcnn.spec import Array, ImageSpec, as_array, condition_spec
 
 PART = {"family": "gated_pixelcnn"}
 FAR = 2**32  # example seeds of the prior: farther than any that a user can name (int32)
@@ -45,22 +49,22 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
 
     def __init__(
         self,
-        image_shape,
-        levels=256,
-        transform="half",
-        prior=PART,
-        conditional=PART,
-        embedding="deconvolution",
-        embedding_features=32,
-        embedding_blocks=3,
-        embedding_scales=2,
-        condition=None,
-        condition_size=0,
-        condition_names=(),
-        spatial_features=0,
-        train_only="",
-        **kwargs,
-    ):
+        image_shape: tuple[int, int, int],
+        levels: int = 256,
+        transform: str = "half",
+        prior: dict = PART,
+        conditional: dict = PART,
+        embedding: str = "deconvolution",
+        embedding_features: int = 32,
+        embedding_blocks: int = 3,
+        embedding_scales: int = 2,
+        condition: str | None = None,
+        condition_size: int = 0,
+        condition_names: Sequence[str] = (),
+        spatial_features: int = 0,
+        train_only: str = "",
+        **kwargs: Any,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -155,14 +159,14 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
             )
         self.set_train_only(train_only)
 
-    def layers_by_submodel(self):
+    def layers_by_submodel(self) -> dict[str, list]:
         """See `TrainedApart`."""
         given_view = [self.embedding, self.condition_map, self.conditional]
         given_view = [layer for layer in given_view if layer is not None]
         return {"prior": [self.prior], "conditional": given_view}
 
     @property
-    def initialised_by_data(self):
+    def initialised_by_data(self) -> bool:
         """See `Trainable`."""
         return (
             isinstance(self.embedding, ViewEmbedding)
@@ -171,12 +175,12 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         )
 
     @property
-    def remat(self):
+    def remat(self) -> bool:
         """See `Trainable`."""
         return self.conditional.remat
 
     @remat.setter
-    def remat(self, value):
+    def remat(self, value: bool) -> None:
         self.prior.remat = self.conditional.remat = value
 
     def build(self, input_shape=None):
@@ -188,11 +192,15 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         self.conditional.build((None, *self.image_shape))
         self.built = True
 
-    def call(self, images, condition=None, training=False):
+    def call(
+        self, images: Array, condition: Array | None = None, training: bool = False
+    ) -> tf.Tensor:
         """The terms of the bound, see `log_prob_terms_of`; checked as by an exact model."""
         return self.log_prob_terms_of(*self.checked(images, condition), training)
 
-    def log_prob_terms_of(self, images, condition=None, training=False):
+    def log_prob_terms_of(
+        self, images: Array, condition: Array | None = None, training: bool = False
+    ) -> tf.Tensor:
         """See `LikelihoodModel`: log p(ψ(x)) and log p(x | ψ(x)), nats float64 [N, 2]."""
         view = self.transform(images)
         terms = [
@@ -201,7 +209,9 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         ]
         return tf.stack([tf.reduce_sum(term, axis=1) for term in terms], axis=1)
 
-    def trained_log_prob_of(self, images, condition, training):
+    def trained_log_prob_of(
+        self, images: Array, condition: Array | None, training: bool
+    ) -> tf.Tensor:
         """See `LikelihoodModel`; with `train_only` that of one submodel."""
         view, terms = self.transform(images), []
         if self.train_only != "conditional":
@@ -212,12 +222,12 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         return tf.add_n(terms)
 
     @property
-    def trained_term(self):
+    def trained_term(self) -> str:
         """See `DensityModel`."""
         return self.terms[self.submodels.index(self.train_only)] if self.train_only else ""
 
     @property
-    def untrained(self):
+    def untrained(self) -> str:
         """The submodel that nobody has trained, such as "prior" or "prior.conditional"; or ""."""
         if self.train_only:
             return super().untrained
@@ -225,13 +235,13 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         return below and f"prior.{below}"
 
     @property
-    def remedy(self):
+    def remedy(self) -> str:
         """Advice about a submodel that nobody has trained."""
         if self.untrained.endswith("prior"):
             return "give the run that trained it by --prior"
         return "give this run by --prior, and by --workdir the one of the conditional"
 
-    def take_prior(self, other):
+    def take_prior(self, other: "AuxiliaryModel") -> None:
         """Takes the prior of a model whose `train_only` is "prior": of submodels trained apart.
 
         Args:
@@ -253,7 +263,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         if isinstance(self.prior, AuxiliaryModel):
             self.prior.train_only = other.prior.train_only
 
-    def maps(self, view, condition=None):
+    def maps(self, view: Array, condition: Array | None = None) -> tf.Tensor:
         """The condition of the conditional.
 
         Args:
@@ -271,11 +281,11 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         return tf.concat([maps, h], axis=-1)
 
     @property
-    def draws_logistics(self):
+    def draws_logistics(self) -> bool:
         """See `DensityModel`: in one of the submodels at least, the other draws as it is."""
         return self.prior.draws_logistics or self.conditional.draws_logistics
 
-    def draw(self, request):
+    def draw(self, request: Request) -> list[tf.Tensor]:
         """See `DensityModel`: views, the simplest first, and the images."""
         example_seeds = tf.cast(request.example_seeds, tf.int64)
         stages = [request.stage]
@@ -286,11 +296,11 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         return [*stages, *self.conditional.draw(of_image)]
 
     @property
-    def stages(self):
+    def stages(self) -> list[ImageSpec]:
         """See `DensityModel`: views, the simplest first, then the image."""
         return [*self.prior.stages, self.image_spec]
 
-    def check_stage(self, view):
+    def check_stage(self, view: Array) -> tf.Tensor:
         """See `DensityModel.sample_stages`: integers [N, h, w, C] of the shape of a view."""
         view = as_array("view", view)
         views = self.stages[:-1]
@@ -300,7 +310,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
         wanted = " or ".join(f"[N, {', '.join(map(str, s.shape))}]" for s in reversed(views))
         raise ValueError(f"a view must have the shape {wanted}, got {list(np.shape(view))}.")
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """See `Trainable`; `take_prior` may have changed what is trained alone."""
         config = super().get_config()
         if isinstance(self.prior, AuxiliaryModel):

@@ -3,6 +3,8 @@
 Source: "Pixel Recurrent Neural Networks" (van den Oord et al., 2016a), section 3.2 and table 1.
 """
 
+from typing import Any
+
 from gated_pixelcnn.layers import DiagonalBiLSTM
 from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.single_stack import SingleStack
@@ -14,6 +16,6 @@ class DiagonalBiLSTMModel(SingleStack):
 
     layer = DiagonalBiLSTM
 
-    def __init__(self, image_shape, levels=256, **kwargs):
+    def __init__(self, image_shape: tuple[int, int, int], levels: int = 256, **kwargs: Any) -> None:
         """Args: those of `SingleStack`; the layers have none of their own."""
         super().__init__(image_shape, levels, of_layers={}, **kwargs)

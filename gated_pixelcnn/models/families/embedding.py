@@ -6,13 +6,15 @@ portraits of "Conditional Image Generation with PixelCNN Decoders" (van den Oord
 section 3.3) are conditioned on such an embedding. Here its layers are those of `Encoder`.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from gated_pixelcnn.layers import Encoder
 from gated_pixelcnn.models.keras_training import unpacked
 from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.trainable import Trainable
-from gated_pixelcnn.spec import ConditionSpec, ImageSpec
+from gated_pixelcnn.spec import Array, ConditionSpec, ImageSpec
 
 
 @register("embedding")
@@ -24,15 +26,15 @@ class Embedding(Trainable):
 
     def __init__(
         self,
-        image_shape,
-        levels=256,
-        code_size=128,
-        encoder_features=100,
-        margin=0.2,
-        images_per_class=5,
-        condition_size=0,
-        **kwargs,
-    ):
+        image_shape: tuple[int, int, int],
+        levels: int = 256,
+        code_size: int = 128,
+        encoder_features: int = 100,
+        margin: float = 0.2,
+        images_per_class: int = 5,
+        condition_size: int = 0,
+        **kwargs: Any,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -70,7 +72,7 @@ class Embedding(Trainable):
         self.encoder.build((None, *self.image_shape))
         self.built = True
 
-    def call(self, images):
+    def call(self, images: Array) -> tf.Tensor:
         """The embeddings of images: integers 0…levels−1 [N, H, W, C] → unit vectors [N, D].
 
         Raises:
@@ -81,7 +83,9 @@ class Embedding(Trainable):
     def _embedded(self, images):
         return tf.cast(self.encoder(self.scale(images)), tf.float32)
 
-    def checked(self, images, labels=None):
+    def checked(
+        self, images: Array, labels: Array | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """See `Trainable`; labels may be any integers: whoever is new has a new one."""
         images, _ = super().checked(images)
         labels = tf.convert_to_tensor([] if labels is None else labels)
@@ -96,7 +100,7 @@ class Embedding(Trainable):
         """See `KerasTraining`; data may have labels, as those of `fit`."""
         return self(unpacked(data)[0])
 
-    def training_loss_of(self, images, labels, training):
+    def training_loss_of(self, images: Array, labels: Array | None, training: bool) -> tf.Tensor:
         """See `Trainable.training_loss_of`."""
         return triplet_losses(self._embedded(images), labels, self.margin)
 

@@ -11,6 +11,7 @@ What the paper leaves open, and our choice (docs/papers.md has all):
 """
 
 import functools
+from typing import Any
 
 import tensorflow as tf
 
@@ -20,6 +21,8 @@ from gated_pixelcnn.layers.masked_convolution import check_kernel_size
 from gated_pixelcnn.layers.ops import concat
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 from gated_pixelcnn.models.registry import register
+from gated_pixelcnn.sampling import CachedDecoder
+from gated_pixelcnn.spec import Array
 
 
 @register("gated_pixelcnn")
@@ -28,21 +31,21 @@ class GatedPixelCNN(AutoregressiveModel):
 
     def __init__(
         self,
-        image_shape,
-        levels=256,
-        features=96,
-        layers=12,
-        kernel_size=3,
-        first_kernel_size=7,
-        head_features=None,
-        residual=True,
-        skips=True,
-        vertical_residual=False,
-        gate="tanh_sigmoid",
-        stacks=2,
-        dropout=0.0,
-        **kwargs,
-    ):
+        image_shape: tuple[int, int, int],
+        levels: int = 256,
+        features: int = 96,
+        layers: int = 12,
+        kernel_size: int = 3,
+        first_kernel_size: int = 7,
+        head_features: int | None = None,
+        residual: bool = True,
+        skips: bool = True,
+        vertical_residual: bool = False,
+        gate: str = "tanh_sigmoid",
+        stacks: int = 2,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -115,7 +118,7 @@ class GatedPixelCNN(AutoregressiveModel):
         self.head.build(maps)
         super().build()
 
-    def parameter_map(self, x, condition, training=False):
+    def parameter_map(self, x: Array, condition: Array | None, training: bool = False) -> tf.Tensor:
         """See `AutoregressiveModel.parameter_map`."""
         vertical = horizontal = x
         gates = []
@@ -125,7 +128,7 @@ class GatedPixelCNN(AutoregressiveModel):
             gates.append(gated)
         return self.head(horizontal if self.skips is None else self.skips(gates))
 
-    def cached_decoder(self, num, condition):
+    def cached_decoder(self, num: int | None, condition: Array | None) -> CachedDecoder:
         """See `AutoregressiveModel.cached_decoder`."""
         kind = GatedPixelCNNDecoder if self.stacks == 2 else OneStackDecoder
         return kind(self, num, condition)

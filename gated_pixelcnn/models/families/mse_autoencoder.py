@@ -7,6 +7,7 @@ The paper does not give its layers. Here they are `Deconvolution`, the m(h) of i
 """
 
 import functools
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ from gated_pixelcnn.layers.condition import Deconvolution
 from gated_pixelcnn.layers.ops import relu
 from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.trainable import Trainable
-from gated_pixelcnn.spec import ConditionSpec, ImageSpec
+from gated_pixelcnn.spec import Array, ConditionSpec, ImageSpec
 
 
 @register("mse_autoencoder")
@@ -33,14 +34,14 @@ class MSEAutoencoder(Trainable):
 
     def __init__(
         self,
-        image_shape,
-        levels=256,
-        code_size=10,
-        encoder_features=100,
-        decoder_features=64,
-        condition_size=0,
-        **kwargs,
-    ):
+        image_shape: tuple[int, int, int],
+        levels: int = 256,
+        code_size: int = 10,
+        encoder_features: int = 100,
+        decoder_features: int = 64,
+        condition_size: int = 0,
+        **kwargs: Any,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -80,15 +81,15 @@ class MSEAutoencoder(Trainable):
         self.colours.build((None, *self.image_shape[:2], self.deconvolution.features))
         self.built = True
 
-    def call(self, images):
+    def call(self, images: Array) -> tf.Tensor:
         """Reconstructions of images: integers 0…levels−1 [N, H, W, C] → float32 0…1, that shape."""
         return tf.clip_by_value(self.decode(self.encode(images)), 0.0, 1.0)
 
-    def encode(self, images):
+    def encode(self, images: Array) -> tf.Tensor:
         """The codes of images [N, H, W, C], float [N, code_size]; checked, see `ImageSpec`."""
         return self.encoder(self.scale(self.checked_images(images)))
 
-    def decode(self, codes):
+    def decode(self, codes: Array) -> tf.Tensor:
         """Codes [N, code_size] → images of black 0 and white 1, float32 [N, H, W, C].
 
         They may be a little out of that range. A sigmoid, which keeps to it, did a little worse:
@@ -97,7 +98,7 @@ class MSEAutoencoder(Trainable):
         s = self.deconvolution(tf.cast(codes, self.compute_dtype)[:, tf.newaxis, tf.newaxis])
         return tf.cast(self.colours(relu(s)), tf.float32)
 
-    def reconstruct(self, images):
+    def reconstruct(self, images: Array) -> tf.Tensor:
         """Reconstructs images from their codes.
 
         Args:
@@ -117,7 +118,7 @@ class MSEAutoencoder(Trainable):
         """`call` as a graph, traced once for any number of images."""
         return tf.function(self.call, reduce_retracing=True, autograph=False)
 
-    def training_loss_of(self, images, labels, training):
+    def training_loss_of(self, images: Array, labels: Array | None, training: bool) -> tf.Tensor:
         """The squared error of every image [N], the mean over its colours from 0 to 1."""
         wanted = tf.cast(images, tf.float32) / (self.levels - 1)
         found = self.decode(

@@ -11,6 +11,9 @@ the authors' code.
 As a pixel's colours share the parameters of a mixture, they need no groups inside the network.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from gated_pixelcnn.layers.gated_resnet import ABOVE, ABOVE_AND_LEFT, ShiftedConv2D
@@ -19,7 +22,8 @@ from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 from gated_pixelcnn.models.pixelcnn_pp_decoder import PixelCNNPPDecoder
 from gated_pixelcnn.models.registry import register
-from gated_pixelcnn.spec import check_integer
+from gated_pixelcnn.sampling import CachedDecoder
+from gated_pixelcnn.spec import Array, check_integer
 
 
 @register("pixelcnn_pp")
@@ -34,15 +38,15 @@ class PixelCNNPP(AutoregressiveModel):
 
     def __init__(
         self,
-        image_shape,
-        levels=256,
-        likelihood="mixture",
-        features=160,
-        blocks=5,
-        scales=3,
-        dropout=0.5,
-        **kwargs,
-    ):
+        image_shape: tuple[int, int, int],
+        levels: int = 256,
+        likelihood: str = "mixture",
+        features: int = 160,
+        blocks: int = 5,
+        scales: int = 3,
+        dropout: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -101,7 +105,7 @@ class PixelCNNPP(AutoregressiveModel):
         self.head.build(maps)
         super().build()
 
-    def conditions(self, condition):
+    def conditions(self, condition: Array | None) -> list:
         """A condition at every scale: [N, 1 or H, 1 or W, D], maps as means of 2×2; or None."""
         scaled = [condition]
         for _ in range(1, self.scales):
@@ -115,7 +119,7 @@ class PixelCNNPP(AutoregressiveModel):
         """Adds a channel of ones, which tells the image from what is around it."""
         return tf.concat([x, tf.ones_like(x[..., :1])], axis=-1)
 
-    def parameter_map(self, x, condition, training=False):
+    def parameter_map(self, x: Array, condition: Array | None, training: bool = False) -> tf.Tensor:
         """See `AutoregressiveModel.parameter_map`."""
         x, conditions = self.with_ones(x), self.conditions(condition)
         _, of_above = self._stream(self.above, self.first_up(x), None, conditions, training)
@@ -123,11 +127,11 @@ class PixelCNNPP(AutoregressiveModel):
         x, _ = self._stream(self.above_left, x, of_above, conditions, training)
         return self.parameters_of(self.head.slide, x)
 
-    def parameters_of(self, head, x):
+    def parameters_of(self, head: Callable, x: Array) -> tf.Tensor:
         """Applies the head to the output of ul, for images or at a pixel."""
         return head(tf.cast(tf.nn.elu(x), self.head.compute_dtype))
 
-    def normalised_layers(self):
+    def normalised_layers(self) -> list:
         """All layers with weight normalisation that have weights."""
         layers = self._flatten_layers()
         return [x for x in layers if isinstance(x, NormalisedConv2D) and x.built]
@@ -150,6 +154,6 @@ class PixelCNNPP(AutoregressiveModel):
 
         return run_stream(stream, x, run_block), outputs
 
-    def cached_decoder(self, num, condition):
+    def cached_decoder(self, num: int | None, condition: Array | None) -> CachedDecoder:
         """See `AutoregressiveModel.cached_decoder`."""
         return PixelCNNPPDecoder(self, num, condition)

@@ -5,20 +5,24 @@ section 6.2: means f(z) of logistics for every colour of every pixel, and a scal
 that all pixels share.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from gated_pixelcnn import sampling
 from gated_pixelcnn.likelihoods.logistic import clamp_log_scale, draw_logistic
+from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
 from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.transforms import Whole
+from gated_pixelcnn.spec import Array
 
 
 @register("vae")
 class VAE(LatentVariableModel):
     """A variational autoencoder with the posterior of an inverse autoregressive flow."""
 
-    def __init__(self, image_shape, levels=256, **kwargs):
+    def __init__(self, image_shape: tuple[int, int, int], levels: int = 256, **kwargs: Any) -> None:
         """Makes the model.
 
         Args:
@@ -31,15 +35,15 @@ class VAE(LatentVariableModel):
         """
         super().__init__(image_shape, levels, Whole(image_shape, levels), **kwargs)
 
-    def image_log_prob(self, f, images, training):
+    def image_log_prob(self, f: Array, images: Array, training: bool) -> tf.Tensor:
         """See `LatentVariableModel`."""
         return self.view_log_prob(f, images)
 
-    def objective(self, f, images, price, training):
+    def objective(self, f: Array, images: Array, price: Array, training: bool) -> tf.Tensor:
         """See `LatentVariableModel`."""
         return self.view_log_prob(f, images) - price
 
-    def draw_given(self, f, request):
+    def draw_given(self, f: Array, request: Request) -> tf.Tensor:
         """See `LatentVariableModel`."""
         options = request.options
         if options.most_probable:
