@@ -76,7 +76,7 @@ DATA = {
             ],
         },
         "rates": [0.004, 0.002, 0.008],
-        "long_rates": [0.004, 0.002],
+        "long_rates": [0.002, 0.001, 0.004],
         "papers": {"pixelcnn": 81.30, "row_lstm": 80.54, "diagonal_bilstm": 79.20},
     },
     "colour32": {

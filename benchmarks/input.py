@@ -131,7 +131,7 @@ def memory():
 def print_memory(directory, num):
     """Prints how much memory an epoch of the last size takes: streamed, and loaded."""
     from gated_pixelcnn.data import fingerprint
-    from gated_pixelcnn.data.batches import SHUFFLE_BUFFER
+    from gated_pixelcnn.data.streamed import SHUFFLE_BUFFER
 
     name, batch, shape, _ = SIZES[-1]
     files = list(pathlib.Path(directory).glob(f"images_{name}/**/*.tfrecord*"))

@@ -251,7 +251,8 @@ def main(_):
     """Prints a row per model."""
     import machine
 
-    from gated_pixelcnn.visualization import captioned, check_writable, grid, save_png
+    from gated_pixelcnn.files import check_writable
+    from gated_pixelcnn.visualization import captioned, grid, save_png
 
     if _PICTURE.value:
         check_writable(_PICTURE.value)

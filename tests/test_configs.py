@@ -1,8 +1,10 @@
 """Presets, and changes to them from the command line."""
 
 import dataclasses
+import importlib
 import inspect
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import gated_pixelcnn as gpc
 from gated_pixelcnn import configs, data
 from gated_pixelcnn.cli import train as script
 from gated_pixelcnn.configs import flat, schema
+from gated_pixelcnn.configs.preset import Preset
 from gated_pixelcnn.configs.training import CHANGEABLE, TrainConfig
 from gated_pixelcnn.data import preprocessing
 from gated_pixelcnn.errors import UserError
@@ -24,17 +27,7 @@ from gated_pixelcnn.runs.build import build_model
 from gated_pixelcnn.training import train as training
 
 ROOT = Path(__file__).parents[1]
-EXPECTED = """
-    demo agave agave32 agave_cifar10 agave_no_auxiliary autoencoder10 autoencoder100
-    autoencoder100_imagenet autoencoder10_imagenet binarized_mnist binarized_mnist_cpu cifar10
-    diagonal_bilstm diagonal_bilstm_cifar10 diagonal_bilstm_mnist digits face_embedding
-    fashion_mnist grayscale grayscale_cifar10 imagenet32 imagenet32_by_class imagenet64 mnist
-    mse_autoencoder10 mse_autoencoder100 multiscale28 multiscale28_pixelrnn multiscale64
-    pixelcnn pixelcnn_cifar10 pixelcnn_mnist pixelcnn_pp pixelcnn_pp_cifar10
-    pixelcnn_pp_cifar10_192 portraits pyramid pyramid_celeba pyramid_cifar10 row_lstm
-    row_lstm_cifar10 row_lstm_imagenet32 row_lstm_imagenet64 row_lstm_mnist tiles32 vae
-    vae_cifar10
-"""
+PRESETS = gpc.list_presets()
 
 
 @pytest.mark.parametrize(
@@ -49,17 +42,23 @@ def test_cifar10_as_in_papers_of_2017_and_2018_is_50000_images_without_clipping(
     assert (config.data.validation, config.train.clip_norm) == (0, 0.0)
 
 
-@pytest.mark.parametrize("name", [n for n in EXPECTED.split() if n.startswith("agave")])
+@pytest.mark.parametrize("name", [n for n in PRESETS if n.startswith("agave")])
 def test_agave_has_no_free_bits(name):
     assert gpc.get_config(name).model.free_bits == 0.0
 
 
 def test_the_presets_are_listed_with_the_default_first():
-    assert gpc.list_presets() == EXPECTED.split()
+    modules = (
+        importlib.import_module(f"{configs.__name__}.{m.name}")
+        for m in pkgutil.iter_modules(configs.__path__)
+    )
+    found = {k for m in modules for k, v in vars(m).items() if isinstance(v, Preset)}
+    assert PRESETS == ["demo", *sorted(found - {"demo"})]
+    assert len(found) > 40
     assert gpc.get_config() == gpc.get_config("demo")
 
 
-@pytest.mark.parametrize("name", EXPECTED.split())
+@pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_can_be_built_with_the_size_and_parameters_that_it_tells(name):
     preset, config = configs.PRESETS[name], gpc.get_config(name)
     assert config.description == preset.description != ""
@@ -336,7 +335,7 @@ def test_the_script_lists_the_presets_with_their_sizes():
     result = run_script("--list_presets")
     assert result.returncode == 0, result.stderr
     _, *lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == EXPECTED.split()
+    assert [line.split()[0] for line in lines] == PRESETS
     for line in lines:
         name, source, *_ = line.split()
         config = gpc.get_config(name)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gated_pixelcnn.models import registry
+
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *(ROOT / name for name in ("README.md", "BUILD_NOTES.md", "CONTRIBUTING.md")),
@@ -42,6 +44,12 @@ def links(page):
         if not re.match(r"[a-z]+:", target):
             path, _, anchor = target.partition("#")
             yield path, anchor
+
+
+def test_every_family_has_its_place_in_the_pages_of_the_api():
+    page = text_of(ROOT / "docs" / "api" / "families.md")
+    for kind in registry.FAMILIES.values():
+        assert f"::: {kind.__module__}.{kind.__name__}\n" in page
 
 
 @of_pages

@@ -221,7 +221,7 @@ def labelled_split(images, labels):
 
 
 @pytest.mark.parametrize("batch_size", [3, 10])
-def test_images_are_classified_by_the_label_that_makes_them_likeliest(batch_size):
+def test_images_are_classified_by_the_label_that_makes_them_most_probable(batch_size):
     model, images = TableModel(classes=3), random_images()
     labels = np.arange(10) % 3
     result = classify(model, Images(labelled_split(images, labels), batch_size))

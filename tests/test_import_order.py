@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import importlib
 import pathlib
 
 import gated_pixelcnn
@@ -51,6 +52,18 @@ def test_every_import_points_down():
         allowed = APART.get(room, set(ROOMS[: ROOMS.index(room) + 1]))
         rooms = {other.partition(".")[0] for other in imports(path, known)}
         assert rooms <= allowed, f"{name} imports {sorted(rooms - allowed)}"
+
+
+def test_benchmarks_and_tools_import_what_there_is():
+    known = modules()
+    root = PACKAGE.parent
+    for path in [*root.glob("benchmarks/**/*.py"), *root.glob("tools/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == PACKAGE.name:
+                module = importlib.import_module(node.module)
+                for alias in node.names:
+                    name = f"{node.module}.{alias.name}".removeprefix(f"{PACKAGE.name}.")
+                    assert hasattr(module, alias.name) or name in known, f"{path.name}: {name}"
 
 
 def test_no_modules_import_each_other():

@@ -134,11 +134,17 @@ def test_a_summary_tells_the_shape_of_every_layer(family):
     model = build(
         family, **{"condition": "label", "condition_size": 3} if family == "pixelcnn" else {}
     )
-    model.build()
     lines = []
-    model.summary(print_fn=lines.append)
+    model.summary(print_fn=lines.append)  # and builds it
     table = "\n".join(lines)
     assert "None" in table and "?" not in table
+    assert f"{model.count_params():,}" in table
+
+
+@every_family
+def test_parameters_of_a_model_that_was_not_built_are_counted(family):
+    model = build(family)
+    assert model.count_params() == sum(np.prod(weight.shape) for weight in model.weights) > 0
 
 
 # Saving

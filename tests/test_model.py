@@ -152,7 +152,7 @@ def test_a_model_that_was_not_called_yet_is_built_to_draw(family):
     assert model.built and model.trainable_variables
 
 
-def test_low_temperature_draws_the_likeliest_values():
+def test_low_temperature_draws_the_most_probable_values():
     model = GatedPixelCNN((3, 4, 1), 5, features=8, layers=2)
     model.build()
     randomise(model)

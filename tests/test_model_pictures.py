@@ -108,5 +108,5 @@ def test_evaluate_draws_them(digits, tmp_path, monkeypatch, capsys):
     assert "bits/dim" in told.out and "png" not in told.out
     exported = gpc.export(digits, tmp_path / "export")
     flags = [f"--saved_model={exported}", "--num_images=4", "--nobaselines", flags[0]]
-    with pytest.raises(UserError, match="--receptive_field is not possible: a receptive field is"):
+    with pytest.raises(UserError, match="--receptive_field needs --workdir"):
         call(evaluate, monkeypatch, *flags)

@@ -136,7 +136,7 @@ def test_prompts_that_a_model_of_classes_cannot_use_are_refused(labelled, values
     ("values", "message"),
     [
         ({}, "conditioned on an image: give one, a directory or an npz file by --like"),
-        ({"label": "0"}, "trained with a condition of kind image"),
+        ({"label": "0"}, "this model is conditioned on an image"),
         ({"interpolate": ["a.png"]}, "needs two ends"),
         ({"interpolate": ["a.npz,b.png"]}, "a.npz is not one"),
         ({"interpolate": ["missing.png,b.png"]}, "missing.png"),

@@ -63,7 +63,7 @@ def test_an_unwritable_work_directory_is_one_sentence(tmp_path):
         ("[]", "is damaged"),
         ('{"format": 99}', "has format 99"),
         ("{}", "is damaged .format is missing"),
-        ('{"format": 2, "config": {}}', "is damaged .seed is missing"),
+        ('{"format": 3, "config": {}}', "is damaged .seed is missing"),
     ],
 )
 def test_a_directory_that_holds_no_run_cannot_be_loaded(tmp_path, content, message):

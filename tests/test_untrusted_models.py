@@ -87,6 +87,14 @@ def named(module, name):
     return {"class_name": "function", "module": module, "config": name, "registered_name": name}
 
 
+def test_a_file_of_another_version_is_told(saved):
+    def renamed(config):
+        return config | {"registered_name": "gated_pixelcnn>GatedPixelCNN"}
+
+    edit(saved, renamed)
+    refused(saved, "it holds a 'GatedPixelCNN' of another version of this package")
+
+
 def test_a_lambda_is_not_run_wherever_it_is(saved, marker):
     function = lambda_that_makes(marker)
     layer = {"class_name": "Lambda", "module": "keras.layers", "config": {"function": function}}

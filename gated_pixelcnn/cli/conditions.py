@@ -10,7 +10,22 @@ from gated_pixelcnn.data.npz_reading import opened, read
 from gated_pixelcnn.errors import UserError, nearest
 
 FLAGS = ("label", "vector", "tags", "map")
+_OF_KIND = {"label": ("label",), "vector": ("vector", "tags"), "spatial": ("map",)}
+_WORDS = {"label": "the class", "vector": "a vector", "spatial": "maps", "image": "an image"}
 _KEYS = ("h", "h_test")
+
+
+def refuse_other_flags(values, model):
+    """Raises a UserError for a flag that is not of the model's kind of condition."""
+    kind = model.condition_kind
+    of_kind = _OF_KIND.get(kind, ())
+    what = f"conditioned on {_WORDS[kind]}" if kind else "trained without a condition"
+    hint = f"; give --{' or --'.join(of_kind)}" if of_kind else ""
+    for name in FLAGS:
+        if name not in of_kind and values[name].value not in (None, "", []):
+            raise UserError(f"--{name} is not possible: this model is {what}{hint}")
+    if values.like and kind != "image":
+        raise UserError("--like is not possible: this model is not conditioned on an image")
 
 
 def read_conditions(values, model, trained):
@@ -25,16 +40,11 @@ def read_conditions(values, model, trained):
       An array [R, …] of conditions and a text for each, or None in the place of either.
 
     Raises:
-      UserError: A flag of another kind is given, none is, or what it names does not fit.
+      UserError: None is given, or what it names does not fit.
     """
     kind = model.condition_kind
-    of_kind = {"label": ("label",), "vector": ("vector", "tags"), "spatial": ("map",)}.get(kind, ())
-    given = [name for name in FLAGS if values[name].value not in (None, "", [])]
-    for name in given:
-        if name not in of_kind:
-            what = {None: "without a condition"}.get(kind, f"with a condition of kind {kind}")
-            hint = f"; give --{' or --'.join(of_kind)}" if of_kind else ""
-            raise UserError(f"--{name} is not possible: this model was trained {what}{hint}")
+    of_kind = _OF_KIND.get(kind, ())
+    given = [name for name in of_kind if values[name].value not in (None, "", [])]
     if kind == "label":
         labels = parse_labels(values.label, model, trained.class_names, trained.empty_classes)
         names = [class_name(label, trained.class_names) for label in labels]

@@ -16,6 +16,7 @@ from absl import flags
 from gated_pixelcnn import cli, errors
 from gated_pixelcnn.cli import pictures
 from gated_pixelcnn.cli.labels import named_by_other_numbers
+from gated_pixelcnn.data.conditions import KINDS
 from gated_pixelcnn.data.config import OF_FILES
 from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.errors import UserError, nearest
@@ -111,6 +112,7 @@ def main(argv):
     label_maps = {}
     for workdir, other in others.items():
         with cli.beside(workdir):
+            _check_condition(*other, images)
             label_maps[workdir] = _label_map(*other, images, split)
     evaluators = [*ALWAYS, *_asked_for(model)]
     _check_identities(evaluators, model, images.name, split)
@@ -266,7 +268,7 @@ def _load_data(record, model):
             "came, went, changed or moved",
             stacklevel=2,
         )
-    _check_condition(model, images, entries)
+    _check_condition(model, record, images)
     found, wanted = (images.image_shape, images.levels), (model.image_shape, model.levels)
     if found != wanted:
         raise UserError(
@@ -276,14 +278,22 @@ def _load_data(record, model):
     return images
 
 
-def _check_condition(model, images, names):
+def _check_condition(model, record, images):
     """Raises a UserError for vectors or maps that are not those that the model was trained on."""
-    if not images.condition_size:
+    kind, names = model.condition_kind, tuple(record["condition_names"])
+    if kind not in KINDS:
         return
+    shape = images.train.condition_shape
+    if len(shape) != (1 if kind == "vector" else 3):
+        found = {1: "vectors", 3: "maps"}.get(len(shape), "neither vectors nor maps")
+        raise UserError(
+            f"this model is conditioned on {'vectors' if kind == 'vector' else 'maps'}, but the "
+            f"images of {images.name} come with {found} here"
+        )
     if images.condition_size != model.condition_size:
         raise UserError(
-            f"the images of {images.name} are conditioned on {images.condition_size} numbers, but "
-            f"the model on {model.condition_size}"
+            f"the condition of the images of {images.name} has {images.condition_size} entries, "
+            f"but that of the model {model.condition_size}"
         )
     if names and images.condition_names and images.condition_names != names:
         pairs = zip(images.condition_names, names, strict=True)

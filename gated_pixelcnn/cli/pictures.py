@@ -51,6 +51,8 @@ def draw(values, model, images, others):
         visualization.save_png(path, picture)
         print(f"heatmap: {path} (white: {highest:.2f} bits)", file=sys.stderr)
     if path := values.receptive_field:
+        if values.saved_model:
+            raise UserError("--receptive_field needs --workdir: an export has no gradients")
         drawn = []
         for each in (model, *others.values()):
             condition = each.condition_spec.of_data(batch, beside)

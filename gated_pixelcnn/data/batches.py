@@ -17,8 +17,6 @@ from gated_pixelcnn.data.preprocessing import middle_patch
 from gated_pixelcnn.data.python_calls import numpy_function
 from gated_pixelcnn.errors import UserError, first_line
 
-SHUFFLE_BUFFER = 20_000  # encoded images
-
 
 def input_error(error: tf.errors.OpError, source: str = "the images") -> UserError:
     """Makes one sentence of an error that TensorFlow raised while it read images.
@@ -143,7 +141,7 @@ class Split(abc.ABC):
 
         if patches or flips:
             steps = tf.data.Dataset.range(start_step, tf.int64.max)
-            examples = _mapped(tf.data.Dataset.zip(steps, examples), vary)
+            examples = mapped(tf.data.Dataset.zip(steps, examples), vary)
         # Known to have no end: tf.distribute would ask all workers for it before every step.
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         return _finished(examples.apply(endless))
@@ -163,7 +161,7 @@ class Split(abc.ABC):
         examples = self._eval_examples(batch_size)
         if self.image_shape != self._whole_shape:
             size = self.image_shape[0]
-            examples = _mapped(
+            examples = mapped(
                 examples,
                 lambda *batch: tuple(
                     middle_patch(x, size, size) if x.shape.rank == 4 else x for x in batch
@@ -286,7 +284,7 @@ class IndexedSplit(Split):
             return tf.data.Dataset.from_tensor_slices(batches[skipped:, shard])
 
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-        return _mapped(epochs.flat_map(epoch_of_batches), self._fetch)
+        return mapped(epochs.flat_map(epoch_of_batches), self._fetch)
 
     def _examples_by_class(self, batch_size, seed, start_step, shard, per_class):
         """Batches by class, a function of (seed, step); see `train_batches`."""
@@ -317,14 +315,14 @@ class IndexedSplit(Split):
             places = tf.gather(starts, chosen) + tf.cast(picked, tf.int64)
             return self._fetch(tf.gather(order, tf.reshape(places, [-1])[shard]))
 
-        return _mapped(tf.data.Dataset.range(start_step, tf.int64.max), fetch)
+        return mapped(tf.data.Dataset.range(start_step, tf.int64.max), fetch)
 
     def _eval_examples(self, batch_size):
         def fetch(start):
             end = tf.minimum(start + batch_size, self.num_images)
             return self._fetch(tf.range(start, end, dtype=tf.int64))
 
-        return _mapped(tf.data.Dataset.range(0, self.num_images, batch_size), fetch)
+        return mapped(tf.data.Dataset.range(0, self.num_images, batch_size), fetch)
 
 
 class ArraySplit(IndexedSplit):
@@ -346,71 +344,6 @@ class ArraySplit(IndexedSplit):
         return self._stored if self._numbers is None else self._stored[self._numbers]
 
 
-class StreamSplit(Split):
-    """Encoded examples in a fixed order, decoded as they are needed; too big for memory.
-
-    An epoch is shuffled through a buffer of encoded examples, seeded by (seed, epoch). Jumping to
-    a step reads the encoded examples of that epoch which come before it, and decodes none.
-    """
-
-    def __init__(self, encoded, decode, num_images, image_shape, has_labels, condition_shape=()):
-        """Opens the split.
-
-        Args:
-          encoded: Finite tf.data.Dataset of encoded examples, tuples of scalars, in an order that
-            is always the same.
-          decode: Maps an encoded example, in a graph, to (image uint8 [H, W, C], label int32 []),
-            to (image, condition float32 [...]), or to (image,).
-          num_images: Number of examples.
-          image_shape: (H, W, C).
-          has_labels: Whether `decode` gives labels.
-          condition_shape: That of the conditions that `decode` gives; () without.
-        """
-        super().__init__(num_images, image_shape, bool(has_labels), condition_shape)
-        self._encoded = encoded
-        self._decode = decode
-
-    def _train_examples(self, batch_size, seed, start_step, shard):
-        first_epoch, first_step = divmod(start_step, self.num_images // batch_size)
-
-        def epoch_of_batches(epoch):
-            seeds = tf.random.stateless_uniform(
-                (2,), (seed, epoch), None, None, tf.int64, alg="philox"
-            )
-            shuffled = _shuffled(self._encoded, min(SHUFFLE_BUFFER, self.num_images), seeds)
-            batches = shuffled.batch(batch_size, drop_remainder=True)
-            skipped = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
-            return batches.skip(skipped)
-
-        batches = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch_of_batches)
-        shards = batches.map(lambda *batch: tuple(part[shard] for part in batch))
-        decoded = _mapped(shards.unbatch(), self._decode)
-        return decoded.batch(shard.stop - shard.start, drop_remainder=True)
-
-    def _eval_examples(self, batch_size):
-        return _mapped(self._encoded, self._decode).batch(batch_size)
-
-
-def _shuffled(dataset, buffer_size, seeds):
-    """The dataset shuffled by two seeds, tensors int64, alone.
-
-    Dataset.shuffle mixes TensorFlow's global seed into its own, and fails if that is 0 and its own
-    a tensor.
-    """
-    structure = dataset.element_spec
-    parts = tf.nest.flatten(structure)
-    shuffled = tf.raw_ops.ShuffleDataset(
-        input_dataset=tf.data.experimental.to_variant(dataset),
-        buffer_size=tf.constant(buffer_size, tf.int64),
-        seed=seeds[0],
-        seed2=seeds[1],
-        output_types=[part.dtype for part in parts],
-        output_shapes=[part.shape for part in parts],
-        reshuffle_each_iteration=False,
-    )
-    return tf.data.experimental.from_variant(shuffled, structure)
-
-
 def _random_flips(images, seed, step, batch_size, shard):
     """Mirrors each image with probability one half; a function of (seed, step) only."""
     # -1 - step: no seed of the shuffling, (seed, epoch), is ever the same.
@@ -424,7 +357,8 @@ def _random_flips(images, seed, step, batch_size, shard):
     return tf.gather(both, tf.range(share) + share * mirrored)
 
 
-def _mapped(dataset, function):
+def mapped(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
+    """Returns a dataset mapped by a function, in parallel and in order."""
     return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE)
 
 

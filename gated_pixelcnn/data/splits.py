@@ -115,7 +115,7 @@ class Data(DataInfo):
         if self.condition_size:
             names = ", ".join(self.condition_names[:20]) or "without names"
             more = f", and {len(self.condition_names) - 20} more" * (len(self.condition_names) > 20)
-            lines.append(f"{self.condition_size} numbers to be conditioned on: {names}{more}")
+            lines.append(f"condition of {self.condition_size} entries: {names}{more}")
         if self.left_out:
             lines.append(f"left out: {shown(self.left_out)}")
         return lines

@@ -35,7 +35,7 @@ def receptive_field(model, images, condition=None, position=None):
     """
     if not isinstance(model, AutoregressiveModel):
         raise ValueError(
-            "a receptive field is of one autoregressive network, and this model has several or none"
+            "a receptive field is of one autoregressive network, which this model is not"
         )
     height, width, _ = model.image_shape
     row, column = position or (2 * height // 3, width // 2)

@@ -124,7 +124,7 @@ class AutoregressiveModel(LikelihoodModel):
           condition: output of `condition_map` or None.
 
         Returns:
-          The view.
+          The decoder.
         """
 
     # What the package computes with.

@@ -19,7 +19,10 @@ class HasLatents(Protocol):
 
 @runtime_checkable
 class HasPrior(Protocol):
-    """A prior of views of the images, which is a model, too; see `AuxiliaryModel`."""
+    """A prior of views of the images, which is a model, too; see `AuxiliaryModel`.
+
+    It has its attributes, too: prior, conditional, transform, stages, untrained.
+    """
 
     def take_prior(self, other):
         """Takes the prior of another model."""

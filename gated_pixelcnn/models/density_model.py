@@ -62,8 +62,7 @@ def check_density_model(model):
         )
     raise UserError(
         "this run is of an embedding, which has no images to draw and no probabilities to serve; "
-        "condition a model on it "
-        "(train.encoder) and give that model's --workdir"
+        "condition a model on it (train.encoder) and give that model's --workdir"
     )
 
 
@@ -225,7 +224,7 @@ class DensityModel(Inputs):
         reduce_log_scale: float = 0.0,
         most_probable: bool = False,
     ) -> tf.Tensor:
-        """Draws images, or completes given ones, at about the cost of one forward pass.
+        """Draws images, or completes given ones, at the cost of one or two forward passes.
 
         Args:
           num: number of images; may be left out where `condition` or `given` tells it.

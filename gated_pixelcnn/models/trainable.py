@@ -3,6 +3,7 @@
 import abc
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -79,6 +80,16 @@ class Trainable(Inputs, KerasTraining):
         if self.condition_names:  # they may have been set
             return config | {"condition_names": list(self.condition_names)}
         return {name: value for name, value in config.items() if name != "condition_names"}
+
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """See `keras.Model.summary`; a model that is not built yet is."""
+        self.prepare()
+        super().summary(*args, **kwargs)
+
+    def count_params(self) -> int:
+        """See `keras.Model.count_params`; a model that is not built yet is."""
+        self.prepare()
+        return super().count_params()
 
     def prepare(self) -> None:
         """See `Inputs`: a model that nobody has called yet is built, as by a call."""

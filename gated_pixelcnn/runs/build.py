@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from gated_pixelcnn import data
-from gated_pixelcnn.data.conditions import KINDS
 from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.models.registry import FAMILIES
 from gated_pixelcnn.models.trainable import Trainable
+from gated_pixelcnn.spec import stands_beside
 
 
 def build_model(
@@ -46,7 +46,7 @@ def build_model(
         raise UserError(f"model.family is {family!r}{nearest(str(family), FAMILIES)}")
     family = FAMILIES[family]
     kind = arguments.get("condition")
-    needs_size = kind in ("label", *KINDS) and condition_size is None
+    needs_size = stands_beside(kind) and condition_size is None
     if image_shape is None or levels is None or needs_size:
         info = data.describe(data.DataConfig(**config.data), kind if needs_size else None)
         image_shape = info.image_shape if image_shape is None else image_shape
@@ -64,7 +64,7 @@ def build_model(
             levels=levels,
             condition_size=(condition_size or 0) if kind not in (None, "image") else 0,
             dtype=dtype,
-            **({"condition_names": condition_names} if kind in ("label", *KINDS) else {}),
+            **({"condition_names": condition_names} if stands_beside(kind) else {}),
             **arguments,
         )
         model.build()

@@ -10,7 +10,7 @@ from gated_pixelcnn.data.preprocessing import BYTES, LEVELS
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.files import atomic_write
 
-FORMAT = 2
+FORMAT = 3
 # Of every section one key: a configuration without it is not one of ours. Others that are missing
 # are later than the run, and have their defaults.
 _NEEDED = ("seed", "data.source", "model.family", "train.steps")
@@ -110,7 +110,7 @@ def checked_record(record):
         names = record[field]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"{field} are not a list of names")
-    found = record.get("data", {})  # runs of earlier versions have none
+    found = record["data"]
     if found.get("values", BYTES) not in (LEVELS, BYTES):
         raise ValueError("data.values are neither levels nor bytes")
     empty = found.get("empty_classes", [])
@@ -188,8 +188,7 @@ def differences(old, new, allow_changes=False):
       List of texts such as "model.features: 32 in the run, 64 now"; empty if none.
     """
     parts = ["image_shape", "levels", "condition_size"]
-    if old.get("fingerprint") is not None:  # runs of earlier versions have none
-        parts.append("fingerprint")
+    parts += ["fingerprint"] if old["fingerprint"] is not None else []
     parts += [field for field in ("class_names", "condition_names") if old[field]]
     before = flat(old["config"]) | {part: list(flat_value(old[part])) for part in parts}
     now = flat(new["config"]) | {part: list(flat_value(new[part])) for part in parts}

@@ -117,7 +117,11 @@ def _arguments(saved):
     """The arguments of `build_model`, of plain values only, from Keras' description of a model."""
     name = saved["registered_name"] or saved["class_name"]
     package, _, family = name.partition(">")
-    if package != PACKAGE or family not in FAMILIES:
+    if package == PACKAGE and family not in FAMILIES:
+        raise UserError(
+            f"it holds a {family!r} of another version of this package, which is not read any more"
+        )
+    if package != PACKAGE:
         raise UserError(
             f"it holds a {name!r}, not a model of this package ({', '.join(FAMILIES)}); if you "
             "trust where it is from, load it with Keras"

@@ -6,7 +6,7 @@ from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.runs.directory import checked_record
 
 NAME = "gated_pixelcnn.json"
-FORMAT = 3
+FORMAT = 4
 
 
 def of(model, record, max_images):

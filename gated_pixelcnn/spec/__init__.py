@@ -13,6 +13,7 @@ from gated_pixelcnn.spec.conditions import (
     Spatial,
     Vector,
     condition_spec,
+    stands_beside,
 )
 from gated_pixelcnn.spec.images import ImageSpec, bits_per_dim, kind_of_images
 from gated_pixelcnn.spec.inputs import Inputs
@@ -31,4 +32,5 @@ __all__ = [
     "check_integer",
     "condition_spec",
     "kind_of_images",
+    "stands_beside",
 ]

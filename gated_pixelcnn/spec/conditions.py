@@ -342,6 +342,11 @@ class Image(ConditionSpec):
 KINDS = {kind.kind: kind for kind in (ConditionSpec, Label, Vector, Spatial, Image)}
 
 
+def stands_beside(kind: str | None) -> bool:
+    """Whether a kind of condition stands beside the images of a data set."""
+    return kind in KINDS and KINDS[kind].beside_images
+
+
 def condition_spec(
     kind: str | None,
     size: int,

@@ -1,4 +1,4 @@
-"""What takes images and conditions."""
+"""Mixin of what takes images and conditions."""
 
 from collections.abc import Sequence
 

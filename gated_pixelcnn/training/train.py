@@ -11,12 +11,12 @@ from ml_collections import ConfigDict
 from gated_pixelcnn import data, paths
 from gated_pixelcnn.configs import flat
 from gated_pixelcnn.configs.training import CHANGEABLE_ON_REQUEST, TrainConfig
-from gated_pixelcnn.data.conditions import KINDS
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.paths import PathLike
 from gated_pixelcnn.runs.checkpoints import Checkpoints
 from gated_pixelcnn.runs.directory import RunDirectory, differences, record
 from gated_pixelcnn.runs.load import build_model, load
+from gated_pixelcnn.spec import stands_beside
 from gated_pixelcnn.training.loop import Loop, TrainResult
 from gated_pixelcnn.training.progress import Progress
 from gated_pixelcnn.training.state import TrainState
@@ -77,7 +77,7 @@ def train(
             config,
             dataset.image_shape,
             dataset.levels,
-            condition_size if condition in ("label", *KINDS) else 0,
+            condition_size if stands_beside(condition) else 0,
             dataset.class_names,
             dataset.fingerprint,
             dataset.record(),

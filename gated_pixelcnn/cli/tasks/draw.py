@@ -7,7 +7,7 @@ from absl import flags
 
 from gated_pixelcnn import visualization
 from gated_pixelcnn.cli import conditions
-from gated_pixelcnn.cli.conditions import read_conditions
+from gated_pixelcnn.cli.conditions import read_conditions, refuse_other_flags
 from gated_pixelcnn.cli.tasks.latents import Latents
 from gated_pixelcnn.cli.tasks.task import FILES, Flag, ImagesFlag, PathFlag, Prompts, Task
 from gated_pixelcnn.errors import UserError
@@ -62,6 +62,7 @@ def of_condition(values, model, trained, images=None, shown=None, field="given",
     These are what is drawn from beside the condition, the `field` of Prompts, and `shown` are their
     bytes [N, H, W, C]; **fixed are further attributes of Prompts.
     """
+    refuse_other_flags(values, model)
     conditions, names = read_conditions(values, model, trained)
     likes = _read_likes(values, model, trained)
     count = 1 if conditions is None else len(conditions)
@@ -93,8 +94,6 @@ def of_condition(values, model, trained, images=None, shown=None, field="given",
 def _read_likes(values, model, trained):
     """Returns the images of --like, or None."""
     if model.condition_kind != "image":
-        if values.like:
-            raise UserError("--like is not possible: this model is not conditioned on an image")
         return None
     if not values.like:
         raise UserError(

@@ -18,8 +18,9 @@ import tensorflow_datasets as tfds
 
 from gated_pixelcnn import paths
 from gated_pixelcnn.data import fingerprint, preprocessing, splits
-from gated_pixelcnn.data.batches import StreamSplit, input_error, sentence_in
+from gated_pixelcnn.data.batches import input_error, sentence_in
 from gated_pixelcnn.data.python_calls import numpy_function
+from gated_pixelcnn.data.streamed import StreamSplit
 from gated_pixelcnn.errors import UserError, first_line, nearest
 
 PROBED_IMAGES = 100  # looked at, at least, when a streamed set is opened
