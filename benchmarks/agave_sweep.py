@@ -9,12 +9,10 @@ how far samples follow the f(z) that they were drawn from: nearest to their own 
 What is in docs/results is not made again, and an interrupted training goes on.
 """
 
-import importlib.util
-
 import numpy as np
 import trials
 from absl import flags
-from latents import correlations
+from following import followed
 
 from gated_pixelcnn.errors import UserError, run
 
@@ -59,22 +57,10 @@ def settings_of(changes):
     }
 
 
-def followed(model):
-    """f(z), one sample of each, and the share of samples nearest to their own f(z)."""
-    from gated_pixelcnn import visualization
-
-    f, images = (np.asarray(stage) for stage in model.sample_stages(SAMPLES, seed=0))
-    shown = visualization.enlarged(f, model.view.levels, model.image_shape)
-    found = correlations(images, shown)
-    return shown, images, float(np.mean(found.argmax(axis=1) == np.arange(SAMPLES)))
-
-
 def main(arguments):
     """Makes the table, and the picture if it is wanted."""
     if len(arguments) > 1:
         raise UserError(f"unknown argument {arguments[1]!r}")
-    if _PICTURE.value and not importlib.util.find_spec("PIL"):
-        raise UserError("--picture needs Pillow")
     import gated_pixelcnn as gpc
     from gated_pixelcnn import visualization
 
@@ -85,11 +71,12 @@ def main(arguments):
         line = [row, f"{result['parameters']:,}", f"{result['bits_per_dim']:.4f}"]
         if terms := result["terms"]:
             model = gpc.load(trials.directory_of(name, FILE) / "run", checkpoint="latest")
-            shown, images, nearest = followed(model)
+            shown, drawn, found = followed(model, SAMPLES)
+            nearest = np.mean(found.argmax(axis=1) == np.arange(SAMPLES))
             line += [f"{value:.4f}" for value in terms.values()]
             line += [f"{result['details']['auxiliary_bits_per_dim']:.3f}", f"{nearest:.0%}"]
-            drawn = visualization.to_bytes(images[:8], model.levels)
-            cells.append(np.stack([shown[:8], drawn], axis=1).reshape(-1, *drawn.shape[1:]))
+            pairs = np.stack([shown[:8], drawn[:8]], axis=1)
+            cells.append(pairs.reshape(-1, *drawn.shape[1:]))
         lines.append(line + [""] * (7 - len(line)))
     titles = "row parameters bits/dim"
     trials.tell([*titles.split(), "image given z", "KL", "bits/dim of y", "nearest"], lines)

@@ -172,9 +172,9 @@ def main(_):
     """Makes one trial: settings.json of a folder → result.json.
 
       The result has `settings`, `parameters`, `steps`, `seconds` that it took, `nats`,
-      `standard_error` and `bits_per_dim` of the held-out images, of a bound its `terms`, of latent
-    variables `details`, and `curve`:
-      [step, bits/dim of the first held-out images] at eight places of the training.
+    `standard_error` and `bits_per_dim` of the held-out images, of a bound its `terms`, of latent
+    variables `details`, and `curve`: [step, bits/dim of the first held-out images] at eight places
+    of the training.
     """
     import gated_pixelcnn as gpc
     from gated_pixelcnn import configs
