@@ -8,6 +8,7 @@ with its own f(z) and with those of the other images. Without use for z both are
 
 import numpy as np
 from absl import flags
+from following import followed
 
 from gated_pixelcnn.errors import UserError, run
 
@@ -16,28 +17,14 @@ _NUM = flags.DEFINE_integer("num", 64, "Number of images.", lower_bound=2)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the draws.")
 
 
-def correlations(first, second):
-    """Of every image of one array with every image of the other, both [N, H, W, C]: [N, N]."""
-
-    def standardised(images):
-        flat = images.reshape(len(images), -1).astype(np.float64)
-        flat -= flat.mean(axis=1, keepdims=True)
-        return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
-
-    return standardised(first) @ standardised(second).T
-
-
 def main(_):
     """Draws and compares."""
     import gated_pixelcnn as gpc
-    from gated_pixelcnn import visualization
 
     model = gpc.load(_WORKDIR.value)
     if not hasattr(model, "show_latents"):
         raise UserError(f"{_WORKDIR.value} has no latent variables")
-    f, images = model.sample_stages(_NUM.value, seed=_SEED.value)
-    shown = visualization.enlarged(np.asarray(f), model.view.levels, model.image_shape)
-    found = correlations(np.asarray(images), shown)
+    *_, found = followed(model, _NUM.value, _SEED.value)
     own = np.eye(len(found), dtype=bool)
     print(f"{len(found)} images of {_WORKDIR.value}: correlation with f(z)")
     print(f"  their own  {found[own].mean():.3f}")

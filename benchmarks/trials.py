@@ -171,13 +171,17 @@ def make(trials, file):
 def main(_):
     """Makes one trial: settings.json of a folder → result.json.
 
-    The result has `settings`, `parameters`, `steps`, `seconds` that it took, `nats`,
-    `standard_error` and `bits_per_dim` of the held-out images, of a bound its `terms`, and `curve`:
-    [step, bits/dim of the first held-out images] at eight places of the training.
+      The result has `settings`, `parameters`, `steps`, `seconds` that it took, `nats`,
+    `standard_error` and `bits_per_dim` of the held-out images, of a bound its `terms`, of latent
+    variables `details`, and `curve`: [step, bits/dim of the first held-out images] at eight places
+    of the training.
     """
     import gated_pixelcnn as gpc
     from gated_pixelcnn import configs
     from gated_pixelcnn.data import DataConfig, load
+    from gated_pixelcnn.data.batches import ArraySplit
+    from gated_pixelcnn.evaluation.images import Images
+    from gated_pixelcnn.evaluation.latents import Latents
 
     directory = Path(_TRIAL.value)
     settings = json.loads((directory / "settings.json").read_text())
@@ -192,6 +196,10 @@ def main(_):
     model = gpc.load(directory / "run", checkpoint="latest")
     images, labels = load(DataConfig(**config.data)).validation.take(settings["test"])
     found = gpc.evaluate(model, images, labels if model.takes_labels else None, batch_size=100)
+    of_latents, split = Latents(), ArraySplit(images)
+    details = None
+    if of_latents.applies_to(model):
+        details = of_latents.evaluate(model, Images(split, 100))["details"]
     lines = map(json.loads, (directory / "run/metrics.jsonl").read_text().splitlines())
     key = "validation_bits_per_dim"
     result = {
@@ -203,6 +211,7 @@ def main(_):
         "bits_per_dim": found["bits_per_dim"],
         "standard_error": found["standard_error"],
         "terms": found["terms"],
+        "details": details,
         "curve": [[line["step"], line[key]] for line in lines if key in line],
     }
     (directory / "result.json").write_text(json.dumps(result))

@@ -58,6 +58,13 @@ def define_flags():
         "pass per class.",
         flag_values=FLAGS,
     )
+    flags.DEFINE_bool(
+        "probe",
+        False,
+        "Of a model with codes or latent variables: also how often a linear function of the code, "
+        "and the nearest neighbour, tell the class of an image.",
+        flag_values=FLAGS,
+    )
     flags.DEFINE_integer(
         "likeness",
         None,
@@ -151,11 +158,13 @@ def main(argv):
 def _asked_for(model):
     """The evaluators of the flags, which must apply to the model."""
     from gated_pixelcnn.evaluation.classification import Classification
+    from gated_pixelcnn.evaluation.codes import Probe
     from gated_pixelcnn.evaluation.importance_weighted import ImportanceWeighted
     from gated_pixelcnn.evaluation.verification import Likeness
 
     found = {
         "classify": FLAGS.classify and Classification(),
+        "probe": FLAGS.probe and Probe(),
         "likeness": FLAGS.likeness and Likeness(FLAGS.likeness),
         "importance_samples": FLAGS.importance_samples
         and ImportanceWeighted(FLAGS.importance_samples),
@@ -169,11 +178,14 @@ def _asked_for(model):
 
 def _check_identities(evaluators, model, source, split):
     """Raises a UserError where identities are compared and the images have no labels."""
+    from gated_pixelcnn.evaluation.codes import Probe
     from gated_pixelcnn.evaluation.verification import Likeness, Verification
 
     if split.has_labels:
         return
     for evaluator in evaluators:
+        if isinstance(evaluator, Probe):
+            raise UserError(f"--probe needs classes, but {source} has no labels")
         if isinstance(evaluator, Verification) and evaluator.applies_to(model):
             raise UserError(f"an embedding is evaluated by identities, but {source} has no labels")
         if isinstance(evaluator, Likeness):

@@ -151,4 +151,22 @@ def of(validation, result):
       Lines of text.
     """
     tables = {"bits_per_dim": of_bits, "mse": of_errors, "verification_error": of_verification}
-    return tables[validation.name](result)
+    return tables[validation.name](result) + _probe(result.get("probe"))
+
+
+def _probe(found):
+    """The table of a `codes.Probe`, or nothing."""
+    if found is None:
+        return ""
+    codes, pixels = found["codes"], found["pixels"]
+    title = f"classes told from {found['num_train']} images"
+    return "\n".join(
+        [
+            f"\n\n  {title}",
+            f"  {'by':<20}{'code of ' + str(found['code_size']):>14}{'pixels':>10}",
+            *(
+                f"  {what:<20}{codes[key]:>14.1%}{pixels[key]:>10.1%}"
+                for key, what in (("linear", "a linear function"), ("neighbour", "the neighbour"))
+            ),
+        ]
+    )
