@@ -23,7 +23,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["gated_pixelcnn", "gated_pixelcnn.*"]),
-    package_data={"gated_pixelcnn": ["data/embedded/*", "py.typed"]},
+    package_data={"gated_pixelcnn": ["data/embedded/*", "py.typed", "*.pyi"]},
     python_requires=">=3.11",
     install_requires=[
         "tensorflow>=2.19,<3",

@@ -173,7 +173,7 @@ class TrainConfig:
                 "turn XLA off without a word; choose one"
             )
 
-    def profiled(self):
+    def profiled(self) -> range:
         """The steps of `profile_steps`, counted from 1, as a range; raises UserError."""
         if not self.profile_steps:
             return range(0)

@@ -10,11 +10,14 @@ e^−s, and log q(z') = log q(z) + Σ s. (The authors' code also orders the maps
 masked convolutions have weight normalisation.)
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.masked_convolution import MaskedConv2D
 from gated_pixelcnn.likelihoods.base import real
+from gated_pixelcnn.spec import Shape
 
 _RATE = 0.1  # of the outputs: at first z' is nearly z
 
@@ -22,7 +25,7 @@ _RATE = 0.1  # of the outputs: at first z' is nearly z
 class AutoregressiveFlow(Layer):
     """z [N, H, W, maps] and its context [N, H, W, features] → z', and s of every number of it."""
 
-    def __init__(self, maps, features, kernel_size=3, **kwargs):
+    def __init__(self, maps: int, features: int, kernel_size: int = 3, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -41,7 +44,7 @@ class AutoregressiveFlow(Layer):
         self.second = MaskedConv2D(features, kernel_size, "B", name="second", **own)
         self.last = MaskedConv2D(2 * maps, kernel_size, "B", name="last", **own)
 
-    def build(self, z_shape, context_shape=None):
+    def build(self, z_shape: Shape, context_shape: Shape | None = None) -> None:
         """Makes the weights."""
         self.first.build(z_shape)
         inner = (*z_shape[:-1], self.features)
@@ -49,7 +52,7 @@ class AutoregressiveFlow(Layer):
         self.last.build(inner)
         self.built = True
 
-    def call(self, z, context):
+    def call(self, z: tf.Tensor, context: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Transforms z; z' and s are float32, or float64 if z is."""
         x = tf.nn.elu(self.first(tf.cast(z, self.compute_dtype)) + context)
         x = tf.nn.elu(self.second(x))

@@ -13,7 +13,7 @@ whole 2p would let R see G.
 import numpy as np
 
 
-def check_divisible(name, value, colours):
+def check_divisible(name: str, value: int, colours: int) -> None:
     """Raises ValueError where `value` features cannot be shared equally among `colours` groups."""
     if value < 1 or value % colours:
         nearest = max(colours, round(value / colours) * colours)
@@ -23,7 +23,7 @@ def check_divisible(name, value, colours):
         )
 
 
-def columns(width, colours, colour, parts=1):
+def columns(width: int, colours: int, colour: int, parts: int = 1) -> np.ndarray:
     """Indices of the output features that belong to one colour.
 
     Args:
@@ -41,7 +41,7 @@ def columns(width, colours, colour, parts=1):
     return np.concatenate([one + i * part for i in range(parts)])
 
 
-def visible(width, colours, colour, mask_type):
+def visible(width: int, colours: int, colour: int, mask_type: str) -> int:
     """Number of leading features of the current pixel that a feature of `colour` may see.
 
     Mask type A (first layer) hides the own colour, type B (later layers) shows it, for what a later
@@ -51,7 +51,7 @@ def visible(width, colours, colour, mask_type):
     return width // colours * (colour if mask_type == "A" else colour + 1)
 
 
-def mask(inputs, outputs, colours, mask_type, parts=1):
+def mask(inputs: int, outputs: int, colours: int, mask_type: str, parts: int = 1) -> np.ndarray:
     """Connections allowed inside a pixel.
 
     Args:

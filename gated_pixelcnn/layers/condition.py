@@ -6,6 +6,7 @@ vector h is shared by all positions [N, 1, 1, D]. A spatial map s has values at 
 """
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,6 +15,7 @@ from gated_pixelcnn.graph_checks import below
 from gated_pixelcnn.layers import initial_weights
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.ops import relu
+from gated_pixelcnn.spec import Shape
 
 KINDS = (None, "label", "vector", "spatial")
 
@@ -26,7 +28,9 @@ class Deconvolution(Layer):
     starts with outputs of E[x²] = 1 (see `initial_weights`).
     """
 
-    def __init__(self, features, height, width, one_hot=False, **kwargs):
+    def __init__(
+        self, features: int, height: int, width: int, one_hot: bool = False, **kwargs: Any
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -62,7 +66,7 @@ class Deconvolution(Layer):
             for i in range(doublings)
         ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Makes the weights."""
         self.dense.kernel_initializer = initial_weights.FanIn(
             input_shape[-1] if self.one_hot else 1.0
@@ -72,7 +76,7 @@ class Deconvolution(Layer):
             layer.build((input_shape[0], None, None, self.features))
         super().build(input_shape)
 
-    def call(self, h):
+    def call(self, h: tf.Tensor) -> tf.Tensor:
         """Grows an image-sized map out of a vector."""
         s = tf.reshape(self.dense(h), [-1, *self.start, self.features])
         for layer in self.deconvolutions:
@@ -83,7 +87,15 @@ class Deconvolution(Layer):
 class Condition(Layer):
     """Turns a user's condition into the map [N, 1 or H, 1 or W, D] that blocks project."""
 
-    def __init__(self, kind, size, height, width, spatial_features=0, **kwargs):
+    def __init__(
+        self,
+        kind: str,
+        size: int,
+        height: int,
+        width: int,
+        spatial_features: int = 0,
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -128,22 +140,22 @@ class Condition(Layer):
             )
 
     @property
-    def output_features(self):
+    def output_features(self) -> int:
         """D of the result."""
         return self.spatial_features or self.size
 
-    def compute_output_shape(self, input_shape=None):
+    def compute_output_shape(self, input_shape: Any = None) -> Shape:
         """Returns the shape of the maps."""
         maps = self.deconvolution is not None or self.kind == "spatial"
         return (None, *((self.height, self.width) if maps else (1, 1)), self.output_features)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes the weights of m(h), if there is one."""
         if self.deconvolution is not None:
             self.deconvolution.build((None, 1, 1, self.size))
         self.built = True
 
-    def call(self, condition):
+    def call(self, condition: tf.Tensor) -> tf.Tensor:
         """[N], [N, size] or [N, H, W, size] → [N, 1 or H, 1 or W, D]."""
         if self.kind == "label" and len(condition.shape) == 1:
             # Out of range, a one-hot vector would be all zeros: no class at all.

@@ -19,6 +19,9 @@ map is moved down one row before it is added:
     h of the left direction + h of the right direction, one row down ─→ 1×1, h → 2h ─→ + x ─→
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -28,9 +31,10 @@ from gated_pixelcnn.layers.ops import concat, dense
 from gated_pixelcnn.layers.row_lstm import GATES, lstm
 from gated_pixelcnn.layers.shifted_convolutions import HorizontalConv2D, WindowConv2D
 from gated_pixelcnn.layers.stack_layer import StackLayer
+from gated_pixelcnn.spec import Shape
 
 
-def skew(x):
+def skew(x: tf.Tensor) -> tf.Tensor:
     """Moves row r right by r, zeros around it: [N, H, W, F] → [N, H, W + H − 1, F] (Figure 3)."""
     height, width, features = x.shape[1:]
     # Rows of W + H pixels, read on as rows of one less: each begins one pixel later.
@@ -41,7 +45,7 @@ def skew(x):
     return tf.reshape(x, [-1, height, width + height - 1, features])
 
 
-def unskew(x):
+def unskew(x: tf.Tensor) -> tf.Tensor:
     """Moves row r back: [N, H, W + H − 1, F] → [N, H, W, F], the inverse of `skew`."""
     height, length, features = x.shape[1:]
     x = tf.reshape(x, [-1, height * length, features])
@@ -49,12 +53,12 @@ def unskew(x):
     return tf.slice(x, [0, 0, 0, 0], [-1, -1, length + 1 - height, -1])
 
 
-def mirror(x):
+def mirror(x: tf.Tensor) -> tf.Tensor:
     """Left and right exchanged: [N, H, W, F] → the same."""
     return tf.reverse(x, [2])
 
 
-def waiting(height, length, features):
+def waiting(height: int, length: int, features: int) -> np.ndarray:
     """Mask that makes the rows of a skewed map wait with their first c until they begin.
 
     Returns:
@@ -73,7 +77,7 @@ class DiagonalLSTM(Layer):
     Before the pixels of column 0 is a learned state; above row 0 are zeros.
     """
 
-    def __init__(self, features, colours=1, **kwargs):
+    def __init__(self, features: int, colours: int = 1, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -99,7 +103,7 @@ class DiagonalLSTM(Layer):
             **own,
         )
 
-    def build(self, x_shape, above_shape=None):
+    def build(self, x_shape: Shape, above_shape: Shape | None = None) -> None:
         """Makes the weights."""
         self.input_to_state.build(x_shape)
         self.state_to_state.build((*x_shape[:-1], self.features))
@@ -108,7 +112,7 @@ class DiagonalLSTM(Layer):
         self.first_cell = self.add_weight(name="first_cell", **shape)
         self.built = True
 
-    def call(self, x, above=0.0):
+    def call(self, x: tf.Tensor, above: tf.Tensor | float = 0.0) -> tf.Tensor:
         """Goes over a map, diagonal after diagonal.
 
         Args:
@@ -152,17 +156,17 @@ class DiagonalLSTM(Layer):
         hidden = tf.transpose(done.stack(), [1, 2, 0, 3])
         return unskew(tf.ensure_shape(hidden, (None, height, length, self.features)))
 
-    def first_state(self):
+    def first_state(self) -> tuple[tf.Tensor, ...]:
         """The learned state: hidden and cell [h]."""
         weights = (self.first_hidden, self.first_cell)
         return tuple(tf.cast(w, self.compute_dtype) for w in weights)
 
-    def from_above(self, hidden):
+    def from_above(self, hidden: tf.Tensor) -> tf.Tensor:
         """Projects h of the row above a row: [N, 1, W, h] → [N, 1, W, 4h]."""
         kernel, _ = self.state_to_state.weights_now()
         return tf.nn.conv2d(hidden, kernel[:1], strides=1, padding="VALID")
 
-    def step(self, colour):
+    def step(self, colour: int) -> Callable:
         """One pixel and one colour of equation 3.
 
         Args:
@@ -186,25 +190,25 @@ class DiagonalBiLSTM(StackLayer):
     link_parts = GATES + 1
     inner_moment = 2 * initial_weights.lstm()  # two directions
 
-    def __init__(self, features, **kwargs):
+    def __init__(self, features: int, **kwargs: Any) -> None:
         """Args: those of `StackLayer`."""
         super().__init__(features, **kwargs)
         self.left = DiagonalLSTM(features, self.colours, name="left", **self.own)
         self.right = DiagonalLSTM(features, self.colours, name="right", **self.own)
 
-    def build(self, x_shape, condition_shape=None):
+    def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         """Makes the weights; those of a condition only if there is one."""
         self.left.build(x_shape)
         self.right.build(x_shape)
         super().build(x_shape, condition_shape)
 
-    def project(self, condition):
+    def project(self, condition: tf.Tensor | None) -> tuple[tf.Tensor | float, tf.Tensor | float]:
         """V·c for the left and for the right direction: [N, 1 or H, 1 or W, 4h] each, or 0."""
         if condition is None:
             return 0.0, 0.0
         return tuple(tf.split(super().project(condition), 2, axis=-1))
 
-    def call(self, x, condition=None):
+    def call(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """The layer over whole images."""
         for_left, for_right = self.project(condition)
         right = self.from_right(x, for_right)
@@ -212,35 +216,35 @@ class DiagonalBiLSTM(StackLayer):
         right = tf.pad(right, [[0, 0], [1, 0], [0, 0], [0, 0]])  # down one row
         return self.finish(self.left(x, above=for_left) + right, x, self.expand.slide)
 
-    def from_right(self, x, above):
+    def from_right(self, x: tf.Tensor, above: tf.Tensor | float) -> tf.Tensor:
         """The direction that begins at the upper right, on the mirrored map; see `DiagonalLSTM`."""
         above = mirror(above) if tf.is_tensor(above) else above
         return mirror(self.right(mirror(x), above=above))
 
-    def first_state(self, num, width):
+    def first_state(self, num: int | tf.Tensor, width: int) -> tuple[tf.Tensor, ...]:
         """Above row 0: h of the left and of the right direction, zeros [N, 1, W, h] each."""
         return (self.zeros(num, 1, width, self.features),) * 2
 
     @property
-    def cached_features(self):
+    def cached_features(self) -> tuple[int, ...]:
         """Features of the input, and of h of the left direction."""
         return 2 * self.features, self.features
 
-    def state(self, row_cache, state, projected):
+    def state(self, row_cache: tuple, state: tuple, projected: Any) -> tuple[tf.Tensor, ...]:
         """See `StackLayer`: only now the right direction can go over the finished row."""
         (x, left), (_, right), (_, for_right) = row_cache, state, projected
         return left, self.from_right(x, self.right.from_above(right) + for_right)
 
-    def link(self, state, projected):
+    def link(self, state: tuple, projected: Any) -> tf.Tensor:
         """Gates of the left direction, and h of the right one a row above [N, 1, W, 5h]."""
         (left, right), (for_left, _) = state, projected
         return tf.concat([self.left.from_above(left) + for_left, right], axis=-1)
 
-    def first_pixels(self, num):
+    def first_pixels(self, num: int | tf.Tensor) -> list[tuple[tf.Tensor, ...]]:
         """The learned state of the left direction, h and c [N, h]."""
         return [tuple(tf.repeat(x[tf.newaxis], num, axis=0) for x in self.left.first_state())]
 
-    def step(self, colour):
+    def step(self, colour: int) -> Callable:
         """See `StackLayer`."""
         left, expand = self.left.step(colour), self.expand.step(colour)
 

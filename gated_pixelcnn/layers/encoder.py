@@ -6,17 +6,22 @@ Extraction" (Masci et al., 2011): convolutions of 5×5, 5×5 and 3×3, each but 
 max-pooling, then a fully connected layer.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.ops import relu
+from gated_pixelcnn.spec import Shape
 
 
 class Encoder(Layer):
     """f(x): scaled images [N, H, W, C] → codes [N, size]."""
 
-    def __init__(self, size, features=100, normalised=False, **kwargs):
+    def __init__(
+        self, size: int, features: int = 100, normalised: bool = False, **kwargs: Any
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -49,7 +54,7 @@ class Encoder(Layer):
         self.hidden = keras.layers.Dense(features * 3, name="hidden", **own)
         self.code = keras.layers.Dense(size, name="code", **own)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Makes the weights."""
         height, width, channels = input_shape[1:]
         for layer in self.convolutions:
@@ -61,7 +66,7 @@ class Encoder(Layer):
         self.code.build((None, self.hidden.units))
         super().build(input_shape)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """Encodes images."""
         for layer in self.convolutions:
             x = relu(layer(x))

@@ -30,8 +30,8 @@ the gate 1 in the first of L blocks and 1/L in the others, so that the residual 
 """
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -45,9 +45,10 @@ from gated_pixelcnn.layers.shifted_convolutions import (
     PointwiseConv2D,
     VerticalConv2D,
 )
+from gated_pixelcnn.spec import Shape
 
 
-def gate(x):
+def gate(x: tf.Tensor) -> tf.Tensor:
     """The gated unit, equation 2: [..., 2p] → tanh of the first half ⊙ σ of the second [..., p]."""
     features, gates = tf.split(x, 2, axis=-1)
     return tf.tanh(features) * tf.sigmoid(gates)
@@ -68,7 +69,7 @@ class Unit(NamedTuple):
     moment: Callable
     mean: float
 
-    def moment_of_sum(self, number, variance):
+    def moment_of_sum(self, number: int, variance: float) -> float:
         """E[y²] of the sum of so many independent units of pre-activations N(0, variance)."""
         mean = self.mean**2 * variance
         return number * self.moment(variance) + number * (number - 1) * mean
@@ -89,19 +90,19 @@ class GatedBlock(Layer):
 
     def __init__(
         self,
-        features,
-        kernel_size=3,
-        index=0,
-        layers=1,
-        colours=1,
-        residual=True,
-        vertical_residual=False,
-        gate="tanh_sigmoid",
-        stacks=2,
-        horizontal_output=True,
-        dropout=0.0,
-        **kwargs,
-    ):
+        features: int,
+        kernel_size: int = 3,
+        index: int = 0,
+        layers: int = 1,
+        colours: int = 1,
+        residual: bool = True,
+        vertical_residual: bool = False,
+        gate: str = "tanh_sigmoid",
+        stacks: int = 2,
+        horizontal_output: bool = True,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         """Makes the block.
 
         Args:
@@ -187,7 +188,12 @@ class GatedBlock(Layer):
             self.pre, name="horizontal_condition", **condition
         )
 
-    def build(self, vertical_shape, horizontal_shape, condition_shape=None):
+    def build(
+        self,
+        vertical_shape: Shape,
+        horizontal_shape: Shape,
+        condition_shape: Shape | None = None,
+    ) -> None:
         """Makes the weights of all convolutions; those of conditions only if there is one."""
         self.column_conv.build(vertical_shape)
         if self.stacks == 2:
@@ -201,7 +207,7 @@ class GatedBlock(Layer):
             self.horizontal_condition.build(condition_shape)
         self.built = True
 
-    def project(self, condition):
+    def project(self, condition: tf.Tensor | None) -> tuple[tf.Tensor | float, tf.Tensor | float]:
         """V·h for both stacks, once per image.
 
         Args:
@@ -216,11 +222,16 @@ class GatedBlock(Layer):
         for_vertical = self.vertical_condition(condition) if self.vertical_output else 0.0
         return for_vertical, self.horizontal_condition(condition)
 
-    def dropped(self, x, training):
+    def dropped(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         """Dropout, where there is one and in training only."""
         return x if self.dropout is None else self.dropout(x, training=training)
 
-    def vertical(self, window, projected, training=False):
+    def vertical(
+        self,
+        window: tf.Tensor,
+        projected: Sequence[tf.Tensor | float],
+        training: bool = False,
+    ) -> tuple[tf.Tensor | None, tf.Tensor]:
         """The vertical stack over a window of whole rows.
 
         Args:
@@ -243,7 +254,16 @@ class GatedBlock(Layer):
             y += window[:, self.column_conv.rows_before :, side : side + x.shape[2]]
         return y, link
 
-    def horizontal(self, convolve, project, window, link, x, gated_before=(), training=False):
+    def horizontal(
+        self,
+        convolve: Callable,
+        project: Callable | None,
+        window: tf.Tensor,
+        link: tf.Tensor,
+        x: tf.Tensor | None,
+        gated_before: Sequence[tf.Tensor] = (),
+        training: bool = False,
+    ) -> tuple[tf.Tensor | None, tf.Tensor]:
         """The horizontal stack over a window of the row.
 
         Args:
@@ -267,7 +287,13 @@ class GatedBlock(Layer):
             y += x
         return y, gated
 
-    def call(self, vertical, horizontal, condition=None, training=False):
+    def call(
+        self,
+        vertical: tf.Tensor,
+        horizontal: tf.Tensor,
+        condition: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor | None, tf.Tensor | None, tf.Tensor]:
         """One layer over whole images.
 
         Args:
@@ -287,7 +313,7 @@ class GatedBlock(Layer):
         y, gated = self.horizontal(convolve, project, window, link, horizontal, training=training)
         return above if self.stacks == 2 else y, y, gated
 
-    def step(self, colour):
+    def step(self, colour: int) -> Callable:
         """`horizontal` at one pixel and for one colour, its weights gathered once."""
         convolve = self.row_conv.step(colour)
         project = self.output_conv.step(colour) if self.horizontal_output else None
@@ -298,7 +324,7 @@ class GatedBlock(Layer):
         return horizontal
 
 
-def check_options(gate, stacks, vertical_residual, dropout):
+def check_options(gate: str, stacks: int, vertical_residual: bool, dropout: float) -> None:
     """Raises ValueError for what is out of its range or does not go together."""
     if gate not in UNITS:
         raise ValueError(f"gate must be one of {', '.join(UNITS)}, got {gate!r}.")

@@ -12,6 +12,9 @@ at the left. What is `other`: for ul the output of u; on the way up also the mir
 down.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -19,6 +22,7 @@ from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.ops import dense
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D
+from gated_pixelcnn.spec import Shape
 
 # Kernel and its last tap, in rows and columns from the own pixel.
 ABOVE = {"kernel_shape": (2, 3), "last": (0, 1)}  # of the stream u
@@ -26,7 +30,7 @@ ABOVE_AND_LEFT = {"kernel_shape": (2, 2), "last": (0, 0)}  # of ul
 AROUND = {"kernel_shape": (3, 3), "last": (1, 1)}  # of a network that may see all
 
 
-def concat_elu(x):
+def concat_elu(x: tf.Tensor) -> tf.Tensor:
     """elu([x, −x]): [..., F] → [..., 2F]."""
     return tf.nn.elu(tf.concat([x, -x], axis=-1))
 
@@ -37,7 +41,13 @@ class ShiftedConv2D(NormalisedConv2D):
     With a stride of 2: → [N, ⌈H/2⌉, ⌈W/2⌉, filters], of every second row and column from the first.
     """
 
-    def __init__(self, filters, kernel_shape, last=(0, 0), **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_shape: tuple[int, int],
+        last: tuple[int, int] = (0, 0),
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -50,25 +60,25 @@ class ShiftedConv2D(NormalisedConv2D):
         super().__init__(filters, kernel_shape, **kwargs)
         self.last = tuple(last)
 
-    def pad_sides(self, rows):
+    def pad_sides(self, rows: tf.Tensor) -> tf.Tensor:
         """Pads (or crops) the columns of rows, for the kernel to begin and end where it has to."""
         return _pad(rows, 2, self.kernel_shape[1], self.last[1])
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """Convolves whole images."""
         return self.slide(self.pad_sides(_pad(x, 1, self.kernel_shape[0], self.last[0])))
 
-    def row(self, rows):
+    def row(self, rows: list[tf.Tensor]) -> tf.Tensor:
         """One row of the output, of the rows that the kernel sees: a list of [N, 1, W, inputs]."""
         return self.slide(self.pad_sides(tf.concat(rows, axis=1)))
 
-    def from_above(self, row):
+    def from_above(self, row: tf.Tensor) -> tf.Tensor:
         """The upper row of a kernel of two, and the bias: [N, 1, W, filters]."""
         kernel, bias = self.weights_now()
         y = tf.nn.conv2d(self.pad_sides(row), kernel[:1], strides=self.strides, padding="VALID")
         return tf.nn.bias_add(y, bias)
 
-    def step(self):
+    def step(self) -> Callable:
         """The lower row of a kernel of two, at one pixel.
 
         Returns:
@@ -95,7 +105,15 @@ class GatedResnet(Layer):
     convolutions are.
     """
 
-    def __init__(self, features, kernel_shape, last, others=0, dropout=0.0, **kwargs):
+    def __init__(
+        self,
+        features: int,
+        kernel_shape: tuple[int, int],
+        last: tuple[int, int],
+        others: int = 0,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         """Makes the block.
 
         Args:
@@ -116,7 +134,7 @@ class GatedResnet(Layer):
         self.condition = PointwiseConv2D(2 * features, use_bias=False, name="condition", **own)
         self.dropout = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
 
-    def build(self, x_shape, condition_shape=None):
+    def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         """Makes the weights; those of a condition only if there is one."""
         doubled = (*x_shape[:-1], 2 * self.features)
         self.first.build(doubled)
@@ -127,7 +145,9 @@ class GatedResnet(Layer):
             self.condition.build(condition_shape)
         self.built = True
 
-    def of(self, x, first, second, training=False):
+    def of(
+        self, x: tf.Tensor, first: Callable, second: Callable, training: bool = False
+    ) -> tf.Tensor:
         """The block, from its two convolutions and all that is added to them."""
         inner = concat_elu(first(concat_elu(x)))
         if self.dropout is not None:
@@ -135,15 +155,21 @@ class GatedResnet(Layer):
         a, b = tf.split(second(inner), 2, axis=-1)
         return x + a * tf.sigmoid(b)
 
-    def of_others(self, others):
+    def of_others(self, others: Sequence[tf.Tensor]) -> tf.Tensor | float:
         """Summand of the first convolution, for images or rows: of all other inputs, or 0."""
         return self.shortcut.slide(concat_elu(tf.concat(others, axis=-1))) if others else 0.0
 
-    def project(self, condition):
+    def project(self, condition: tf.Tensor | None) -> tf.Tensor | float:
         """V·h, once per image: [N, 1 or H, 1 or W, 2F], or 0 where there is no condition."""
         return 0.0 if condition is None else self.condition(condition)
 
-    def call(self, x, *others, condition=None, training=False):
+    def call(
+        self,
+        x: tf.Tensor,
+        *others: tf.Tensor,
+        condition: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         """The block over whole images."""
         added, projected = self.of_others(others), self.project(condition)
         return self.of(
@@ -152,12 +178,18 @@ class GatedResnet(Layer):
 
     # One row and one pixel at a time, for sampling.
 
-    def first_rows(self, num, width):
+    def first_rows(self, num: int | tf.Tensor, width: int) -> tuple[tf.Tensor, tf.Tensor]:
         """The inputs of both convolutions above row 0: zeros [N, 1, W, 2F] each."""
         zeros = tf.zeros((num, 1, width, 2 * self.features), self.compute_dtype)
         return zeros, zeros
 
-    def row(self, x, others, above, projected):
+    def row(
+        self,
+        x: tf.Tensor,
+        others: Sequence[tf.Tensor],
+        above: tuple[tf.Tensor, tf.Tensor],
+        projected: tf.Tensor | float,
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
         """The block over one row.
 
         Args:
@@ -181,7 +213,12 @@ class GatedResnet(Layer):
 
         return self.of(x, first, second), tuple(seen)
 
-    def link(self, other, above, projected):
+    def link(
+        self,
+        other: tf.Tensor,
+        above: tuple[tf.Tensor, tf.Tensor],
+        projected: tf.Tensor | float,
+    ) -> tf.Tensor:
         """Links of a row of ul, known before its first pixel is drawn.
 
         Args:
@@ -204,7 +241,7 @@ class GatedResnet(Layer):
         kernel = tf.reshape(kernel, [2, self.others, self.features, self.features])
         return tf.reshape(kernel[:, number], [-1, self.features]), bias
 
-    def step(self):
+    def step(self) -> Callable:
         """The block of ul at one pixel, its weights gathered once.
 
         Returns:
@@ -232,7 +269,7 @@ class GatedResnet(Layer):
 
         return block
 
-    def first_pixel(self, num):
+    def first_pixel(self, num: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """`seen` left of pixel 0: zeros [N, 2F] each."""
         zeros = tf.zeros((num, 2 * self.features), self.compute_dtype)
         return zeros, zeros

@@ -8,6 +8,9 @@ Initial weights (see `initial_weights`): the sum and the hidden maps start with 
 outputs with 0.01, so that at first all values are about as probable.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -15,6 +18,7 @@ from gated_pixelcnn.layers import colour_groups, initial_weights
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.ops import concat, dense, relu
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D
+from gated_pixelcnn.spec import Shape
 
 OUTPUT = 0.01  # E[y²] of the outputs at the start
 
@@ -25,7 +29,7 @@ class SkipSum(Layer):
     Input: a list of L tensors [N, H, W, p]; output [N, H, W, filters].
     """
 
-    def __init__(self, filters, colours=1, scale=1.0, **kwargs):
+    def __init__(self, filters: int, colours: int = 1, scale: float = 1.0, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -39,7 +43,7 @@ class SkipSum(Layer):
         self.colours = colours
         self.scale = scale
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         """Makes the kernel [L, p, filters] and the bias [filters]."""
         shape = (len(input_shape), input_shape[0][-1], self.filters)
         self.mask = np.broadcast_to(colour_groups.mask(*shape[1:], self.colours, "B"), shape)
@@ -48,7 +52,7 @@ class SkipSum(Layer):
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
         super().build(input_shape)
 
-    def call(self, gated):
+    def call(self, gated: Sequence[tf.Tensor]) -> tf.Tensor:
         """Sums over the blocks of whole images."""
         kernel = tf.cast(self.kernel, self.compute_dtype)
         if self.colours > 1:
@@ -57,7 +61,7 @@ class SkipSum(Layer):
         y = tf.nn.conv2d(concat(gated), kernel, strides=1, padding="VALID")
         return tf.nn.bias_add(y, tf.cast(self.bias, y.dtype))
 
-    def step(self, colour):
+    def step(self, colour: int) -> Callable:
         """The same at one pixel and for one colour.
 
         Args:
@@ -77,7 +81,7 @@ class SkipSum(Layer):
 class Head(Layer):
     """ReLU → 1×1 → ReLU → 1×1. Input [..., features], output [..., outputs]."""
 
-    def __init__(self, features, outputs, colours=1, **kwargs):
+    def __init__(self, features: int, outputs: int, colours: int = 1, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -97,17 +101,17 @@ class Head(Layer):
             outputs, colours, scale=OUTPUT / active, name="output_conv", **own
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Makes the weights."""
         self.hidden.build(input_shape)
         self.output_conv.build((*input_shape[:-1], self.features))
         super().build(input_shape)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """Maps the features of whole images."""
         return self.output_conv(relu(self.hidden(relu(x))))
 
-    def step(self, colour):
+    def step(self, colour: int) -> Callable:
         """The same at one pixel and for one colour.
 
         Args:

@@ -29,6 +29,8 @@ bring it back; ReLU units do not, and the vertical stack of a deep model of thes
 """
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,7 +42,7 @@ CONDITION = 0.5  # what a vector or a map of unit numbers adds; a label less
 _POINTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(100)
 
 
-def moment(function, variance=1.0, power=2):
+def moment(function: Callable, variance: float = 1.0, power: int = 2) -> float:
     """E[f(a)^power] of a ~ N(0, variance), by Gauss–Hermite quadrature."""
     values = function(np.sqrt(variance) * _POINTS) ** power
     return float(_WEIGHTS @ values / _WEIGHTS.sum())
@@ -50,17 +52,17 @@ def _sigmoid(a):
     return 1 / (1 + np.exp(-a))
 
 
-def gated(variance=1.0):
+def gated(variance: float = 1.0) -> float:
     """E[y²] of y = tanh(a)·σ(b)."""
     return moment(np.tanh, variance) * moment(_sigmoid, variance)
 
 
-def relu(variance=1.0):
+def relu(variance: float = 1.0) -> float:
     """E[y²] of y = max(a, 0)."""
     return variance / 2
 
 
-def lstm():
+def lstm() -> float:
     """E[h²] of an LSTM."""
     cell = gated() / (1 - moment(_sigmoid))
     return moment(_sigmoid) * moment(np.tanh, cell)
@@ -72,7 +74,7 @@ class FanIn(keras.initializers.Initializer):
     Without a mask that is `keras.initializers.VarianceScaling(scale, "fan_in")`.
     """
 
-    def __init__(self, scale=1.0, mask=None):
+    def __init__(self, scale: float = 1.0, mask: np.ndarray | None = None) -> None:
         """Makes the initialiser.
 
         Args:
@@ -81,7 +83,7 @@ class FanIn(keras.initializers.Initializer):
         """
         self.scale, self.mask = scale, mask
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         """A kernel of this shape; masked weights are drawn, too."""
         dtype = dtype or keras.config.floatx()
         left = math.prod(shape[:-1]) if self.mask is None else self._left()
@@ -92,6 +94,6 @@ class FanIn(keras.initializers.Initializer):
         """Weights that the mask leaves of each output, at least 1."""
         return np.maximum(self.mask.reshape(-1, self.mask.shape[-1]).sum(axis=0), 1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """See `keras.initializers.Initializer.get_config`."""
         return {"scale": self.scale, "mask": self.mask}

@@ -14,6 +14,8 @@ way down goes on from z, a unit Gaussian (Lucas and Verbeek, 2018) describes the
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -21,6 +23,7 @@ from gated_pixelcnn.layers.autoregressive_flow import AutoregressiveFlow
 from gated_pixelcnn.layers.gated_resnet import AROUND, ShiftedConv2D
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.likelihoods.base import real
+from gated_pixelcnn.spec import Shape
 
 _RATE = 0.1  # of a residual
 _DEVIATION = 0.1  # of the convolutions' outputs over the first batch
@@ -32,7 +35,9 @@ class LadderBlock(Layer):
     Its parts are called one by one: all blocks' ways up, then their ways down in the other order.
     """
 
-    def __init__(self, features, maps, flow=True, last=False, **kwargs):
+    def __init__(
+        self, features: int, maps: int, flow: bool = True, last: bool = False, **kwargs: Any
+    ) -> None:
         """Makes the layers.
 
         Args:
@@ -56,7 +61,7 @@ class LadderBlock(Layer):
         self.down_second = convolution(features, "down_second")
         self.flow = AutoregressiveFlow(maps, features, name="flow", **own) if flow else None
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Makes the weights."""
         self.up_first.build(input_shape)
         if self.up_second is not None:
@@ -67,7 +72,7 @@ class LadderBlock(Layer):
             self.flow.build((*input_shape[:-1], self.maps))
         self.built = True
 
-    def up(self, x):
+    def up(self, x: tf.Tensor) -> tuple[tf.Tensor | None, list[tf.Tensor]]:
         """The way up.
 
         Returns:
@@ -79,7 +84,7 @@ class LadderBlock(Layer):
             return None, found
         return x + _RATE * self.up_second(tf.nn.elu(h)), found
 
-    def down(self, x, draw):
+    def down(self, x: tf.Tensor, draw: Callable) -> tf.Tensor:
         """The way down.
 
         Args:
@@ -93,7 +98,9 @@ class LadderBlock(Layer):
         z = tf.cast(draw(found), h.dtype)
         return x + _RATE * self.down_second(tf.nn.elu(tf.concat([z, h], axis=-1)))
 
-    def posterior(self, of_up, of_down, noise):
+    def posterior(
+        self, of_up: list[tf.Tensor], of_down: list[tf.Tensor], noise: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """A draw from the posterior.
 
         Args:
@@ -116,6 +123,6 @@ class LadderBlock(Layer):
         return z, log_q - unit_gaussian_log_prob(z)
 
 
-def unit_gaussian_log_prob(x):
+def unit_gaussian_log_prob(x: tf.Tensor) -> tf.Tensor:
     """The log-density of a unit Gaussian, in nats, of the shape of x."""
     return -0.5 * (tf.square(x) + math.log(2 * math.pi))

@@ -6,6 +6,7 @@ deconvolution.
 """
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,6 +15,7 @@ from gated_pixelcnn.layers.gated_resnet import ShiftedConv2D
 from gated_pixelcnn.layers.ladder_block import LadderBlock
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.weight_norm import NormalisedDeconv2D
+from gated_pixelcnn.spec import Shape
 
 _SEEN = {"kernel_shape": (5, 5), "last": (2, 2)}
 _DEVIATION = 0.1  # of f(z) over the first batch
@@ -30,15 +32,15 @@ class LatentNetwork(Layer):
 
     def __init__(
         self,
-        image_shape,
-        output_shape,
-        features=160,
-        blocks=20,
-        latents=32,
-        halvings=1,
-        flow=True,
-        **kwargs,
-    ):
+        image_shape: tuple[int, int, int],
+        output_shape: tuple[int, int, int],
+        features: int = 160,
+        blocks: int = 20,
+        latents: int = 32,
+        halvings: int = 1,
+        flow: bool = True,
+        **kwargs: Any,
+    ) -> None:
         """Makes the layers.
 
         Args:
@@ -97,11 +99,11 @@ class LatentNetwork(Layer):
 
         return [convolution(f, i) for i, f in enumerate(filters)]
 
-    def compute_output_shape(self, input_shape=None):
+    def compute_output_shape(self, input_shape: Any = None) -> Shape:
         """Returns the shape of f(z)."""
         return (None, *self.view_shape)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes the weights; they depend on the constructor's arguments only."""
         shape = (None, *self.image_shape)
         maps = (None, *self.latent_shape[:2], self.features)
@@ -120,7 +122,7 @@ class LatentNetwork(Layer):
         )
         self.built = True
 
-    def call(self, x, noise):
+    def call(self, x: tf.Tensor, noise: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """From images to draws of their posterior.
 
         Args:
@@ -149,7 +151,7 @@ class LatentNetwork(Layer):
         z, divergence = (tf.concat(parts[::-1], axis=-1) for parts in zip(*drawn, strict=True))
         return f, z, divergence
 
-    def decode(self, z):
+    def decode(self, z: tf.Tensor) -> tf.Tensor:
         """Given z [N, h, w, blocks · latents], f(z)."""
         parts = tf.split(z, len(self.blocks), axis=-1)
         return self._down(tf.shape(z)[0], lambda i, *_: parts[i])

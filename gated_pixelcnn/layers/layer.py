@@ -1,6 +1,7 @@
 """The base of all layers: what Keras is told of them, once."""
 
 import inspect
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -15,11 +16,11 @@ class Layer(keras.layers.Layer):
             kwargs["dtype"] = kwargs["dtype"].name
         return super().__new__(cls, *args, **kwargs)
 
-    def compute_output_spec(self, *args, **kwargs):
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Returns the outputs for symbolic inputs: what `call` gives, whatever its signature."""
         return keras.Operation.compute_output_spec(self, *args, **kwargs)
 
-    def compute_output_shape(self, *args, **shapes):
+    def compute_output_shape(self, *args: Any, **shapes: Any) -> Any:
         """Returns the shapes of outputs for those of `build`'s arguments, as `summary` asks."""
         first = next(iter(inspect.signature(self.call).parameters))
         shapes |= dict(zip([f"{first}_shape"], args, strict=False))
@@ -41,12 +42,12 @@ class Layer(keras.layers.Layer):
     def _own_variables(self):
         return {x.name: x for x in self._trainable_variables + self._non_trainable_variables}
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         """See `keras.layers.Layer.save_own_variables`, which numbers the weights."""
         for name, variable in self._own_variables().items():
             store[name] = variable
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """See `keras.layers.Layer.load_own_variables`.
 
         Raises:

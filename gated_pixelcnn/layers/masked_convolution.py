@@ -10,14 +10,18 @@ layer reads ⌊n/2⌋ pixels to the right, and no layer reads to the right in th
 pixel sees to its right grows by ⌊n/2⌋ columns for ⌊n/2⌋ rows, however many layers there are.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.shifted_convolutions import HorizontalConv2D, VerticalConv2D
+from gated_pixelcnn.spec import Shape
 
 
-def check_kernel_size(kernel_size, name="kernel_size"):
+def check_kernel_size(kernel_size: int, name: str = "kernel_size") -> None:
     """Raises ValueError for the size of a kernel that has no middle or nothing around it."""
     if kernel_size < 3 or kernel_size % 2 == 0:
         raise ValueError(f"{name} must be odd and at least 3, got {kernel_size}.")
@@ -26,7 +30,7 @@ def check_kernel_size(kernel_size, name="kernel_size"):
 class AboveConv2D(VerticalConv2D):
     """⌊n/2⌋×n: rows strictly above, all columns. [N, H, W, inputs] → [N, H, W, filters]."""
 
-    def __init__(self, filters, kernel_size, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -45,7 +49,7 @@ class AboveConv2D(VerticalConv2D):
 class LeftConv2D(HorizontalConv2D):
     """1×n of the own row: ⌊n/2⌋ pixels at the left, and of the pixel itself what the mask shows."""
 
-    def __init__(self, filters, kernel_size, *args, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, *args: Any, **kwargs: Any) -> None:
         """Args: those of `HorizontalConv2D`; kernel_size is at least 3."""
         super().__init__(filters, kernel_size, *args, **kwargs)
         check_kernel_size(kernel_size)
@@ -55,7 +59,15 @@ class LeftConv2D(HorizontalConv2D):
 class MaskedConv2D(Layer):
     """n×n masked convolution. Input [N, H, W, inputs], output [N, H, W, filters]."""
 
-    def __init__(self, filters, kernel_size, mask_type="B", colours=1, scale=1.0, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        mask_type: str = "B",
+        colours: int = 1,
+        scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -79,16 +91,16 @@ class MaskedConv2D(Layer):
             filters, kernel_size, mask_type, colours, use_bias=False, name="row", **own
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Makes the weights of both parts."""
         self.above.build(input_shape)
         self.row.build(input_shape)
         super().build(input_shape)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """Convolves a whole image."""
         return self.above(x) + self.row(x)
 
-    def from_above(self, rows):
+    def from_above(self, rows: Sequence[tf.Tensor]) -> tf.Tensor:
         """Convolves the ⌊n/2⌋ rows above a row, a list of [N, 1, W, inputs]."""
         return self.above.slide(self.above.pad_sides(tf.concat(rows, axis=1)))

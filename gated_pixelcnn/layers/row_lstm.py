@@ -16,6 +16,9 @@ Initial weights (see `initial_weights`): input-to-state gives pre-activations E[
 state-to-state adds what the state before has, 0.04.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from gated_pixelcnn.layers import initial_weights
@@ -23,11 +26,12 @@ from gated_pixelcnn.layers.masked_convolution import LeftConv2D
 from gated_pixelcnn.layers.ops import concat
 from gated_pixelcnn.layers.shifted_convolutions import WindowConv2D
 from gated_pixelcnn.layers.stack_layer import StackLayer
+from gated_pixelcnn.spec import Shape
 
 GATES = 4  # o, f, i and g, each with the same colour groups
 
 
-def lstm(gates, cell):
+def lstm(gates: tf.Tensor, cell: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Equation 3: pre-activations [..., 4h], the cell before [..., h] → state and cell [..., h]."""
     o, f, i, g = tf.split(gates, GATES, axis=-1)
     cell = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(g)
@@ -37,7 +41,7 @@ def lstm(gates, cell):
 class StateToState(WindowConv2D):
     """1×n over a row of states, not masked: [N, 1, W, h] → [N, 1, W, 4h]."""
 
-    def __init__(self, filters, kernel_size, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -48,7 +52,7 @@ class StateToState(WindowConv2D):
         super().__init__(filters, (1, kernel_size), **kwargs)
         self.kernel_size = kernel_size
 
-    def call(self, row):
+    def call(self, row: tf.Tensor) -> tf.Tensor:
         """Convolves a row, with zeros at its sides."""
         side = self.kernel_size // 2
         return self.slide(tf.pad(row, [[0, 0], [0, 0], [side, side], [0, 0]]))
@@ -61,7 +65,7 @@ class RowLSTM(StackLayer):
     link_parts = GATES + 1
     inner_moment = initial_weights.lstm()
 
-    def __init__(self, features, kernel_size=3, **kwargs):
+    def __init__(self, features: int, kernel_size: int = 3, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -89,7 +93,7 @@ class RowLSTM(StackLayer):
             GATES * features, kernel_size, name="state_to_state", **self.own
         )
 
-    def build(self, x_shape, condition_shape=None):
+    def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         """Makes the weights; those of a condition only if there is one."""
         self.input_to_state.build(x_shape)
         self.state_to_state.build((*x_shape[:-1], self.features))
@@ -98,7 +102,7 @@ class RowLSTM(StackLayer):
         self.first_cell = self.add_weight(name="first_cell", **shape)
         super().build(x_shape, condition_shape)
 
-    def call(self, x, condition=None):
+    def call(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """The layer over whole images: input-to-state at once, then a loop over rows."""
         height, width = x.shape[1:3]
         gates = self.input_to_state(x) + self.project(condition)
@@ -118,36 +122,36 @@ class RowLSTM(StackLayer):
         hidden = tf.ensure_shape(hidden, (None, height, width, self.features))
         return self.finish(hidden, x, self.expand.slide)
 
-    def next_state(self, gates, state):
+    def next_state(self, gates: tf.Tensor, state: tuple) -> tuple[tf.Tensor, ...]:
         """One row of equation 3: input-to-state [N, 1, W, 4h], and the state before it."""
         hidden, cell = state
         return lstm(gates + self.state_to_state(hidden), cell)
 
-    def first_state(self, num, width):
+    def first_state(self, num: int | tf.Tensor, width: int) -> tuple[tf.Tensor, ...]:
         """The learned state above row 0: hidden and cell, [N, 1, W, h] each."""
         shape = [num, 1, width, self.features]
         weights = (self.first_hidden, self.first_cell)
         return tuple(tf.broadcast_to(tf.cast(w, self.compute_dtype), shape) for w in weights)
 
     @property
-    def cached_features(self):
+    def cached_features(self) -> tuple[int, ...]:
         """Features of hidden and cell."""
         return self.features, self.features
 
-    def state(self, row_cache, state, projected):
+    def state(self, row_cache: tuple, state: tuple, projected: Any) -> tuple[tf.Tensor, ...]:
         """See `StackLayer`: the row's own."""
         return row_cache
 
-    def link(self, state, projected):
+    def link(self, state: tuple, projected: Any) -> tf.Tensor:
         """Gates and cell [N, 1, W, 5h]."""
         hidden, cell = state
         return tf.concat([self.state_to_state(hidden) + projected, cell], axis=-1)
 
-    def first_pixels(self, num):
+    def first_pixels(self, num: int | tf.Tensor) -> list[tuple[tf.Tensor, ...]]:
         """Zeros: the layer's input [N, 2h]."""
         return [(self.zeros(num, 2 * self.features),)] * self.input_to_state.pixels_before
 
-    def step(self, colour):
+    def step(self, colour: int) -> Callable:
         """See `StackLayer`."""
         convolve, expand = self.input_to_state.step(colour), self.expand.step(colour)
 

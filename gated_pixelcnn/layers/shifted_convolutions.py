@@ -10,6 +10,9 @@ Only between the colours of ONE pixel is a mask needed: the last tap of the hori
 convolution, and the 1×1 convolutions after it.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -17,9 +20,10 @@ from gated_pixelcnn.layers import colour_groups
 from gated_pixelcnn.layers.initial_weights import FanIn
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.ops import dense
+from gated_pixelcnn.spec import Shape
 
 
-def taps(kernel_size):
+def taps(kernel_size: int) -> int:
     """⌈n/2⌉, the rows or pixels that remain of a masked kernel of odd size n."""
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise ValueError(f"kernel_size must be odd and positive, got {kernel_size}.")
@@ -29,7 +33,14 @@ def taps(kernel_size):
 class WindowConv2D(Layer):
     """A VALID convolution of which the caller pads the window; the base of this file's layers."""
 
-    def __init__(self, filters, kernel_shape, use_bias=True, scale=1.0, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_shape: tuple[int, int],
+        use_bias: bool = True,
+        scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -46,11 +57,11 @@ class WindowConv2D(Layer):
         self.scale = scale
         self.mask = None
 
-    def make_mask(self, shape):
+    def make_mask(self, shape: tuple[int, int, int, int]) -> np.ndarray | None:
         """0 and 1 for a kernel of this shape; None where nothing is masked."""
         return None
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Makes the kernel [rows, columns, inputs, filters], its mask and the bias [filters]."""
         shape = (*self.kernel_shape, input_shape[-1], self.filters)
         self.mask = self.make_mask(shape)
@@ -61,7 +72,7 @@ class WindowConv2D(Layer):
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
         super().build(input_shape)
 
-    def weights_now(self):
+    def weights_now(self) -> tuple[tf.Tensor, tf.Tensor | None]:
         """The kernel with its mask applied, and the bias or None, in the dtype of computation.
 
         The mask is applied where the kernel is used, never stored into it: a freshly built or
@@ -72,7 +83,7 @@ class WindowConv2D(Layer):
             kernel *= tf.constant(self.mask, kernel.dtype)
         return kernel, tf.cast(self.bias, self.compute_dtype) if self.use_bias else None
 
-    def slide(self, window):
+    def slide(self, window: tf.Tensor) -> tf.Tensor:
         """Convolves a window in which everything is in place that the kernel is to see.
 
         Args:
@@ -96,7 +107,7 @@ class VerticalConv2D(WindowConv2D):
     Input [N, H, W, inputs], output [N, H, W, filters].
     """
 
-    def __init__(self, filters, kernel_size, strict=False, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, strict: bool = False, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -110,21 +121,21 @@ class VerticalConv2D(WindowConv2D):
         self.strict = strict
 
     @property
-    def rows_before(self):
+    def rows_before(self) -> int:
         """Number of rows before its newest one in a window: those that sampling caches."""
         return self.kernel_shape[0] - 1
 
-    def pad_sides(self, window):
+    def pad_sides(self, window: tf.Tensor) -> tf.Tensor:
         """Pads the columns [N, h, W, inputs] → [N, h, W + n − 1, inputs], as SAME would."""
         side = self.kernel_size // 2
         return tf.pad(window, [[0, 0], [0, 0], [side, side], [0, 0]])
 
-    def window(self, x):
+    def window(self, x: tf.Tensor) -> tf.Tensor:
         """The window over a whole image: padded above, and cropped below where `strict`."""
         x = tf.pad(x, [[0, 0], [self.rows_before + self.strict, 0], [0, 0], [0, 0]])
         return self.pad_sides(x[:, :-1] if self.strict else x)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """Convolves a whole image."""
         return self.slide(self.window(x))
 
@@ -139,7 +150,15 @@ class HorizontalConv2D(WindowConv2D):
     Input [N, H, W, inputs], output [N, H, W, filters].
     """
 
-    def __init__(self, filters, kernel_size, mask_type="B", colours=1, parts=1, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        mask_type: str = "B",
+        colours: int = 1,
+        parts: int = 1,
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -159,16 +178,16 @@ class HorizontalConv2D(WindowConv2D):
         self.parts = parts
 
     @property
-    def sees_own_pixel(self):
+    def sees_own_pixel(self) -> bool:
         """Whether the last tap is the pixel itself (and not the one before it)."""
         return self.mask_type == "B" or self.colours > 1
 
     @property
-    def pixels_before(self):
+    def pixels_before(self) -> int:
         """Number of pixels before the current one in a window: those that sampling caches."""
         return self.kernel_shape[1] - self.sees_own_pixel
 
-    def make_mask(self, shape):
+    def make_mask(self, shape: tuple[int, int, int, int]) -> np.ndarray | None:
         """That of the last tap, where there are colour groups."""
         if self.colours == 1:
             return None
@@ -176,16 +195,16 @@ class HorizontalConv2D(WindowConv2D):
         mask[0, -1] = colour_groups.mask(*shape[2:], self.colours, self.mask_type, self.parts)
         return mask
 
-    def window(self, x):
+    def window(self, x: tf.Tensor) -> tf.Tensor:
         """The window over a whole image: padded at the left, cropped at the right if shifted."""
         x = tf.pad(x, [[0, 0], [0, 0], [self.pixels_before, 0], [0, 0]])
         return x if self.sees_own_pixel else x[:, :, :-1]
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """Convolves a whole image."""
         return self.slide(self.window(x))
 
-    def step(self, colour):
+    def step(self, colour: int) -> Callable:
         """The same convolution at one pixel and for one colour, as one matrix product.
 
         Args:
@@ -211,7 +230,9 @@ class PointwiseConv2D(WindowConv2D):
     Input [N, H, W, inputs], output [N, H, W, filters].
     """
 
-    def __init__(self, filters, colours=1, use_bias=True, **kwargs):
+    def __init__(
+        self, filters: int, colours: int = 1, use_bias: bool = True, **kwargs: Any
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -223,13 +244,13 @@ class PointwiseConv2D(WindowConv2D):
         super().__init__(filters, (1, 1), use_bias=use_bias, **kwargs)
         self.colours = colours
 
-    def make_mask(self, shape):
+    def make_mask(self, shape: tuple[int, int, int, int]) -> np.ndarray | None:
         """That between the colour groups, if there are some."""
         if self.colours == 1:
             return None
         return colour_groups.mask(*shape[2:], self.colours, "B")[np.newaxis, np.newaxis]
 
-    def slide(self, x):
+    def slide(self, x: tf.Tensor) -> tf.Tensor:
         """Mixes the features of every pixel: [N, h, w, inputs] → [N, h, w, filters]."""
         if x.shape[1] != 1:
             return super().slide(x)
@@ -239,11 +260,11 @@ class PointwiseConv2D(WindowConv2D):
         y = y if bias is None else tf.nn.bias_add(y, bias)
         return tf.reshape(y, [-1, 1, x.shape[2], self.filters])
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """Mixes the features of every pixel."""
         return self.slide(x)
 
-    def step(self, colour):
+    def step(self, colour: int) -> Callable:
         """The same at one pixel and for one colour; see `HorizontalConv2D.step`."""
         kernel, bias = self.weights_now()
         rows = colour_groups.visible(kernel.shape[2], self.colours, colour, "B")

@@ -11,12 +11,16 @@ Initial weights (see `initial_weights`): the first convolution and every pre-act
 E[x²] = 1, the 1×1 convolution of each of L layers about 1/L, so that the stack has 1…2 or 1…e.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups, initial_weights
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.ops import concat
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D
+from gated_pixelcnn.spec import Shape
 
 
 class StackLayer(Layer):
@@ -41,9 +45,11 @@ class StackLayer(Layer):
 
     condition_parts = 1  # h-fold features that a condition is projected to
     link_parts = 1
-    inner_moment = None  # E[x²] of the h maps at the start
+    inner_moment: float | None = None  # E[x²] of the h maps at the start
 
-    def __init__(self, features, colours=1, residual=True, layers=1, **kwargs):
+    def __init__(
+        self, features: int, colours: int = 1, residual: bool = True, layers: int = 1, **kwargs: Any
+    ) -> None:
         """Makes what layers share.
 
         Args:
@@ -71,18 +77,24 @@ class StackLayer(Layer):
         scale = 1 / (self.inner_moment * (layers if residual else 1))
         self.expand = PointwiseConv2D(2 * features, colours, scale=scale, name="expand", **self.own)
 
-    def build(self, x_shape, condition_shape=None):
+    def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         """Makes the weights; those of a condition only if there is one."""
         self.expand.build((*x_shape[:-1], self.features))
         if condition_shape is not None:
             self.condition.build(condition_shape)
         self.built = True
 
-    def project(self, condition):
+    def project(self, condition: tf.Tensor | None) -> Any:
         """V·c, once per image: [N, 1 or H, 1 or W, features], or 0 where there is no condition."""
         return 0.0 if condition is None else self.condition(condition)
 
-    def finish(self, inner, x, expand, before=()):
+    def finish(
+        self,
+        inner: tf.Tensor,
+        x: tf.Tensor,
+        expand: Callable,
+        before: Sequence[tf.Tensor] = (),
+    ) -> tf.Tensor:
         """The 1×1 convolution and the residual, for images, rows or one colour of a pixel.
 
         Args:
@@ -97,6 +109,6 @@ class StackLayer(Layer):
         y = expand(concat([*before, inner]))
         return y + x if self.residual else y
 
-    def zeros(self, *shape):
+    def zeros(self, *shape: int | tf.Tensor) -> tf.Tensor:
         """Zeros of the type of computation."""
         return tf.zeros(shape, self.compute_dtype)

@@ -3,9 +3,15 @@
 Source: "PixelCNN++" (Salimans et al., 2017), sections 2.3 and 2.4 and Figure 2.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
 from gated_pixelcnn.layers.gated_resnet import GatedResnet, ShiftedConv2D
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.weight_norm import NormalisedDeconv2D
+from gated_pixelcnn.spec import Shape
 
 
 class Scale(Layer):
@@ -14,7 +20,17 @@ class Scale(Layer):
     Its parts are called one by one, see `walk`.
     """
 
-    def __init__(self, features, down, up, seen, others=0, dropout=0.0, last=True, **kwargs):
+    def __init__(
+        self,
+        features: int,
+        down: int,
+        up: int,
+        seen: dict[str, tuple[int, int]],
+        others: int = 0,
+        dropout: float = 0.0,
+        last: bool = True,
+        **kwargs: Any,
+    ) -> None:
         """Makes the layers.
 
         Args:
@@ -41,11 +57,11 @@ class Scale(Layer):
             self.enlarge = NormalisedDeconv2D(features, seen["kernel_shape"], name="enlarge", **own)
 
     @property
-    def blocks(self):
+    def blocks(self) -> list[GatedResnet]:
         """Those of the way down, then those of the way up."""
         return [*self.down, *self.up]
 
-    def build(self, input_shape, condition_shape=None):
+    def build(self, input_shape: Shape, condition_shape: Shape | None = None) -> None:
         """Makes the weights."""
         for block in self.blocks:
             block.build(input_shape, condition_shape)
@@ -54,12 +70,21 @@ class Scale(Layer):
             self.enlarge.build(input_shape)
         self.built = True
 
-    def compute_output_shape(self, input_shape, condition_shape=None):
+    def compute_output_shape(
+        self, input_shape: Shape, condition_shape: Shape | None = None
+    ) -> Shape:
         """Returns the shape of the maps that blocks take and give."""
         return input_shape
 
 
-def make_stream(features, blocks, scales, seen, name="stream", **kwargs):
+def make_stream(
+    features: int,
+    blocks: int,
+    scales: int,
+    seen: dict[str, tuple[int, int]],
+    name: str = "stream",
+    **kwargs: Any,
+) -> list[Scale]:
     """The scales of one stream, the highest resolution first.
 
     Args:
@@ -87,7 +112,7 @@ def make_stream(features, blocks, scales, seen, name="stream", **kwargs):
     ]
 
 
-def run_stream(stream, x, run_block):
+def run_stream(stream: Sequence[Scale], x: tf.Tensor, run_block: Callable) -> tf.Tensor:
     """A stream over whole images.
 
     Args:
@@ -106,7 +131,13 @@ def run_stream(stream, x, run_block):
     return walk(stream, x, run_block, run_deeper)
 
 
-def walk(stream, x, run_block, run_deeper, number=0):
+def walk(
+    stream: Sequence[Scale],
+    x: tf.Tensor,
+    run_block: Callable,
+    run_deeper: Callable,
+    number: int = 0,
+) -> tf.Tensor:
     """The order of the blocks of one stream, for images, rows and pixels (Figure 2).
 
     Args:

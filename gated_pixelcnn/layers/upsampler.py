@@ -6,16 +6,20 @@ many there are is not told. Here a 3×3 convolution lets a pixel know its surrou
 4×4 convolution of stride 2 doubles the size, and a 3×3 convolution mixes what overlapped.
 """
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.ops import relu
+from gated_pixelcnn.spec import Shape
 
 
 class Upsampler(Layer):
     """Scaled images [N, h, w, C] → maps [N, 2h, 2w, features]."""
 
-    def __init__(self, features, **kwargs):
+    def __init__(self, features: int, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -36,7 +40,7 @@ class Upsampler(Layer):
         )
         self.large = keras.layers.Conv2D(features, 3, name="large", **own)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Makes the weights."""
         num, height, width, _ = input_shape
         self.small.build(input_shape)
@@ -44,6 +48,6 @@ class Upsampler(Layer):
         self.large.build((num, 2 * height, 2 * width, self.features))
         super().build(input_shape)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """Doubles the size."""
         return self.large(relu(self.deconvolution(relu(self.small(x)))))

@@ -5,18 +5,23 @@ Lampert, 2017), section 3: blocks of PixelCNN++ in one stream, whose convolution
 It runs once per image, whatever the number of its pixels. It has no dropout.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from gated_pixelcnn.layers.gated_resnet import AROUND, GatedResnet, ShiftedConv2D, concat_elu
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.stream import make_stream, run_stream
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D, NormalisedDeconv2D
+from gated_pixelcnn.spec import Shape
 
 
 class ViewEmbedding(Layer):
     """Scaled views [N, h, w, C] → maps [N, h, w, features], or of twice the size."""
 
-    def __init__(self, features, blocks=3, scales=2, twice=False, **kwargs):
+    def __init__(
+        self, features: int, blocks: int = 3, scales: int = 2, twice: bool = False, **kwargs: Any
+    ) -> None:
         """Makes the layers.
 
         Args:
@@ -47,7 +52,7 @@ class ViewEmbedding(Layer):
         self.head = NormalisedConv2D(features, (1, 1), name="head", **own)
         self.features = features
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Makes the weights."""
         num, height, width, channels = input_shape
         self.first.build((num, height, width, channels + 1))
@@ -62,7 +67,7 @@ class ViewEmbedding(Layer):
         self.head.build((*maps[:-1], 2 * self.features))
         self.built = True
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """Makes the maps."""
         x = self.first(tf.concat([x, tf.ones_like(x[..., :1])], axis=-1))
         x = run_stream(

@@ -10,12 +10,15 @@ A first batch sets g and the bias so that the map has mean 0 and a given deviati
 
 import contextlib
 import contextvars
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers.ops import dense
 from gated_pixelcnn.layers.shifted_convolutions import WindowConv2D
+from gated_pixelcnn.spec import Shape
 
 # A map whose deviation over the first batch is less stays as long as it is wanted: it is (nearly)
 # constant there, and its deviation says nothing about other batches.
@@ -26,7 +29,7 @@ _gathered = contextvars.ContextVar("gathered", default=None)
 
 
 @contextlib.contextmanager
-def data_dependent_initialisation(but=()):
+def data_dependent_initialisation(but: Sequence = ()) -> Iterator[None]:
     """Inside of it every normalised layer that is called sets g and its bias by what it sees.
 
     A network has to be called once, with the first batch; layers are then set in their order.
@@ -42,13 +45,13 @@ def data_dependent_initialisation(but=()):
         _initialising.reset(token)
 
 
-def gather(layers):
+def gather(layers: Iterable["NormalisedConv2D"]) -> dict[int, tuple]:
     """Computes the weights of normalised layers, for `gathered`: once, not at every call."""
     return {id(layer): layer.weights_now() for layer in layers}
 
 
 @contextlib.contextmanager
-def gathered(weights):
+def gathered(weights: dict[int, tuple]) -> Iterator[None]:
     """Inside of it layers have the weights that `gather` has computed."""
     token = _gathered.set(weights)
     try:
@@ -60,7 +63,14 @@ def gathered(weights):
 class NormalisedConv2D(WindowConv2D):
     """A VALID convolution with weight normalisation; the caller pads the window."""
 
-    def __init__(self, filters, kernel_shape, strides=1, deviation=1.0, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_shape: tuple[int, int],
+        strides: int = 1,
+        deviation: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -78,7 +88,7 @@ class NormalisedConv2D(WindowConv2D):
             raise ValueError("a convolution with weight normalisation has a bias: use_bias=True.")
         self.strides, self.deviation = strides, deviation
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Makes V [rows, columns, inputs, filters], g [filters] and the bias [filters]."""
         self.direction = self.add_weight(
             name="direction",
@@ -89,7 +99,7 @@ class NormalisedConv2D(WindowConv2D):
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
         self.built = True
 
-    def weights_now(self):
+    def weights_now(self) -> tuple[tf.Tensor, tf.Tensor]:
         """W and the bias, in the dtype of computation."""
         known = _gathered.get() or {}
         if id(self) in known:
@@ -99,11 +109,11 @@ class NormalisedConv2D(WindowConv2D):
         kernel = direction * (self.length.value / norm)
         return tf.cast(kernel, self.compute_dtype), tf.cast(self.bias.value, self.compute_dtype)
 
-    def call(self, window):
+    def call(self, window: tf.Tensor) -> tf.Tensor:
         """See `slide`."""
         return self.slide(window)
 
-    def slide(self, window):
+    def slide(self, window: tf.Tensor) -> tf.Tensor:
         """See `WindowConv2D`; sets g and the bias before, if this is the first batch."""
         if _initialising.get()(self):
             self._initialise(window)
@@ -124,7 +134,7 @@ class NormalisedConv2D(WindowConv2D):
         self.length.assign(length)
         self.bias.assign(-mean * length)
 
-    def step(self):
+    def step(self) -> Callable:
         """A 1×1 convolution at one pixel: a function [N, inputs] → [N, filters]."""
         kernel, bias = self.weights_now()
         return dense(kernel[0, 0], bias, range(self.filters))
@@ -138,7 +148,7 @@ class NormalisedDeconv2D(NormalisedConv2D):
     Input [N, h, w, inputs], output [N, 2h, 2w, filters].
     """
 
-    def __init__(self, filters, kernel_shape, **kwargs):
+    def __init__(self, filters: int, kernel_shape: tuple[int, int], **kwargs: Any) -> None:
         """Args: those of `NormalisedConv2D`, but for the strides."""
         kwargs.pop("strides", None)
         super().__init__(filters, kernel_shape, strides=2, **kwargs)
@@ -155,7 +165,7 @@ class NormalisedDeconv2D(NormalisedConv2D):
         y = tf.nn.bias_add(y, bias)
         return y[:, top : top + 2 * height, left : left + 2 * width]
 
-    def step(self):
+    def step(self) -> Callable:
         """The upper two of a pixel's four, by a 2×2 kernel: [N, inputs] → [N, 2, filters]."""
         kernel, bias = self.weights_now()
         matrix = tf.concat(tf.unstack(kernel[0]), axis=-1)

@@ -40,7 +40,7 @@ KINDS = {
 }
 
 
-def get(name, channels, levels, components=10):
+def get(name: str, channels: int, levels: int, components: int = 10) -> Likelihood:
     """A likelihood by name.
 
     Args:

@@ -20,7 +20,7 @@ from gated_pixelcnn.layers import Condition, Encoder
 from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.sampling import CachedDecoder
-from gated_pixelcnn.spec import Array, ImageSpec, condition_spec
+from gated_pixelcnn.spec import Array, ImageSpec, Shape, condition_spec
 
 
 class AutoregressiveModel(LikelihoodModel):
@@ -116,7 +116,7 @@ class AutoregressiveModel(LikelihoodModel):
         """
 
     @abc.abstractmethod
-    def cached_decoder(self, num: int | None, condition: Array | None) -> CachedDecoder:
+    def cached_decoder(self, num: int | tf.Tensor, condition: Array | None) -> CachedDecoder:
         """The same network and weights as a `sampling.CachedDecoder`.
 
         Args:
@@ -236,11 +236,11 @@ class AutoregressiveModel(LikelihoodModel):
 
     # Keras.
 
-    def compute_output_shape(self, input_shape=None):
+    def compute_output_shape(self, input_shape: Any = None) -> Shape:
         """Returns the shape of the raw parameter map, for `summary`."""
         return (None, *self.image_shape[:2], self.likelihood.parameters_per_pixel)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes all weights; a family extends it. They depend on the constructor's arguments only.
 
         Args:

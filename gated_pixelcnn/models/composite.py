@@ -52,7 +52,7 @@ class TrainedApart(Trainable):
       train_only: the submodel that is trained; "" for all.
     """
 
-    submodels = ()  # what `train_only` may be, but for ""
+    submodels: tuple[str, ...] = ()  # what `train_only` may be, but for ""
 
     def get_config(self) -> dict:
         """See `Trainable`."""

@@ -27,7 +27,7 @@ class Request(NamedTuple):
     """A request for samples: the arguments of `sample`, checked, with a row for every image.
 
     Attributes:
-      num: number of images N, an integer.
+      num: number of images N; None in an export.
       condition: tensor of N conditions, or None.
       seed: int64, a tensor.
       options: `sampling.SamplingOptions`.
@@ -39,14 +39,14 @@ class Request(NamedTuple):
     """
 
     num: int | None
-    condition: Any
-    seed: int
+    condition: tf.Tensor | None
+    seed: tf.Tensor
     options: SamplingOptions
-    given: Any
-    known: Any
+    given: tf.Tensor | None
+    known: tf.Tensor | None
     example_seeds: tf.Tensor
     jit: bool = False
-    stage: Any = None
+    stage: tf.Tensor | None = None
 
 
 def check_density_model(model):
@@ -86,7 +86,7 @@ class DensityModel(Inputs):
     """
 
     is_lower_bound = False
-    terms = None
+    terms: tuple[str, ...] | None = None
     untrained = ""
     trained_term = ""
     draws_logistics = False

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+from typing import Any
 
 import keras
 import numpy as np
@@ -61,20 +62,20 @@ class KerasTraining(keras.Model):
     train_on_batch = _checked(keras.Model.train_on_batch)
     test_on_batch = _checked(keras.Model.test_on_batch)
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         """Args: **kwargs: Keras' own (name, dtype)."""
         super().__init__(**kwargs)
         self._mean_loss = keras.metrics.Mean(name="loss")
 
     def compile(
         self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics=None,
-        **kwargs,
-    ):
+        optimizer: str | keras.optimizers.Optimizer = "rmsprop",
+        loss: None = None,
+        loss_weights: None = None,
+        metrics: None = None,
+        weighted_metrics: None = None,
+        **kwargs: Any,
+    ) -> None:
         """See `keras.Model.compile`.
 
         Args:
@@ -102,7 +103,7 @@ class KerasTraining(keras.Model):
                 )
         super().compile(optimizer, **kwargs)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict) -> None:
         """See `keras.Model.compile_from_config`, which leaves it to models with a `compile`."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
@@ -127,15 +128,15 @@ class KerasTraining(keras.Model):
             self._handle_deferred_dependencies(name, variable)
 
     @property
-    def jit_compile(self):
+    def jit_compile(self) -> bool:
         """False: XLA, which drops assertions, compiles only what comes after them."""
         return False
 
     @jit_compile.setter
-    def jit_compile(self, value):
+    def jit_compile(self, value: bool | str) -> None:
         self._by_xla = bool(value)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Keras' step."""
         compute = self._loss_and_gradients
         if self._by_xla:
@@ -150,11 +151,11 @@ class KerasTraining(keras.Model):
             loss = self.optimizer.scale_loss(tf.reduce_mean(losses))
         return losses, tape.gradient(loss, self.trainable_variables)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Keras' evaluation step."""
         return self._logs(*self.test_loss_of(*self.checked(*unpacked(data))))
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> tf.Tensor:
         """Keras' step of `predict`: what `call` gives."""
         images, condition = unpacked(data)
         return self(images) if condition is None else self(images, condition)
@@ -165,7 +166,7 @@ class KerasTraining(keras.Model):
         return {"loss": mean, name: mean}
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.Metric]:
         """Keras resets these at every epoch."""
         return [self._mean_loss]
 

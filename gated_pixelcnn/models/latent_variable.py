@@ -27,6 +27,7 @@ from gated_pixelcnn.likelihoods.logistic import (
 )
 from gated_pixelcnn.models.density_model import Request, check_seed
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+from gated_pixelcnn.models.transforms import View
 from gated_pixelcnn.spec import (
     Array,
     ConditionSpec,
@@ -62,7 +63,7 @@ class LatentVariableModel(LikelihoodModel):
         self,
         image_shape: tuple[int, int, int],
         levels: int,
-        view: Callable,
+        view: View,
         features: int = 160,
         blocks: int = 20,
         latents: int = 32,
@@ -142,7 +143,7 @@ class LatentVariableModel(LikelihoodModel):
 
     # z and f(z).
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes all weights; a family extends it. `input_shape` is ignored, Keras passes it."""
         self.network.build((None, *self.image_shape))
         self.built = True
@@ -180,7 +181,7 @@ class LatentVariableModel(LikelihoodModel):
         f, _, divergence = self.infer(images, self.posterior_noise(images, draw))
         return tf.stack([self.image_log_prob(f, images, training), -total(divergence)], axis=1)
 
-    def importance_log_prob(self, images: Array, draws: int) -> tf.Tensor:
+    def importance_log_prob(self, images: Array, draws: int) -> np.ndarray:
         """The bound of Burda et al., which becomes tighter with the number of draws.
 
         log (1/K) Σ_k p(x, z_k) / q(z_k | x): the first draw is that of `log_prob`. The images are
@@ -244,7 +245,7 @@ class LatentVariableModel(LikelihoodModel):
         return {}
 
     @functools.cached_property
-    def latent_sums(self):
+    def latent_sums(self) -> Callable[[tf.Tensor, tf.Tensor], dict]:
         """Function (images, 1.0 or 0.0 for each) → sums over the images: {name: float64}.
 
         "divergence" is that of every latent dimension [h, w, maps].

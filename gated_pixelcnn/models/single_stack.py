@@ -22,6 +22,7 @@ from gated_pixelcnn.layers import (
 )
 from gated_pixelcnn.layers.masked_convolution import check_kernel_size
 from gated_pixelcnn.layers.ops import concat
+from gated_pixelcnn.layers.stack_layer import StackLayer
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 from gated_pixelcnn.sampling import CachedDecoder
 from gated_pixelcnn.spec import Array
@@ -30,7 +31,7 @@ from gated_pixelcnn.spec import Array
 class SingleStack(AutoregressiveModel):
     """A masked convolution of type A, layers, and the head."""
 
-    layer = None  # of a family: the class of its layers, a StackLayer
+    layer: type[StackLayer] | None = None  # of a family: the class of its layers
 
     def __init__(
         self,
@@ -105,7 +106,7 @@ class SingleStack(AutoregressiveModel):
         outputs = self.likelihood.parameters_per_pixel
         self.head = Head(head_features, outputs, colours, name="head", **policy)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes all weights, see `AutoregressiveModel.build`."""
         image = (None, *self.image_shape)
         maps = (*image[:-1], 2 * self.features)
@@ -135,7 +136,7 @@ class SingleStack(AutoregressiveModel):
             outputs.append(x)
         return self.head(x if self.skips is None else self.skips(outputs))
 
-    def cached_decoder(self, num: int | None, condition: Array | None) -> CachedDecoder:
+    def cached_decoder(self, num: int | tf.Tensor, condition: Array | None) -> CachedDecoder:
         """See `AutoregressiveModel.cached_decoder`."""
         return SingleStackDecoder(self, num, condition)
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from gated_pixelcnn.layers import Encoder
 from gated_pixelcnn.layers.weight_norm import data_dependent_initialisation
 from gated_pixelcnn.models import registry
 from gated_pixelcnn.models.keras_training import KerasTraining
@@ -31,7 +32,7 @@ class Trainable(Inputs, KerasTraining):
     takes_labels = False
     images_per_class = 0
     train_only = untrained = ""
-    encoder = None
+    encoder: Encoder | None = None
     initialised_by_data = False
     remat = False
 

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from gated_pixelcnn.spec import Array
+
 
 class Half:
     """The image at half its size: every pixel the mean of 2×2, rounded (halves up).
@@ -16,7 +18,7 @@ class Half:
     halves = True
     factor = 2
 
-    def __init__(self, image_shape, levels):
+    def __init__(self, image_shape: tuple[int, int, int], levels: int) -> None:
         """Args: image_shape: (H, W, C) and levels: of the images that go in.
 
         Raises:
@@ -32,7 +34,7 @@ class Half:
             )
         self.image_shape, self.levels = (height // factor, width // factor, channels), levels
 
-    def __call__(self, images):
+    def __call__(self, images: Array) -> tf.Tensor:
         """Integers [N, H, W, C] → uint8 [N, H / factor, W / factor, C]."""
         height, width, channels = self.image_shape
         factor, pixels = self.factor, self.factor**2
@@ -55,11 +57,11 @@ class Whole:
     term = "image"
     halves = False
 
-    def __init__(self, image_shape, levels):
+    def __init__(self, image_shape: tuple[int, int, int], levels: int) -> None:
         """Args: image_shape: (H, W, C) and levels: of the images."""
         self.image_shape, self.levels = tuple(image_shape), levels
 
-    def __call__(self, images):
+    def __call__(self, images: Array) -> tf.Tensor:
         """Integers [N, H, W, C] → uint8 of the same shape."""
         return tf.cast(images, tf.uint8)
 
@@ -67,7 +69,7 @@ class Whole:
 class Coarse:
     """A view in fewer levels: ⌊v · b / levels⌋; for the attributes see `Half`."""
 
-    def __init__(self, view, levels):
+    def __init__(self, view: "View", levels: int) -> None:
         """Makes the transform.
 
         Args:
@@ -82,7 +84,7 @@ class Coarse:
         self.view, self.levels = view, levels
         self.image_shape, self.term, self.halves = view.image_shape, view.term, view.halves
 
-    def __call__(self, images):
+    def __call__(self, images: Array) -> tf.Tensor:
         """Integers [N, H, W, C] → uint8 of the shape of the view."""
         values = tf.cast(self.view(images), tf.int32)
         return tf.cast(values * self.levels // self.view.levels, tf.uint8)
@@ -98,7 +100,7 @@ class Grayscale:
     halves = False
     weights = (299, 587, 114)  # in thousandths, so that all machines round alike
 
-    def __init__(self, image_shape, levels):
+    def __init__(self, image_shape: tuple[int, int, int], levels: int) -> None:
         """Args: image_shape: (H, W, C) and levels: of the images that go in.
 
         Raises:
@@ -113,12 +115,19 @@ class Grayscale:
         self.image_shape, self.levels = (height, width, 1), min(16, levels)
         self._levels = levels
 
-    def __call__(self, images):
+    def __call__(self, images: Array) -> tf.Tensor:
         """Integers [N, H, W, 3] → uint8 [N, H, W, 1]."""
         y = tf.reduce_sum(tf.cast(images, tf.int32) * self.weights, axis=-1, keepdims=True)
         y = (y + 500) // 1000
         return tf.cast(y * self.levels // self._levels, tf.uint8)
 
 
-TRANSFORMS = {"half": Half, "grayscale": Grayscale}  # what leaves out enough for a model of its own
-VIEWS = {"image": Whole, "half": Half, "quarter": Quarter, "grayscale": Grayscale}
+View = Half | Whole | Coarse | Grayscale
+# What leaves out enough for a model of its own.
+TRANSFORMS: dict[str, type[Half | Grayscale]] = {"half": Half, "grayscale": Grayscale}
+VIEWS: dict[str, type[Half | Whole | Grayscale]] = {
+    "image": Whole,
+    "half": Half,
+    "quarter": Quarter,
+    "grayscale": Grayscale,
+}

@@ -6,23 +6,28 @@ Autoregressive Models", 2017), so a batch costs one or two forward passes. The l
 """
 
 import os
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import tensorflow as tf
 
 from gated_pixelcnn.sampling.options import UNCHANGED
 
+Nest = Any  # of tensors
+
 
 class CachedDecoder(Protocol):
     """A network that can be run row by row and pixel by pixel; states are nests of tensors."""
 
-    def first_rows(self):
+    def first_rows(self) -> Nest:
         """State of what depends on finished rows, before row 0."""
 
-    def first_row_cache(self):
+    def first_row_cache(self) -> Nest:
         """The cache of a row before row 0, see `row_cache`."""
 
-    def row(self, state, finished, row_cache, index):
+    def row(
+        self, state: Nest, finished: tf.Tensor, row_cache: Nest, index: tf.Tensor
+    ) -> tuple[Nest, Nest]:
         """Takes the last finished row into the state.
 
         Args:
@@ -35,14 +40,20 @@ class CachedDecoder(Protocol):
           The new state, and a nest of tensors [W, …, N, features] that `pixel` reads.
         """
 
-    def first_pixels(self, num):
+    def first_pixels(self, num: int | tf.Tensor) -> Nest:
         """State of what depends on the finished pixels of a row, before its pixel 0.
 
         Args:
           num: number of images; a row's pixels may be run for a part of the batch only.
         """
 
-    def pixel(self, state, row, index, draw):
+    def pixel(
+        self,
+        state: Nest,
+        row: Nest,
+        index: tf.Tensor,
+        draw: Callable[[int, tf.Tensor], tf.Tensor],
+    ) -> Nest:
         """Runs one pixel.
 
         Args:
@@ -57,7 +68,7 @@ class CachedDecoder(Protocol):
           The new state.
         """
 
-    def row_cache(self, state):
+    def row_cache(self, state: Nest) -> Nest:
         """Cache of the pixels of this row for the next one: a nest of tensors [W, …, N, features].
 
         Args:

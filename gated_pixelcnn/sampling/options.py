@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import tensorflow as tf
+
 
 class SamplingOptions(NamedTuple):
     """Changes to the model's own distribution before a draw; by default none.
@@ -14,8 +16,8 @@ class SamplingOptions(NamedTuple):
         pixel, and a value is its mean, which is its mode ("MAP sampling", the same).
     """
 
-    temperature: float = 1.0
-    reduce_log_scale: float = 0.0
+    temperature: float | tf.Tensor = 1.0
+    reduce_log_scale: float | tf.Tensor = 0.0
     most_probable: bool = False
 
 

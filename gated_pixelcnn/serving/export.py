@@ -93,7 +93,13 @@ def _reason(error, directory):
     return text.split(";")[-1].split(" [Op:")[0].strip()
 
 
-def write(model, record, path, max_images=MAX_IMAGES, warm_up=True):
+def write(
+    model: DensityModel,
+    record: dict,
+    path: PathLike,
+    max_images: int = MAX_IMAGES,
+    warm_up: bool = True,
+) -> None:
     """Writes a SavedModel with its signatures, warm-up requests and facts.
 
     Args:

@@ -5,7 +5,7 @@ traced: there it is an InvalidArgumentError of the run that says so. A graph tha
 no assertions: its nats are NaN.
 """
 
-from gated_pixelcnn.spec.arguments import Array, as_array, check_integer
+from gated_pixelcnn.spec.arguments import Array, Shape, as_array, check_integer
 from gated_pixelcnn.spec.conditions import (
     ConditionSpec,
     Image,
@@ -25,6 +25,7 @@ __all__ = [
     "ImageSpec",
     "Inputs",
     "Label",
+    "Shape",
     "Spatial",
     "Vector",
     "as_array",

@@ -1,15 +1,17 @@
 """Checks of single arguments."""
 
 import operator
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-Array = npt.ArrayLike | tf.Tensor
+Array: TypeAlias = npt.ArrayLike | tf.Tensor
+Shape = tuple[int | None, ...]  # None where a size is not known
 
 
-def check_integer(name, value, lowest, highest=None):
+def check_integer(name: str, value: Any, lowest: int, highest: int | None = None) -> int:
     """The value as an int; otherwise a ValueError with the argument, the value, what is allowed.
 
     A float is no integer, whatever its value; arrays and tensors of one integer are.
@@ -27,7 +29,7 @@ def check_integer(name, value, lowest, highest=None):
     return number
 
 
-def as_array(name, values, refused="OSUcMm"):
+def as_array(name: str, values: Array, refused: str = "OSUcMm") -> np.ndarray | tf.Tensor:
     """Values as an array of numbers (a tensor stays one), or the ValueError that says why not.
 
     Args:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import tensorflow as tf
 
@@ -80,7 +81,7 @@ class ImageSpec:
         return graph_checks.below(self.levels, message, images)
 
 
-def bits_per_dim(nats, image_shape):
+def bits_per_dim(nats: Any, image_shape: tuple[int, ...]) -> Any:
     """Converts code lengths of whole images: the one place where nats become bits/dim.
 
     Bits/dim is the mean code length of one colour of one pixel: -log2 p(image) / (H * W * C).
@@ -95,6 +96,6 @@ def bits_per_dim(nats, image_shape):
     return nats / (math.log(2) * math.prod(image_shape))
 
 
-def kind_of_images(image_shape, levels):
+def kind_of_images(image_shape: tuple[int, ...], levels: int) -> str:
     """Name for messages of images of a shape (H, W, C)."""
     return f"{'x'.join(map(str, image_shape))} with {levels} levels"

@@ -6,10 +6,15 @@ import tensorflow as tf
 
 from gated_pixelcnn import graph_checks
 from gated_pixelcnn.spec.arguments import Array
+from gated_pixelcnn.spec.conditions import ConditionSpec
+from gated_pixelcnn.spec.images import ImageSpec
 
 
 class Inputs:
     """Mixin of what takes images and conditions: it has an `image_spec` and a `condition_spec`."""
+
+    image_spec: ImageSpec
+    condition_spec: ConditionSpec
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -101,7 +101,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
         self.stream = ViewEmbedding(stream_features, blocks, scales, name="stream", **own)
         self.set_train_only(train_only)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
         super().build()
         self.stream.build((None, *self.image_shape[:2], self.view.image_shape[-1]))

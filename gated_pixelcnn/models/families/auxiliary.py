@@ -183,7 +183,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
     def remat(self, value: bool) -> None:
         self.prior.remat = self.conditional.remat = value
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
         self.prior.build((None, *self.prior.image_shape))
         self.embedding.build((None, *self.transform.image_shape))

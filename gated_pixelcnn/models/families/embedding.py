@@ -23,6 +23,7 @@ class Embedding(Trainable):
 
     loss_name, loss_unit = "triplet_loss", "triplet loss"
     takes_labels = True
+    encoder: Encoder
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class Embedding(Trainable):
             code_size, encoder_features, normalised=True, name="encoder", dtype=self.dtype_policy
         )
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
         self.encoder.build((None, *self.image_shape))
         self.built = True
@@ -96,7 +97,7 @@ class Embedding(Trainable):
             )
         return images, labels
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> tf.Tensor:
         """See `KerasTraining`; data may have labels, as those of `fit`."""
         return self(unpacked(data)[0])
 

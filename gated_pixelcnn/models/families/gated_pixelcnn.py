@@ -102,7 +102,7 @@ class GatedPixelCNN(AutoregressiveModel):
         outputs = self.likelihood.parameters_per_pixel
         self.head = Head(head_features, outputs, colours, name="head", dtype=policy)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes all weights, see `AutoregressiveModel.build`."""
         vertical = horizontal = (None, *self.image_shape)
         maps = (*vertical[:-1], self.features)
@@ -128,7 +128,7 @@ class GatedPixelCNN(AutoregressiveModel):
             gates.append(gated)
         return self.head(horizontal if self.skips is None else self.skips(gates))
 
-    def cached_decoder(self, num: int | None, condition: Array | None) -> CachedDecoder:
+    def cached_decoder(self, num: int | tf.Tensor, condition: Array | None) -> CachedDecoder:
         """See `AutoregressiveModel.cached_decoder`."""
         kind = GatedPixelCNNDecoder if self.stacks == 2 else OneStackDecoder
         return kind(self, num, condition)

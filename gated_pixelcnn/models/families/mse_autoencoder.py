@@ -7,6 +7,7 @@ The paper does not give its layers. Here they are `Deconvolution`, the m(h) of i
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -31,6 +32,7 @@ class MSEAutoencoder(Trainable):
     """
 
     loss_name, loss_unit = "mse", "MSE"
+    encoder: Encoder
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class MSEAutoencoder(Trainable):
             channels, 3, padding="same", name="colours", data_format="channels_last", **own
         )
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
         self.encoder.build((None, *self.image_shape))
         self.deconvolution.build((None, 1, 1, self.code_size))
@@ -98,7 +100,7 @@ class MSEAutoencoder(Trainable):
         s = self.deconvolution(tf.cast(codes, self.compute_dtype)[:, tf.newaxis, tf.newaxis])
         return tf.cast(self.colours(relu(s)), tf.float32)
 
-    def reconstruct(self, images: Array) -> tf.Tensor:
+    def reconstruct(self, images: Array) -> np.ndarray:
         """Reconstructs images from their codes.
 
         Args:
@@ -114,7 +116,7 @@ class MSEAutoencoder(Trainable):
         return np.rint(np.asarray(found) * (self.levels - 1)).astype(np.uint8)
 
     @functools.cached_property
-    def reconstruct_graph(self):
+    def reconstruct_graph(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """`call` as a graph, traced once for any number of images."""
         return tf.function(self.call, reduce_retracing=True, autograph=False)
 

@@ -92,7 +92,7 @@ class PixelCNNPP(AutoregressiveModel):
         exact = "float64" if self.compute_dtype == "float64" else "float32"
         self.head = NormalisedConv2D(outputs, (1, 1), name="head", dtype=exact)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Makes all weights, see `AutoregressiveModel.build`."""
         height, width, channels = self.image_shape
         for first in (self.first_up, self.first_above, self.first_left):
@@ -115,7 +115,7 @@ class PixelCNNPP(AutoregressiveModel):
         return scaled
 
     @staticmethod
-    def with_ones(x):
+    def with_ones(x: tf.Tensor) -> tf.Tensor:
         """Adds a channel of ones, which tells the image from what is around it."""
         return tf.concat([x, tf.ones_like(x[..., :1])], axis=-1)
 
@@ -154,6 +154,6 @@ class PixelCNNPP(AutoregressiveModel):
 
         return run_stream(stream, x, run_block), outputs
 
-    def cached_decoder(self, num: int | None, condition: Array | None) -> CachedDecoder:
+    def cached_decoder(self, num: int | tf.Tensor, condition: Array | None) -> CachedDecoder:
         """See `AutoregressiveModel.cached_decoder`."""
         return PixelCNNPPDecoder(self, num, condition)
