@@ -251,7 +251,7 @@ def test_views_are_what_they_are_called():
         "image": (4, 8, 3),
         "half": (2, 4, 3),
         "quarter": (1, 2, 3),
-        "gray": (4, 8, 1),
+        "grayscale": (4, 8, 1),
     }
     np.testing.assert_array_equal(VIEWS["image"]((4, 8, 3), 96)(image), image)
     mean = image.astype(float).reshape(1, 1, 4, 2, 4, 3).mean(axis=(2, 4))
