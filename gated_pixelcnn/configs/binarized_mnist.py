@@ -29,6 +29,7 @@ binarized_mnist = Preset(
 binarized_mnist_cpu = binarized_mnist.variant(
     "static binarized MNIST for a CPU",
     parameters=164_673,
+    expected="80.83 nats, measured",  # of the held-out images
     model=dict(
         features=16,
         layers=10,
@@ -38,7 +39,7 @@ binarized_mnist_cpu = binarized_mnist.variant(
         steps=25_000,
         minutes=60.0,
         batch_size=16,
-        learning_rate=0.004,
+        learning_rate=0.002,  # of 0.004 and 0.002 the better one at an hour
         warmup_steps=100,
         eval_images=2000,
         eval_every=2000,
