@@ -1,5 +1,7 @@
 """The names of the package for type checkers, which do not run its `__getattr__`."""
 
+from typing import Any
+
 from gated_pixelcnn.configs import get_config as get_config
 from gated_pixelcnn.configs import list_presets as list_presets
 from gated_pixelcnn.errors import UserError as UserError
@@ -31,3 +33,5 @@ from gated_pixelcnn.spec import condition_spec as condition_spec
 from gated_pixelcnn.training.train import train as train
 
 __version__: str
+
+def __getattr__(name: str) -> Any: ...  # a family that is not named here
