@@ -246,12 +246,25 @@ class Label(ConditionSpec):
         return graph_checks.below(self.size, f"{name} must be 0…{self.size - 1}", condition)
 
 
-class Vector(ConditionSpec):
+class OfEachImage(ConditionSpec):
+    """A condition of which every image has its own: base of those that are no classes."""
+
+    def mismatched(
+        self, condition: Array | None, start: int, others: Callable[[int], Array]
+    ) -> tf.Tensor:
+        """That of the image half the data set away, as alike ones may follow each other."""
+        return others(len(condition))
+
+    def alternatives(self, num_images: int) -> int:
+        """See `ConditionSpec`."""
+        return num_images
+
+
+class Vector(OfEachImage):
     """A vector of numbers, or of zeros and ones for tags."""
 
-    found = "vectors"
-
     kind, sized, named, beside_images = "vector", "vector length", "entries", True
+    found = "vectors"
 
     def forms(self, num: int | None) -> list[tuple]:
         """See `ConditionSpec`."""
@@ -265,16 +278,6 @@ class Vector(ConditionSpec):
                 f"{self.found}: call evaluate(model, images, condition)."
             )
         return beside
-
-    def mismatched(
-        self, condition: Array | None, start: int, others: Callable[[int], Array]
-    ) -> tf.Tensor:
-        """That of the image half the data set away, as alike ones may follow each other."""
-        return others(len(condition))
-
-    def alternatives(self, num_images: int) -> int:
-        """See `ConditionSpec`."""
-        return num_images
 
     def for_grid(self, num: int | None, examples: Callable[[int], tuple]) -> tuple:
         """Conditions of the data, above each sample the image that has it."""
@@ -292,7 +295,7 @@ class Spatial(Vector):
         return [("numbers", (num, *self.images.shape[:2], self.size))]
 
 
-class Image(ConditionSpec):
+class Image(OfEachImage):
     """An image, of which an encoder makes a code; or the code."""
 
     kind = "image"
@@ -318,16 +321,6 @@ class Image(ConditionSpec):
     def of_data(self, images: Array, beside: Array | None) -> Array | None:
         """See `ConditionSpec`."""
         return images
-
-    def mismatched(
-        self, condition: Array | None, start: int, others: Callable[[int], Array]
-    ) -> tf.Tensor:
-        """The image half the data set away, as those of a class may follow each other."""
-        return others(len(condition))
-
-    def alternatives(self, num_images: int) -> int:
-        """See `ConditionSpec`."""
-        return num_images
 
     def for_grid(self, num: int | None, examples: Callable[[int], tuple]) -> tuple:
         """Images of the data, above each what is drawn from its code."""
