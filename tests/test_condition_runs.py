@@ -223,6 +223,25 @@ def test_other_data_must_have_the_same_entries(runs, monkeypatch, tmp_path):
         call(evaluate, monkeypatch, f"--workdir={workdir}", f"--source=npz:{tmp_path}/small.npz")
 
 
+def test_a_run_beside_must_have_the_same_condition(runs, monkeypatch, tmp_path):
+    """Told before anything is computed."""
+    monkeypatch.setattr(evaluate, "check_writable", None)
+    (vector, source), (maps, _) = runs["vector"], runs["spatial"]
+    plain = tmp_path / "plain"
+    gpc.train(settings(source, "none", "train.steps=1"), plain)
+    other = write_data(tmp_path / "other.npz", "vector", ("left", "top", "depth"))
+    gpc.train(settings(other, "vector", "train.steps=1"), tmp_path / "other")
+    for workdir, beside, message in (
+        (plain, vector, "conditioned on vectors, but the images of .* with neither vectors nor"),
+        (maps, vector, "conditioned on vectors, but the images of .* come with maps here"),
+        (vector, maps, "conditioned on maps, but the images of .* come with vectors here"),
+        (vector, tmp_path / "other", "number 0 of the condition is 'top' in .*, but 'left' of"),
+    ):
+        flags = [f"--workdir={workdir}", f"--beside={beside}", f"--csv={tmp_path}/a.csv"]
+        with pytest.raises(UserError, match=f"--beside={beside}: .*{message}"):
+            call(evaluate, monkeypatch, *flags)
+
+
 def test_an_exported_model_has_the_names_and_draws_from_vectors(runs, monkeypatch, tmp_path):
     workdir, _ = runs["vector"]
     call(export, monkeypatch, f"--workdir={workdir}", f"--output={tmp_path}/export")
