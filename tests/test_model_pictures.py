@@ -16,7 +16,7 @@ WIDE = {"image_shape": (9, 9, 1), "layers": 2, "kernel_size": 3, "first_kernel_s
 
 
 def seen(model, position=None):
-    images = images_of(model, 3)
+    images = images_of(model, 12)
     place, sizes = pictures.receptive_field(model, images, position=position)
     return place, sizes > 0
 
