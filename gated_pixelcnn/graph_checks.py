@@ -56,7 +56,7 @@ def below(size, message, values):
       ValueError: where the values are known, and out of range.
     """
     dtype = tf.as_dtype(values.dtype)
-    if dtype == tf.bool or (dtype == tf.uint8 and size > 255):
+    if dtype == tf.bool or (dtype in (tf.uint8, tf.uint16) and size > dtype.max):
         return values  # no value that is out of range
     if not tf.is_symbolic_tensor(values):
         if np.size(values) and not 0 <= np.min(values) <= np.max(values) < size:

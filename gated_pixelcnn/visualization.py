@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gated_pixelcnn import files
+from gated_pixelcnn.errors import UserError
 
 _HEAT = ((0, 0, 0), (80, 20, 110), (190, 50, 80), (250, 140, 20), (255, 255, 230))
 UNDRAWN = 127  # The gray of pixels that are not known yet, and of the gaps of a grid.
@@ -16,18 +17,103 @@ UNDRAWN = 127  # The gray of pixels that are not known yet, and of the gaps of a
 # Pictures to look at.
 
 
-def to_bytes(images, levels):
-    """Stretches values 0…levels-1 to 0…255.
+def look(spec, tiles=None):
+    """How values are shown.
 
     Args:
-      images: integers 0…levels-1, any shape.
-      levels: number of values, 2…256.
+      spec: the `ImageSpec` of the images.
+      tiles: of categorical values, pictures of the categories, see `tiles_of`, or None.
 
     Returns:
-      uint8 of the same shape.
+      The number of levels of ordered values, which are stretched to 0…255; of categories a picture
+      of each, uint8 [K, h, w, 3], by default one pixel of a colour of its own.
     """
-    scaled = np.asarray(images, np.float64) * (255 / (levels - 1))
-    return np.rint(scaled).astype(np.uint8)
+    if not spec.is_categorical:
+        return spec.levels
+    return palette(spec.levels) if tiles is None else tiles
+
+
+def palette(num):
+    """Colours of categories, neighbours unlike each other, 0 black: uint8 [num, 1, 1, 3]."""
+    turn = np.arange(num)
+    hue, value = turn * 0.618034 % 1, 0.55 + 0.45 * (turn * 0.754878 % 1)
+    saturation = 0.35 + 0.6 * (turn * 0.569840 % 1)
+    channels = (hue[:, np.newaxis] + np.array([0, 2, 1]) / 3) * 6 % 6
+    pure = np.clip(np.abs(channels - 3) - 1, 0, 1)
+    colours = value[:, np.newaxis] * (1 - saturation[:, np.newaxis] * (1 - pure))
+    colours[0] = 0
+    return np.rint(255 * colours).astype(np.uint8)[:, np.newaxis, np.newaxis]
+
+
+def tiles_of(path, num):
+    """Reads the pictures of categories.
+
+    Args:
+      path: an image file of square tiles, row by row, in the order of the categories.
+      num: number of categories.
+
+    Returns:
+      uint8 [num, side, side, 3]; the side is the largest at which there are enough tiles.
+
+    Raises:
+      UserError: the file cannot be read, or is too small.
+    """
+    try:
+        with Image.open(path) as file:
+            picture = np.asarray(file.convert("RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path} cannot be used as tiles ({error})") from error
+    height, width, _ = picture.shape
+    sides = range(min(height, width), 0, -1)
+    fits = (s for s in sides if not (height % s or width % s) and height * width // s**2 >= num)
+    if (side := next(fits, None)) is None:
+        raise UserError(
+            f"{path} has {width}x{height} pixels: no {num} square tiles, one for each category"
+        )
+    tiles = picture.reshape(height // side, side, width // side, side, 3).swapaxes(1, 2)
+    return tiles.reshape(-1, side, side, 3)[:num]
+
+
+def to_bytes(images, levels):
+    """Values as pictures.
+
+    Args:
+      images: integers 0…levels-1 of any shape; of categories [N, H, W, C].
+      levels: number of values, 2…65,536, which are stretched to 0…255; or a picture of each value,
+        see `look`.
+
+    Returns:
+      uint8 of the same shape; of categories [N, H·h, C·W·w, 3], channels beside each other.
+    """
+    if np.ndim(levels) == 0:
+        scaled = np.asarray(images, np.float64) * (255 / (levels - 1))
+        return np.rint(scaled).astype(np.uint8)
+    maps = _side_by_side(np.asarray(images))[..., 0]
+    num, rows, columns = maps.shape
+    side = levels.shape[1]
+    return levels[maps].swapaxes(2, 3).reshape(num, rows * side, columns * side, 3)
+
+
+def partly(images, levels, known):
+    """Values as pictures, see `to_bytes`, gray where they are not known.
+
+    Args:
+      images: integers 0…levels-1 [N, H, W, C].
+      levels: see `to_bytes`.
+      known: booleans that broadcast to [N, H, W, C].
+
+    Returns:
+      uint8, see `to_bytes`.
+    """
+    if np.ndim(levels):
+        known = _side_by_side(np.broadcast_to(known, np.shape(images)))
+        known = known.repeat(levels.shape[1], axis=1).repeat(levels.shape[2], axis=2)
+    return np.where(known, to_bytes(images, levels), np.uint8(UNDRAWN))
+
+
+def _side_by_side(images):
+    """The channels of images beside each other: [N, H, W, C] → [N, H, C·W, 1]."""
+    return np.concatenate(np.split(images, images.shape[-1], axis=-1), axis=2)
 
 
 def grid(images, levels, columns=None, magnify=1):
@@ -36,7 +122,7 @@ def grid(images, levels, columns=None, magnify=1):
     Args:
       images: integers 0…levels-1 [N, H, W, C]. Where C is not 1 or 3, an image's channels are shown
         as gray images beside each other.
-      levels: number of values, 2…256.
+      levels: see `to_bytes`.
       columns: number of images in a row; by default the grid is about square.
       magnify: side of the square that a pixel becomes.
 
@@ -49,8 +135,8 @@ def grid(images, levels, columns=None, magnify=1):
     images = np.asarray(images)
     if images.ndim != 4 or not len(images):
         raise ValueError(f"images must have the shape [N, H, W, C], got {list(images.shape)}.")
-    if images.shape[-1] not in (1, 3):
-        images = np.concatenate(np.split(images, images.shape[-1], axis=-1), axis=2)
+    if np.ndim(levels) == 0 and images.shape[-1] not in (1, 3):
+        images = _side_by_side(images)
     images = to_bytes(images, levels).repeat(magnify, axis=1).repeat(magnify, axis=2)
     num, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(num))
@@ -106,7 +192,7 @@ def enlarged(images, levels, image_shape):
 
     Args:
       images: integers 0…levels-1 [N, h, w, 1 or C], where h and w divide H and W.
-      levels: number of values, 2…256.
+      levels: see `to_bytes`.
       image_shape: (H, W, C).
 
     Returns:
@@ -124,7 +210,7 @@ def growing(images, levels, known=None, max_frames=120):
 
     Args:
       images: integers 0…levels-1 [N, H, W, C], finished.
-      levels: number of values, 2…256.
+      levels: see `to_bytes`.
       known: booleans that broadcast to [N, H, W, C]: the values that were given; None for none.
       max_frames: at most this many frames, at least 2.
 
@@ -133,14 +219,13 @@ def growing(images, levels, known=None, max_frames=120):
       known are drawn and the rest is gray; the first frame holds only what is known, the last
       one everything.
     """
-    images = to_bytes(images, levels)
     known = np.broadcast_to(False if known is None else known, images.shape)
     unknown = ~known.all(axis=(0, 3))  # [H, W]
     num_pixels = int(unknown.sum())
     order = (np.cumsum(unknown) - 1).reshape(*unknown.shape, 1)  # Of the unknown ones: 0, 1, …
     step = max(1, math.ceil(num_pixels / (max_frames - 1)))
     for drawn in range(0, num_pixels + step, step):
-        yield np.where(known | (order < drawn), images, np.uint8(UNDRAWN))
+        yield partly(images, levels, known | (order < drawn))
 
 
 # Files to write.

@@ -157,7 +157,8 @@ def dependencies(model, seeds=3):
         condition = model.map_condition(condition)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            parameters = model.likelihood.parameters(model.parameter_map(x, condition))
+            parameters = model.raw_parameters(model.parameter_map(x, condition))
+            parameters = model.likelihood.parameters(parameters)
             parameters = tf.reshape(parameters, (groups, groups, -1))
             wanted = tf.linalg.diag_part(tf.transpose(parameters, [2, 0, 1]))
             total = tf.reduce_sum(wanted * projection[: tf.shape(wanted)[0]])
@@ -167,13 +168,14 @@ def dependencies(model, seeds=3):
     for seed in range(seeds):
         randomise(model, seed)
         random = np.random.default_rng(seed)
-        image = tf.constant(random.uniform(-1, 1, (1, *model.image_shape)))
-        projection = tf.constant(random.normal(size=(1000, 1)))
+        shape = (1, *model.image_shape[:2], model.input_features)
+        image = tf.constant(random.uniform(-1, 1, shape))
+        projection = tf.constant(random.normal(size=(5000, 1)))
         condition = condition_of(model, 1, seed)
         if condition is not None:
             condition = np.repeat(condition, groups, axis=0)
         jacobian = gradient(tf.repeat(image, groups, axis=0), condition, projection).numpy()
-        seen |= jacobian.reshape(groups, values) != 0
+        seen |= (jacobian.reshape(groups, values, -1) != 0).any(axis=-1)
     return seen
 
 

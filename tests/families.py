@@ -153,6 +153,8 @@ FAMILIES = {
 MAIN = tuple(FAMILIES)
 # Options of the families, for fewer kinds of values.
 VARIANT = ("colour", "gray")
+CODES = {"values": "categorical", "embedding_size": 3}
+OF_CODES = ("none", "label", "spatial", "vector-map")  # no image has a code of codes
 FAMILIES |= {
     "gated_pixelcnn-5x5": Family(GatedPixelCNN, SMALL | {"kernel_size": 5}, values=VARIANT),
     "pixelcnn-skips": Family(
@@ -182,6 +184,38 @@ FAMILIES |= {
     ),
     "gated_pixelcnn-independent": Family(
         GatedPixelCNN, SMALL, values=("independent",), conditions=("label",)
+    ),
+    "gated_pixelcnn-codes": Family(
+        GatedPixelCNN,
+        SMALL | CODES,
+        values=(*VARIANT, "300 codes", "5000 codes"),
+        conditions=OF_CODES,
+    ),
+    "gated_pixelcnn-tied-codes": Family(
+        GatedPixelCNN,
+        SMALL | CODES | {"tied": True},
+        values=("colour", "independent"),
+        conditions=OF_CODES,
+    ),
+    "pixelcnn-codes": Family(
+        PixelCNN, SMALL | CODES, values=("colour",), conditions=OF_CODES, **SINGLE_STACK
+    ),
+    "row_lstm-codes": Family(
+        RowLSTMModel,
+        SMALL | {"layers": 2} | CODES,
+        values=("colour",),
+        conditions=OF_CODES,
+        **SINGLE_STACK,
+    ),
+    "diagonal_bilstm-codes": Family(
+        DiagonalBiLSTMModel,
+        DIAGONAL | CODES,
+        values=("colour",),
+        conditions=OF_CODES,
+        **SINGLE_STACK,
+    ),
+    "pixelcnn_pp-codes": Family(
+        PixelCNNPP, PLUS_PLUS | CODES, values=("gray",), weights=0.7, even=True, conditions=OF_CODES
     ),
     "pixelcnn_pp-1-scale": Family(
         PixelCNNPP, PLUS_PLUS | {"scales": 1, "blocks": 2}, values=("mixture",), weights=0.7
@@ -255,6 +289,8 @@ VALUES = {
     "logistic": ((4, 3, 3), 6, "logistic"),
     "mixture": ((3, 4, 3), 6, "mixture"),
     "independent": ((3, 4, 3), 4, "independent"),
+    "300 codes": ((4, 3, 1), 300, "categorical"),
+    "5000 codes": ((4, 3, 1), 5000, "categorical"),
 }
 
 CONDITIONS = {
@@ -311,7 +347,8 @@ def latent_model(
 def images_of(model, num=6, seed=0):
     """Random images."""
     random = np.random.default_rng(seed)
-    return random.integers(0, model.levels, (num, *model.image_shape)).astype(np.uint8)
+    dtype = model.image_spec.dtype.as_numpy_dtype
+    return random.integers(0, model.levels, (num, *model.image_shape)).astype(dtype)
 
 
 def batch_of(model, num=6):

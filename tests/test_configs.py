@@ -140,6 +140,7 @@ def test_overrides_are_read_by_the_type_of_the_key():
         "model.likelihood=mixture",
         "model.condition=label",
         "data.source=folder:a=b",
+        "data.values=bytes",  # a name that a ConfigDict has itself
         "seed=7",
     ]
     config = gpc.get_config("cifar10", overrides)
@@ -147,7 +148,7 @@ def test_overrides_are_read_by_the_type_of_the_key():
     assert config.train.learning_rate == 1.0 and isinstance(config.train.learning_rate, float)
     assert config.data.flips is True
     assert config.model.likelihood == "mixture" and config.model.condition == "label"
-    assert config.data.source == "folder:a=b"
+    assert config.data.source == "folder:a=b" and config.data["values"] == "bytes"
     assert gpc.get_config("digits").model.condition == "label"
     assert gpc.get_config("digits", ["model.condition=none"]).model.condition is None
 

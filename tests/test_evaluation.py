@@ -141,7 +141,9 @@ def test_histogram_is_the_smoothed_frequency_at_each_position():
         for position in np.ndindex(2, 3, 2):
             seen = (train[(slice(None), *position)] == image[position]).sum()
             bits -= math.log2((seen + 0.5) / (20 + 0.5 * 4))
-    found = baselines.baselines([train[:13], train[13:]], [test[:2], test[2:]], (2, 3, 2), 4)
+    found = baselines.baselines(
+        [train[:13], train[13:]], [test[:2], test[2:]], ImageSpec((2, 3, 2), 4)
+    )
     np.testing.assert_allclose(found["histogram"], bits / (5 * 12), rtol=1e-12)
     wanted = {"uniform", "histogram", "gaussian"}
     assert set(found) == wanted, "PNG and WebP have no images of 2 channels"
@@ -156,21 +158,23 @@ def test_gaussian_is_the_code_length_of_images_with_noise_by_their_mean_and_cova
     noisy = test.reshape(-1, 1, 3) + random.uniform(-0.5, 0.5, (5, 200_000, 3)) - mean
     squares = np.einsum("nki,ij,nkj->nk", noisy, np.linalg.inv(covariance), noisy)
     nats = squares / 2 + np.linalg.slogdet(2 * np.pi * covariance)[1] / 2
-    found = baselines.baselines([train[:25], train[25:]], [test[:2], test[2:]], (1, 3, 1), 16)
+    found = baselines.baselines(
+        [train[:25], train[25:]], [test[:2], test[2:]], ImageSpec((1, 3, 1), 16)
+    )
     assert found["gaussian"] == pytest.approx(nats.mean() / np.log(2) / 3, rel=1e-3)
 
 
 def test_images_too_large_for_a_matrix_of_their_values_have_no_gaussian(monkeypatch):
     images = np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1)
-    assert "gaussian" in baselines.baselines([images], [images], (2, 2, 1), 8)
+    assert "gaussian" in baselines.baselines([images], [images], ImageSpec((2, 2, 1), 8))
     monkeypatch.setattr(baselines, "MOST_GAUSSIAN", 3)
-    assert "gaussian" not in baselines.baselines([images], [images], (2, 2, 1), 8)
+    assert "gaussian" not in baselines.baselines([images], [images], ImageSpec((2, 2, 1), 8))
 
 
 def test_histogram_is_a_distribution_and_finite_for_values_never_seen():
     train = np.full((9, 1, 1, 1), 3, np.uint8)
     bits = [
-        baselines.baselines([train], [np.full((1, 1, 1, 1), v, np.uint8)], (1, 1, 1), 5)[
+        baselines.baselines([train], [np.full((1, 1, 1, 1), v, np.uint8)], ImageSpec((1, 1, 1), 5))[
             "histogram"
         ]
         for v in range(5)
@@ -180,7 +184,7 @@ def test_histogram_is_a_distribution_and_finite_for_values_never_seen():
 
 def test_no_training_images_means_no_histogram():
     images = random_images(4, (4, 4, 1), 16)
-    found = baselines.baselines([], [images], (4, 4, 1), 16)
+    found = baselines.baselines([], [images], ImageSpec((4, 4, 1), 16))
     assert set(found) == {"uniform", "png", "webp"}
     assert found["uniform"] == 4
 
@@ -209,7 +213,7 @@ def test_png_of_two_levels_is_stored_in_one_bit():
 
 def test_file_baselines_are_mean_bytes_in_bits_per_dim():
     images = random_images(5, (9, 7, 3), 256)
-    found = baselines.baselines([images], [images[:2], images[2:]], (9, 7, 3), 256)
+    found = baselines.baselines([images], [images[:2], images[2:]], ImageSpec((9, 7, 3), 256))
     png = sum(len(baselines.png_bytes(image)) for image in images)
     webp = sum(len(baselines.webp_bytes(image)) for image in images)
     np.testing.assert_allclose(found["png"], png * 8 / images.size, rtol=1e-12)

@@ -47,7 +47,7 @@ def draw(values, model, images, others):
     if path := values.heatmap:
         with _possible("heatmap"):
             bits = pictures.pixel_bits(model, batch, model.condition_spec.of_data(batch, beside))
-        picture, highest = pictures.draw_pixel_bits(batch, model.levels, bits)
+        picture, highest = pictures.draw_pixel_bits(batch, model.image_spec, bits)
         visualization.save_png(path, picture)
         print(f"heatmap: {path} (white: {highest:.2f} bits)", file=sys.stderr)
     if path := values.receptive_field:

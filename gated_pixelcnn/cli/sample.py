@@ -20,7 +20,7 @@ from absl import flags
 
 from gated_pixelcnn import cli, errors, files, visualization
 from gated_pixelcnn.cli import tasks
-from gated_pixelcnn.cli.tasks.task import Flag, IntegerFlag, PathFlag, Trained
+from gated_pixelcnn.cli.tasks.task import Flag, IntegerFlag, PathFlag, Trained, look_of
 from gated_pixelcnn.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -46,6 +46,19 @@ OWN = (  # flags of all tasks
         0.0,
         functools.partial(flags.DEFINE_float, lower_bound=0.0),
     ),
+    IntegerFlag(
+        "top_k",
+        "With a softmax likelihood: draw each value from the k most probable ones. 0: from all.",
+        0,
+        least=0,
+    ),
+    Flag(
+        "top_p",
+        "With a softmax likelihood: draw each value from the fewest most probable ones that have "
+        "this probability together (nucleus sampling).",
+        1.0,
+        functools.partial(flags.DEFINE_float, lower_bound=0.0, upper_bound=1.0),
+    ),
     Flag(
         "most_probable",
         "With a likelihood of logistics: draw the component only and take its most probable value.",
@@ -70,6 +83,11 @@ OWN = (  # flags of all tasks
         "gif",
         "GIF file that shows the images grow pixel by pixel; of several stages the last one.",
         ending=".gif",
+    ),
+    PathFlag(
+        "tiles",
+        "Of a model of categories: image file of a square tile for each category, row by row, that "
+        "the grid is made of. By default every category has a colour of its own.",
     ),
     IntegerFlag("batch_size", "Images drawn at once.", 64, least=1),
     Flag("jit", "Compile with XLA: seconds once, then faster.", True, flags.DEFINE_bool),
@@ -100,6 +118,13 @@ def main(argv):
             "--most_probable and --reduce_log_scale need --workdir of a model that draws from "
             "logistics (likelihood logistic or mixture)"
         )
+    if (FLAGS.top_k or FLAGS.top_p < 1) and not model.draws_categories:
+        raise UserError(
+            "--top_k and --top_p need --workdir of a model that draws from a softmax (likelihood "
+            "categorical or independent)"
+        )
+    if FLAGS.tiles and not model.image_spec.is_categorical:
+        raise UserError("--tiles needs a model of categories (model.values=categorical)")
     wanted = task.prompts(FLAGS, model, Trained.of(record, FLAGS))
     output = FLAGS.output or os.path.join(
         *((FLAGS.workdir, "samples") if FLAGS.workdir else ()), "sample.png"
@@ -143,6 +168,8 @@ def draw(model, wanted):
         "jit": FLAGS.jit,
         "reduce_log_scale": FLAGS.reduce_log_scale,
         "most_probable": FLAGS.most_probable,
+        "top_k": FLAGS.top_k,
+        "top_p": FLAGS.top_p,
     }
     # The last batch is drawn in full and cut: another size would be traced (or compiled) anew.
     parts = (np.arange(first, first + size) % num for first in range(0, num, size))
@@ -152,7 +179,7 @@ def draw(model, wanted):
 
 def _write(output, model, images, wanted, stages):
     """Writes the files that were asked for and prints their names."""
-    shown = visualization.to_bytes(images, model.levels)
+    shown = visualization.to_bytes(images, look := look_of(FLAGS, model))
     if stages and wanted.shown is None:
         before = zip(stages, model.stages, strict=False)  # without the last
         before = [visualization.enlarged(x, spec.levels, model.image_shape) for x, spec in before]
@@ -169,7 +196,7 @@ def _write(output, model, images, wanted, stages):
             np.savez_compressed(file, **arrays)
         print(f"images: {FLAGS.npz}")
     if FLAGS.gif:
-        frames = visualization.growing(images, model.levels, wanted.known)
+        frames = visualization.growing(images, look, wanted.known)
         visualization.save_gif(FLAGS.gif, (picture(frame, wanted) for frame in frames))
         print(f"animation: {FLAGS.gif}")
 

@@ -158,9 +158,10 @@ def override(config, text):
     kind = config.get_type(last).__name__
     # The flags of ml_collections know how to read every type.
     values = flags.FlagValues()
-    argv = ["", f"--config.{last}={value}"]
+    one = ConfigDict({"key": config.get_ref(last)})  # not by its name: "values" is a method
+    argv = ["", f"--config.key={value}"]
     try:
-        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
+        config_flags.DEFINE_config_dict("config", one, flag_values=values, sys_argv=argv)
         values(argv)
     except (flags.IllegalFlagValueError, TypeError) as error:
         raise UserError(f"{key} must be of type {kind}, but is {value!r}") from error

@@ -219,22 +219,24 @@ class IndexedSplit(Split):
         num_images: int,
         image_shape: tuple[int, int, int],
         beside: np.ndarray | None = None,
+        dtype: type = np.uint8,
     ):
         """Keeps the function and what is beside the images.
 
         Args:
-          read: Maps numbers of images, int64 [B], to the images uint8 [B, H, W, C], values
+          read: Maps numbers of images, int64 [B], to the images [B, H, W, C], values
             0..levels-1. It is called by several threads.
           num_images: Number of images.
           image_shape: (H, W, C).
           beside: Labels, int [N], or conditions, float32 [N, ...], or None.
+          dtype: Of the images.
         """
         has_labels = beside is not None and beside.ndim == 1
         conditions = None if has_labels else beside
         super().__init__(
             num_images, image_shape, has_labels, () if conditions is None else beside.shape[1:]
         )
-        self._read_stored = read
+        self._read_stored, self._dtype = read, dtype
         self._numbers = None  # of the stored images; None: all of them
         self.labels = beside.astype(np.int32) if has_labels else None
         self._conditions = conditions  # by the numbers of the stored images
@@ -257,7 +259,7 @@ class IndexedSplit(Split):
         # TensorFlow keeps for good what it calls: by a weak reference, the images can be freed.
         # The dataset, which maps this method, holds the split.
         read = weakref.WeakMethod(self._read)
-        images = numpy_function(lambda numbers: read()(numbers), [indices], tf.uint8)
+        images = numpy_function(lambda numbers: read()(numbers), [indices], self._dtype)
         images = tf.ensure_shape(images, (*indices.shape, *self._whole_shape))
         if self.has_labels:
             return images, tf.gather(self.labels, indices)
@@ -332,15 +334,15 @@ class ArraySplit(IndexedSplit):
         """Keeps the arrays.
 
         Args:
-          images: uint8 [N, H, W, C], values 0..levels-1.
+          images: uint8 or uint16 [N, H, W, C], values 0..levels-1.
           beside: Labels int [N], or conditions float32 [N, ...], or None.
         """
-        super().__init__(images.__getitem__, len(images), images.shape[1:], beside)
+        super().__init__(images.__getitem__, len(images), images.shape[1:], beside, images.dtype)
         self._stored = images
 
     @property
     def images(self) -> np.ndarray:
-        """The whole images, uint8 [N, H, W, C]; of a subset, a copy."""
+        """The whole images [N, H, W, C]; of a subset, a copy."""
         return self._stored if self._numbers is None else self._stored[self._numbers]
 
 

@@ -15,7 +15,7 @@ CHOICES = {
     "resize": ("crop", "pad", "stretch"),
 }
 RANGES = (
-    ("levels", lambda x: 2 <= x <= 256, "between 2 and 256"),
+    ("levels", lambda x: 2 <= x <= 65_536, "between 2 and 65536"),
     ("patch", lambda x: x >= 0, "0 (whole images) or the side in pixels"),
     (
         "validation",
@@ -72,8 +72,8 @@ class DataConfig:
         changes the ratio of height and width.
       patch: 0 takes the images whole; of any other value a square of patch x patch pixels of each
         image: in training another one every time, at a random place, else the middle one.
-      levels: Number of values a colour may take, 2..256: a byte x becomes
-        floor(x * levels / 256), so 2 is a threshold at 128.
+      levels: Number of values a colour may take, 2..65536: a byte x becomes
+        floor(x * levels / 256), so 2 is a threshold at 128. More than 256 are of npz files only.
       values: Whether the images hold "levels" already, 0..levels-1, or "bytes", 0..255; "auto":
         bytes if any image has a value of `levels` or more (images of 0 and 1 need levels=2).
       grayscale: Whether colour images become gray (ITU-R 601 luma).
@@ -137,6 +137,30 @@ class DataConfig:
         self.parsed_source()
         if not self.size and self.resize != "crop":
             raise UserError(f"data.resize={self.resize} needs data.image_size")
+        if self.levels > 256:
+            self._check_no_bytes(f"data.levels={self.levels}")
+            if not self.source.startswith("npz:"):
+                raise UserError(
+                    f"data.levels={self.levels}: more than 256 values come from npz files, but "
+                    f"data.source is {self.source!r}"
+                )
+
+    def of_codes(self) -> "DataConfig":
+        """The same for values that have no order: they are levels, and nothing averages them.
+
+        Raises:
+          UserError: another setting of this configuration.
+        """
+        self._check_no_bytes("model.values=categorical")
+        return dataclasses.replace(self, values="levels")
+
+    def _check_no_bytes(self, why):
+        """Raises a UserError for settings that take values for brightness."""
+        for name, none in (("image_size", 0), ("grayscale", False)):
+            if (value := getattr(self, name)) not in (none, str(none)):
+                raise UserError(f"{why} and data.{name}={value} exclude each other: it is of bytes")
+        if self.values == "bytes":
+            raise UserError(f"{why} and data.values=bytes exclude each other")
 
     @property
     def size(self) -> tuple[int, int] | None:

@@ -18,13 +18,13 @@ def of_arrays(split: str, images: np.ndarray, beside: np.ndarray | None) -> str:
 
     Args:
       split: Name of the split.
-      images: uint8 [N, H, W, C], in one piece. All the values count, or, if there are many more
-        than VALUES, every k-th.
+      images: uint8 or uint16 [N, H, W, C], in one piece. All the values count, or, if there are
+        many more than VALUES, every k-th.
       beside: Labels, int [N], or conditions, float32 [N, ...], or None.
     """
     step = max(1, images.size // VALUES) | 1  # odd: in turn all the places of a 2^n x 2^n image
     checksum = _checksum(f"{images.shape} {beside is not None}")
-    checksum.update(images.reshape(-1)[::step].tobytes())
+    checksum.update(images.reshape(-1)[::step].astype(f"<u{images.itemsize}").tobytes())
     if beside is not None:
         checksum.update(beside.astype("<i4" if beside.ndim == 1 else "<f4").tobytes())
     return f"{split}={len(images)}:{checksum.hexdigest()}"

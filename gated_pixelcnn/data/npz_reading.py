@@ -83,23 +83,40 @@ def stated_levels(archive: np.lib.npyio.NpzFile, path: str) -> int | None:
     return int(found.flat[0])
 
 
-def as_images(array: np.ndarray, what: str) -> np.ndarray:
-    """Returns an array that holds images as uint8 [N, H, W, C]; raises UserError if it does not."""
-    check_images(array.shape, array.dtype, what)
-    if array.dtype != np.uint8 and (array.min() < 0 or array.max() > 255):
+def as_images(array: np.ndarray, what: str, levels: int = 256) -> np.ndarray:
+    """Returns an array of images, or of maps of codes, in the type of the levels.
+
+    Args:
+      array: Integers of any type, [N, H, W] or [N, H, W, C].
+      what: Its name, for errors.
+      levels: Number of values. Up to 256 any byte is allowed, see `preprocessing.decide_values`.
+
+    Returns:
+      uint8 [N, H, W, C], or uint16 above 256 levels.
+
+    Raises:
+      UserError: If it holds something else.
+    """
+    check_images(array.shape, array.dtype, what, levels)
+    most = max(levels, 256) - 1
+    if array.min() < 0 or array.max() > most:
+        codes = most < 65_535 and array.max() < 65_536 and array.min() >= 0
+        hint = f": set data.levels={array.max() + 1} if they are codes" if codes else ""
         raise UserError(
-            f"{what} must be integers 0..255, but is from {array.min()} to {array.max()}"
+            f"{what} must be integers 0..{most}, but is from {array.min()} to {array.max()}{hint}"
         )
-    array = np.ascontiguousarray(array, np.uint8)
+    array = np.ascontiguousarray(array, np.uint8 if levels <= 256 else np.uint16)
     return array if array.ndim == 4 else array[..., None]
 
 
-def check_images(shape: tuple[int, ...], dtype: np.dtype, what: str) -> None:
+def check_images(
+    shape: tuple[int, ...], dtype: np.dtype, what: str, levels: int | None = None
+) -> None:
     """Raises a UserError if an array of this shape and type cannot be images."""
     if dtype.kind not in "bui":
         raise UserError(
-            f"{what} must be integers 0..255, but is {dtype}: multiply by 255 if they are 0..1, "
-            "and save as uint8"
+            f"{what} must be integers 0..{max(levels or 256, 256) - 1}, but is {dtype}: multiply "
+            "by 255 if they are 0..1, and save as uint8; codes are saved as integers, too"
         )
     if len(shape) not in (3, 4) or 0 in shape:
         raise UserError(

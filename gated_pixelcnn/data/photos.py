@@ -62,6 +62,8 @@ class Reading:
           resize: See the class.
         """
         data = record["config"]["data"]
+        if resize and record["config"]["model"].get("values") == "categorical":
+            raise UserError("--resize is of images: the categories of this model have no mean")
         return cls(
             flags.values or record["data"].get("values", BYTES),
             bool(flags.values),
@@ -264,12 +266,13 @@ def is_npz(path):
     return str(path).lower().endswith(".npz")
 
 
-def _npz_images(path):
-    """The key and the images [N, H, W, C] of an npz file; its `levels`, or None."""
+def _npz_images(path, wanted=None):
+    """The key and the images [N, H, W, C] of an npz file, of `wanted` levels; its `levels`."""
     with npz_reading.opened(path, ("images", "x_test")) as (archive, key):
         levels = npz_reading.stated_levels(archive, path)
         images = npz_reading.read(archive, key, path)
-    return key, npz_reading.as_images(images, f"{key} of {path}"), levels
+    of = wanted or levels or 256
+    return key, npz_reading.as_images(images, f"{key} of {path}", of), levels
 
 
 def levels_of(path):
@@ -278,8 +281,8 @@ def levels_of(path):
 
 
 def _read_npz(path, image_shape, levels, reading):
-    """The images of an npz file, uint8 [N, H, W, C], and how their values are to be read."""
-    key, images, own_levels = _npz_images(path)
+    """The images of an npz file [N, H, W, C], and how their values are to be read."""
+    key, images, own_levels = _npz_images(path, levels)
     becomes_gray = reading.run.grayscale and image_shape[-1] == 1 and images.shape[-1] == 3
     shape = (*images.shape[1:3], 1) if becomes_gray else images.shape[1:]
     if shape != tuple(image_shape):

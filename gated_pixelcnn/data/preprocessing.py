@@ -143,7 +143,7 @@ def prepare_all(images: np.ndarray, config) -> np.ndarray:
     shape = prepared_shape(images.shape[1:], config)
     if shape == images.shape[1:] and not any(config.margins()):
         return images
-    prepared = np.empty((len(images), *shape), np.uint8)
+    prepared = np.empty((len(images), *shape), images.dtype)
     for i, image in enumerate(images):
         prepared[i] = prepare(image, config)
     return prepared
@@ -170,7 +170,7 @@ def decide_values(config, parts: dict[str, Iterable[np.ndarray]]) -> str:
     """
     levels, source, values = config.levels, config.source, config.values
     highest = -1
-    darkest, brightest = 255, 0  # of the training images
+    darkest, brightest = levels + 255, 0  # of the training images
     for split, pieces in parts.items():
         for piece in pieces:
             highest = max(highest, int(piece.max()))
@@ -189,7 +189,7 @@ def decide_values(config, parts: dict[str, Iterable[np.ndarray]]) -> str:
     if _are_one(darkest, brightest, levels, found):
         raise UserError(
             f"all training images of {source} are blank at data.levels={levels}, their values "
-            f"taken for {found} (the highest is {highest} of 255)"
+            f"taken for {found} (the highest is {highest})"
         )
     return found
 
@@ -198,6 +198,8 @@ def _decided(values, highest, levels):
     """The decision as far as it can be made by the highest value of some of the images."""
     if values != "auto":
         return values
+    if levels > 256:
+        return LEVELS
     # Of 256 levels, bytes are levels.
     return BYTES if highest >= levels or levels == 256 else None
 

@@ -212,7 +212,7 @@ def from_arrays(
 
     Args:
       config: The configuration; the images are of its size and colours already.
-      arrays: Of each split the images, uint8 [N, H, W, C], and the labels, int [N], or conditions,
+      arrays: Of each split the images [N, H, W, C], and the labels, int [N], or conditions,
         float32 [N, ...], or None. The images are overwritten by their levels.
       class_names: The names of the classes; empty if there are no labels.
       fingerprint: That of the source.

@@ -27,19 +27,19 @@ class Baselines:
             "baselines": baselines(
                 (batch for batch, _ in split_batches(images.train, 256, TRAINING_IMAGES)),
                 (batch for batch, _ in split_batches(images.split, 256, images.num_images)),
-                model.image_shape,
-                model.levels,
+                model.image_spec,
             )
         }
 
 
-def baselines(train_batches, test_batches, image_shape, levels):
+def baselines(train_batches, test_batches, spec):
     """Code lengths of test images under methods that everybody knows.
 
     - uniform: every value is as likely as any other, log2(levels).
     - histogram: every pixel and colour on its own, with the frequencies of the training images at
       its position. 1/2 is added to every count (Krichevsky and Trofimov), so that a value that
       was never seen has a probability too.
+    - unigram: of categories, every one on its own with its frequency at all positions.
     - gaussian: a multivariate Gaussian with the mean and covariance of the training images, of
       values to which noise from ±1/2 is added, so that its density is a bound: at most so many
       bits/dim, by the mean over that noise (van den Oord et al., 2016b, table 1: 4.70 on CIFAR-10).
@@ -50,15 +50,18 @@ def baselines(train_batches, test_batches, image_shape, levels):
     Args:
       train_batches: iterable of training images, integers 0…levels-1 [n, H, W, C].
       test_batches: iterable of test images in the same form.
-      image_shape: (H, W, C).
-      levels: number of values that a colour of a pixel can take, 2…256.
+      spec: the `ImageSpec` of the images.
 
     Returns:
-      A dict from the names above to mean bits/dim; only those that apply: "histogram" and
-      "gaussian" need training images, "png" and "webp" need 1 or 3 channels.
+      A dict from the names above to mean bits/dim; only those that apply: "histogram",
+      "unigram" and "gaussian" need training images, "gaussian" values that have an order, "png" and
+      "webp" 1 or 3 channels of at most 256 levels.
     """
+    image_shape, levels = spec.shape, spec.levels
     fitted = {"histogram": _Histogram(image_shape, levels)}
-    if math.prod(image_shape) <= MOST_GAUSSIAN:
+    if spec.is_categorical:
+        fitted["unigram"] = _Histogram(image_shape, levels, pooled=True)
+    if math.prod(image_shape) <= MOST_GAUSSIAN and not spec.is_categorical:
         fitted["gaussian"] = _Gaussian(image_shape)
     num_trained = 0
     for images in train_batches:
@@ -66,7 +69,7 @@ def baselines(train_batches, test_batches, image_shape, levels):
         for baseline in fitted.values():
             baseline.count(images)
     totals = {name: baseline.bits for name, baseline in fitted.items()} if num_trained else {}
-    if image_shape[-1] in (1, 3):
+    if image_shape[-1] in (1, 3) and levels <= 256:
         totals["png"] = lambda images: 8 * sum(len(png_bytes(image, levels)) for image in images)
         totals["webp"] = lambda images: 8 * sum(len(webp_bytes(image)) for image in images)
 
@@ -90,7 +93,7 @@ def png_bytes(image, levels=256):
 
     Args:
       image: uint8 [H, W, C], C is 1 or 3, values 0…levels-1.
-      levels: number of values, 2…256.
+      levels: number of values, 2…65,536.
 
     Returns:
       The bytes of the file.
@@ -124,27 +127,29 @@ def webp_bytes(image):
 
 
 class _Histogram:
-    """Independent frequencies of the values at each position and colour."""
+    """Independent frequencies of the values at each position and colour, or of each colour."""
 
-    def __init__(self, image_shape, levels):
-        self.num_images = 0
+    def __init__(self, image_shape, levels, pooled=False):
+        self.num_counted, self._per_image = 0, math.prod(image_shape[:2]) if pooled else 1
         self._levels = levels
-        self._first = np.arange(math.prod(image_shape)) * levels  # Where a position's counts begin.
-        self._counts = np.zeros(math.prod(image_shape) * levels, np.int64)
+        places = np.arange(math.prod(image_shape))  # of counts
+        places = places % image_shape[-1] if pooled else places
+        self._first = places * levels  # where the counts of a place begin
+        self._counts = np.zeros((places.max() + 1) * levels, np.int64)
 
     def _entries(self, images):
         return np.asarray(images).reshape(len(images), -1) + self._first
 
     def count(self, images):
         """Adds training images."""
-        self.num_images += len(images)
+        self.num_counted += len(images) * self._per_image
         entries = self._entries(images).ravel()
         self._counts += np.bincount(entries, minlength=self._counts.size)
 
     def bits(self, images):
         """Total code length of images."""
         counts = self._counts[self._entries(images)]
-        total = self.num_images + 0.5 * self._levels
+        total = self.num_counted + 0.5 * self._levels
         return float(-np.log2((counts + 0.5) / total).sum())
 
 

@@ -44,7 +44,7 @@ def receptive_field(model, images, condition=None, position=None):
     images, condition = model.checked(images, condition)
     condition = model.map_condition(condition)
     random, sizes = np.random.default_rng(0), []
-    x = model.scale(images)
+    x = model.network_input(images)
     for _ in range(_PROJECTIONS):
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -91,19 +91,19 @@ def pixel_bits(model, images, condition=None):
     return -nats.sum(axis=-1) / np.log(2)
 
 
-def draw_pixel_bits(images, levels, bits):
+def draw_pixel_bits(images, spec, bits):
     """Images and their bits by pixel, side by side.
 
     Args:
       images: integers 0…levels−1 [N, H, W, 1 or 3].
-      levels: number of values.
+      spec: their `ImageSpec`.
       bits: [N, H, W], see `pixel_bits`.
 
     Returns:
       uint8 picture of pairs, and the bits that are white: 99 % of all pixels have fewer.
     """
     highest = max(float(np.quantile(bits, 0.99)), 1e-6)
-    shown = visualization.to_bytes(images, levels)
+    shown = visualization.to_bytes(images, visualization.look(spec))
     shown = np.broadcast_to(shown, (*shown.shape[:3], 3))
     pairs = np.stack([shown, visualization.heat(bits / highest)], axis=1)
     pairs = pairs.reshape(-1, *shown.shape[1:])

@@ -12,6 +12,7 @@ WRONG = {  # by the kind of condition
 BASELINES = {
     "uniform": "uniform",
     "histogram": "pixel histograms",
+    "unigram": "frequencies of all positions",
     "gaussian": "Gaussian (at most)",
     "png": "PNG files",
     "webp": "lossless WebP",

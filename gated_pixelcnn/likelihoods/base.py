@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from gated_pixelcnn.spec import Array, check_integer
+from gated_pixelcnn.spec import MOST_LEVELS, Array, check_integer
 
 if TYPE_CHECKING:
     from tensorflow_probability import distributions as tfd
@@ -40,13 +40,13 @@ class Likelihood(abc.ABC):
 
         Args:
           channels: number of colours, at least 1.
-          levels: number of levels, 2 to 256.
+          levels: number of levels, 2 to 65,536.
 
         Raises:
           ValueError: if one of them is not an integer in its range.
         """
         self.channels = check_integer("channels", channels, 1)
-        self.levels = check_integer("levels", levels, 2, 256)
+        self.levels = check_integer("levels", levels, 2, MOST_LEVELS)
 
     def __repr__(self):
         """The kind and its sizes."""
@@ -105,12 +105,19 @@ class Likelihood(abc.ABC):
           int32 [N], 0 ... levels - 1.
         """
 
-    # Of logistics only, see `sampling.SamplingOptions`.
+    # Of a softmax, or of logistics only, see `sampling.SamplingOptions`.
 
     is_logistic = False
+    is_categorical = False
 
     def narrowed(self, parameters: Array, by: float) -> tf.Tensor:
         """Parameters as `draw` takes them, `by` subtracted from all log-scales."""
+        return parameters
+
+    def truncated(
+        self, parameters: Array, colour: int, temperature: float, top_k: int, top_p: float
+    ) -> tf.Tensor:
+        """Parameters as `draw` takes them, in which all but the most probable values have -inf."""
         return parameters
 
     def draw_mode(

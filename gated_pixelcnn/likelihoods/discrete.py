@@ -58,6 +58,30 @@ def draw_index(logits, noise):
     return (block * _BLOCK + inside)[:, 0]
 
 
+def truncated(logits, top_k, top_p):
+    """Logits of which all but the most probable are the type's lowest, see `SamplingOptions`.
+
+    Args:
+      logits: [N, L].
+      top_k: Python integer; 0 for all.
+      top_p: scalar above 0; 1 for all.
+
+    Returns:
+      [N, L], at least one of a row as it was.
+    """
+    lowest = logits.dtype.min
+    if 0 < top_k < logits.shape[-1]:
+        least = tf.math.top_k(logits, top_k).values[:, -1:]
+        logits = tf.where(logits < least, lowest, logits)
+    if tf.is_tensor(top_p) or top_p < 1:
+        falling = tf.sort(logits, axis=-1, direction="DESCENDING")
+        before = tf.cumsum(tf.nn.softmax(falling), axis=-1, exclusive=True)
+        taken = tf.reduce_sum(tf.cast(before < tf.cast(top_p, before.dtype), tf.int32), axis=-1)
+        least = tf.gather(falling, tf.maximum(taken, 1) - 1, axis=1, batch_dims=1)
+        logits = tf.where(logits < least[:, tf.newaxis], lowest, logits)
+    return logits
+
+
 class Bernoulli(Likelihood):
     """Binary values, P = 1: the logit of level 1."""
 
@@ -101,6 +125,8 @@ class Bernoulli(Likelihood):
 class Categorical(Likelihood):
     """A softmax over all levels, P = levels; it knows no order among the levels."""
 
+    is_categorical = True
+
     def __init__(self, channels: int, levels: int = 256) -> None:
         """Checks the sizes, see `Likelihood`."""
         super().__init__(channels, levels)
@@ -118,6 +144,13 @@ class Categorical(Likelihood):
         logits = real(parameters)
         logits = logits / tf.cast(temperature, logits.dtype)
         return draw_index(logits, tf.cast(noise, logits.dtype))
+
+    def truncated(
+        self, parameters: Array, colour: int, temperature: float, top_k: int, top_p: float
+    ) -> tf.Tensor:
+        """See `Likelihood.truncated`: logits divided by the temperature."""
+        logits = real(parameters)
+        return truncated(logits / tf.cast(temperature, logits.dtype), top_k, top_p)
 
     def distribution(self, parameters: Array, images: Array | None = None) -> "tfd.Distribution":
         """See `Likelihood.distribution`."""
@@ -143,8 +176,16 @@ class IndependentCategorical(Categorical):
         self, parameters: Array, colour: int, values: Array, noise: Array, temperature: float
     ) -> tf.Tensor:
         """See `Likelihood.draw`."""
+        if parameters.shape[-1] != self.levels:  # else they are of this colour already
+            parameters = self._of_colours(parameters)[:, colour]
+        return super().draw(parameters, colour, values, noise, temperature)
+
+    def truncated(
+        self, parameters: Array, colour: int, temperature: float, top_k: int, top_p: float
+    ) -> tf.Tensor:
+        """See `Likelihood.truncated`: those of the colour alone."""
         logits = self._of_colours(parameters)[:, colour]
-        return super().draw(logits, colour, values, noise, temperature)
+        return super().truncated(logits, colour, temperature, top_k, top_p)
 
     def distribution(self, parameters: Array, images: Array | None = None) -> "tfd.Distribution":
         """See `Likelihood.distribution`."""

@@ -16,11 +16,12 @@ from typing import Any
 import tensorflow as tf
 
 from gated_pixelcnn import likelihoods, sampling
-from gated_pixelcnn.layers import Condition, Encoder
+from gated_pixelcnn.layers import Categories, Condition, Encoder
+from gated_pixelcnn.layers.categories import IN_PARTS
 from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.sampling import CachedDecoder
-from gated_pixelcnn.spec import Array, ImageSpec, Shape, condition_spec
+from gated_pixelcnn.spec import CATEGORICAL, ORDERED, Array, ImageSpec, Shape, condition_spec
 
 
 class AutoregressiveModel(LikelihoodModel):
@@ -28,6 +29,7 @@ class AutoregressiveModel(LikelihoodModel):
 
     Attributes:
       likelihood: the `likelihoods.Likelihood` that gives the parameter map its meaning.
+      categories: the vectors of categorical values, or None.
       encoder: what makes the code of an image condition, or None.
       remat: whether the backward pass computes the inside of blocks again, see `rematerialised`.
     """
@@ -38,6 +40,9 @@ class AutoregressiveModel(LikelihoodModel):
         levels: int = 256,
         likelihood: str = "categorical",
         components: int = 10,
+        values: str = ORDERED,
+        embedding_size: int = 64,
+        tied: bool = False,
         condition: str | None = None,
         condition_size: int = 0,
         condition_names: Sequence[str] = (),
@@ -52,9 +57,14 @@ class AutoregressiveModel(LikelihoodModel):
 
         Args:
           image_shape: (H, W, C) of the images, each at least 1.
-          levels: number of values per colour, 2…256.
+          levels: number of values per colour, 2…65,536.
           likelihood: "bernoulli", "categorical", "independent", "logistic" or "mixture".
           components: number of mixture components.
+          values: "ordered", such as brightness, or "categorical", such as codes or tiles, whose
+            numbers say nothing: they enter by learned vectors, see `Categories`, and the likelihood
+            is "categorical" or "independent".
+          embedding_size: entries of the vectors of categorical values.
+          tied: whether categorical values are predicted by the vectors by which they enter.
           condition: None, "label", "vector", "spatial" or "image".
           condition_size: number of classes, length of the vector or number of maps.
           condition_names: names of the classes in the order of the labels, or of the entries of
@@ -71,13 +81,26 @@ class AutoregressiveModel(LikelihoodModel):
           ValueError: an argument out of its range; the message names it and what is allowed.
         """
         super().__init__(**kwargs)
-        self.image_spec = ImageSpec(image_shape, levels)
+        self.image_spec = ImageSpec(image_shape, levels, values)
         image_shape = self.image_shape
         self.likelihood = likelihoods.get(likelihood, image_shape[-1], levels, components)
         size = code_size if condition == "image" else condition_size
         self.condition_spec = condition_spec(condition, size, self.image_spec, condition_names)
-        self.encoder = self.condition_map = None
+        self.encoder = self.condition_map = self.categories = None
         own = {"dtype": self.dtype_policy}
+        if values == CATEGORICAL:
+            if not self.likelihood.is_categorical:
+                raise ValueError(
+                    "values='categorical' needs likelihood='categorical' or 'independent', got "
+                    f"{likelihood!r}."
+                )
+            if condition == "image":
+                raise ValueError("a condition of kind 'image' needs values='ordered'.")
+            self.categories = Categories(
+                levels, image_shape[-1], embedding_size, tied, name="categories", **own
+            )
+        elif tied:
+            raise ValueError("tied needs values='categorical'.")
         if condition == "image":
             self.encoder = Encoder(
                 code_size, encoder_features, normalised_code, name="encoder", **own
@@ -107,12 +130,12 @@ class AutoregressiveModel(LikelihoodModel):
         """The network in one parallel pass.
 
         Args:
-          x: scaled images [N, H, W, C], see `scale`.
+          x: images as the network sees them [N, H, W, input_features], see `network_input`.
           condition: output of `condition_map` or None.
           training: whether dropout and the like are on.
 
         Returns:
-          Raw outputs [N, H, W, likelihood.parameters_per_pixel].
+          Raw outputs [N, H, W, output_features], see `raw_parameters`.
         """
 
     @abc.abstractmethod
@@ -133,6 +156,51 @@ class AutoregressiveModel(LikelihoodModel):
     def colours(self) -> int:
         """Number of colour groups: 1 where a pixel's colours share their parameters."""
         return 1 if self.likelihood.colours_share_parameters else self.image_shape[-1]
+
+    @property
+    def input_features(self) -> int:
+        """Number of features that the network sees of a pixel, as many of each colour."""
+        return self.image_shape[-1] * (1 if self.categories is None else self.categories.size)
+
+    @property
+    def output_features(self) -> int:
+        """Number of features that the network gives for a pixel."""
+        if self.categories is not None:
+            return self.input_features
+        return self.likelihood.parameters_per_pixel
+
+    @property
+    def logits_in_parts(self) -> bool:
+        """Whether log-probabilities are computed without all logits at once, see `Categories`."""
+        return self.categories is not None and self.levels > IN_PARTS
+
+    def network_input(self, values: Array, colour: int = 0) -> tf.Tensor:
+        """Values as the network sees them.
+
+        Args:
+          values: integers 0…levels−1 [..., n], of n colours.
+          colour: the first of them.
+
+        Returns:
+          Scaled to −1…1 [..., n], or the vectors of categories [..., n·E].
+        """
+        if self.categories is None:
+            return self.scale(values)
+        return self.categories(values, channel=colour)
+
+    def raw_parameters(self, outputs: tf.Tensor, colour: int = 0) -> tf.Tensor:
+        """Outputs of the network as numbers that `Likelihood.parameters` takes.
+
+        Args:
+          outputs: [..., output_features], or the part of one colour.
+          colour: the first colour that they are of.
+
+        Returns:
+          [..., parameters_per_pixel], or the part of one colour.
+        """
+        if self.categories is None:
+            return outputs
+        return self.categories.logits(outputs, colour)
 
     def call(
         self, images: Array, condition: Array | None = None, training: bool = False
@@ -160,8 +228,12 @@ class AutoregressiveModel(LikelihoodModel):
         self, images: Array, condition: Array | None = None, training: bool = False
     ) -> tf.Tensor:
         """`call` without checks, for use inside a graph."""
-        x, condition = self.scale(images), self.map_condition(condition)
-        return self.likelihood.parameters(self.parameter_map(x, condition, training=training))
+        outputs = self._outputs(images, condition, training)
+        return self.likelihood.parameters(self.raw_parameters(outputs))
+
+    def _outputs(self, images, condition, training):
+        x, condition = self.network_input(images), self.map_condition(condition)
+        return self.parameter_map(x, condition, training=training)
 
     def map_condition(self, condition: Array | None) -> tf.Tensor | None:
         """A condition as the maps [N, 1 or H, 1 or W, D] that layers project; None stays None."""
@@ -215,7 +287,11 @@ class AutoregressiveModel(LikelihoodModel):
         self, images: Array, condition: Array | None = None, training: bool = False
     ) -> tf.Tensor:
         """See `DensityModel`."""
-        return self.likelihood.log_prob(self.parameters_for(images, condition, training), images)
+        outputs = self._outputs(images, condition, training)
+        if self.logits_in_parts:
+            return self.categories.log_prob(outputs, images)
+        parameters = self.likelihood.parameters(self.raw_parameters(outputs))
+        return self.likelihood.log_prob(parameters, images)
 
     def log_prob_terms_of(
         self, images: Array, condition: Array | None = None, training: bool = False
@@ -228,6 +304,11 @@ class AutoregressiveModel(LikelihoodModel):
         """See `DensityModel`."""
         return self.likelihood.is_logistic
 
+    @property
+    def draws_categories(self) -> bool:
+        """See `DensityModel`."""
+        return self.likelihood.is_categorical
+
     def draw(self, request: Request) -> list[tf.Tensor]:
         """See `DensityModel`: in one stage."""
         noise = sampling.noise(request.seed, request.example_seeds, self)
@@ -238,7 +319,7 @@ class AutoregressiveModel(LikelihoodModel):
 
     def compute_output_shape(self, input_shape: Any = None) -> Shape:
         """Returns the shape of the raw parameter map, for `summary`."""
-        return (None, *self.image_shape[:2], self.likelihood.parameters_per_pixel)
+        return (None, *self.image_shape[:2], self.output_features)
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights; a family extends it. They depend on the constructor's arguments only.
@@ -246,6 +327,8 @@ class AutoregressiveModel(LikelihoodModel):
         Args:
           input_shape: ignored; Keras passes it.
         """
+        if self.categories is not None:
+            self.categories.build()
         if self.encoder is not None:
             self.encoder.build((None, *self.image_shape))
         if self.condition_map is not None:

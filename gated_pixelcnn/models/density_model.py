@@ -83,6 +83,7 @@ class DensityModel(Inputs):
       trained_term: the one of the terms that is trained; "" for all.
       untrained: the part that nobody has trained, as in "prior"; "" if none is.
       draws_logistics: whether `sample` can reduce their scales.
+      draws_categories: whether `sample` can leave out their least probable values.
     """
 
     is_lower_bound = False
@@ -90,6 +91,7 @@ class DensityModel(Inputs):
     untrained = ""
     trained_term = ""
     draws_logistics = False
+    draws_categories = False
 
     # The hooks: their arguments were checked, and they run in a graph.
 
@@ -122,7 +124,7 @@ class DensityModel(Inputs):
         """Draws a `Request`.
 
         Returns:
-          A list of uint8 [N, h, w, C]: all `stages`, the images last.
+          A list of integers [N, h, w, C]: all `stages`, the images last.
         """
 
     def _run(self, hook):
@@ -223,6 +225,8 @@ class DensityModel(Inputs):
         jit: bool = True,
         reduce_log_scale: float = 0.0,
         most_probable: bool = False,
+        top_k: int = 0,
+        top_p: float = 1.0,
     ) -> tf.Tensor:
         """Draws images, or completes given ones, at the cost of one or two forward passes.
 
@@ -249,9 +253,14 @@ class DensityModel(Inputs):
           reduce_log_scale: at least 0; with logistics, what is subtracted from their log-scales.
           most_probable: with logistics, whether only their component is drawn and the value is its
             mode.
+          top_k: with a softmax, each value is drawn from the k most probable ones (and those as
+            probable as the last of them); 0: from all.
+          top_p: above 0, at most 1; with a softmax, each value is drawn from the fewest most
+            probable ones that have this probability together. First comes the temperature, then
+            top_k, then top_p; `log_prob` is always that of the model itself.
 
         Returns:
-          uint8 [N, H, W, C].
+          Integers [N, H, W, C]: uint8, or uint16 above 256 levels.
 
         Raises:
           ValueError: arguments that do not fit the model or each other; images to complete, for a
@@ -259,6 +268,7 @@ class DensityModel(Inputs):
         """
         how = {"temperature": temperature, "seed": seed, "example_seeds": example_seeds, "jit": jit}
         how |= {"reduce_log_scale": reduce_log_scale, "most_probable": most_probable}
+        how |= {"top_k": top_k, "top_p": top_p}
         return self.sample_stages(num, condition, given=given, known=known, **how)[-1]
 
     def sample_stages(
@@ -278,7 +288,8 @@ class DensityModel(Inputs):
           **how: other arguments of `sample`.
 
         Returns:
-          List of uint8 [N, h, w, C]: what was drawn or given, the simplest first, then the images.
+          List of integers [N, h, w, C]: what was drawn or given, the simplest first, then the
+            images.
 
         Raises:
           ValueError: see `sample`; a stage that does not fit the model.
@@ -328,8 +339,11 @@ class DensityModel(Inputs):
         example_seeds = tf.constant(example_seeds, tf.int32)
         return Request(num, condition, seed, options, given, known, example_seeds, jit)
 
-    def _checked_options(self, temperature=1.0, reduce_log_scale=0.0, most_probable=False):
-        for name, value in (("temperature", temperature), ("reduce_log_scale", reduce_log_scale)):
+    def _checked_options(
+        self, temperature=1.0, reduce_log_scale=0.0, most_probable=False, top_k=0, top_p=1.0
+    ):
+        numbers = {"temperature": temperature, "reduce_log_scale": reduce_log_scale, "top_p": top_p}
+        for name, value in numbers.items():
             if np.ndim(value) or np.asarray(value).dtype.kind not in "iuf":
                 raise ValueError(f"{name} must be a number, got {value!r}.")
         if not LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE:
@@ -344,8 +358,18 @@ class DensityModel(Inputs):
                 "reduce_log_scale and most_probable are for models that draw from logistics "
                 "(likelihood 'logistic' or 'mixture'), not from an export."
             )
+        top_k = check_integer("top_k", top_k, 0)
+        if not 0 < top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, got {top_p}.")
+        if (top_k or top_p < 1) and not self.draws_categories:
+            raise ValueError(
+                "top_k and top_p are for models that draw from a softmax (likelihood 'categorical' "
+                "or 'independent'), not from an export."
+            )
         return SamplingOptions(
             tf.constant(temperature, tf.float32),
             tf.constant(reduce_log_scale, tf.float32) if reduce_log_scale else 0.0,
             bool(most_probable),
+            top_k,
+            tf.constant(top_p, tf.float32) if top_p < 1 else 1.0,
         )

@@ -35,6 +35,7 @@ from gated_pixelcnn.spec import (
     as_array,
     bits_per_dim,
     check_integer,
+    integer_type,
 )
 
 POSTERIORS = ("flow", "gaussian")
@@ -77,7 +78,7 @@ class LatentVariableModel(LikelihoodModel):
 
         Args:
           image_shape: (H, W, C) of the images.
-          levels: number of values per colour, 2…256.
+          levels: number of values per colour, 2…65,536.
           view: see the class.
           features: of the inference network and of that which makes f(z).
           blocks: number of blocks of both, see `LadderBlock`.
@@ -164,7 +165,7 @@ class LatentVariableModel(LikelihoodModel):
 
     def as_view(self, f: Array) -> tf.Tensor:
         """f(z) as an image: uint8 [N, h, w, C], of the shape and levels of `view`."""
-        return tf.cast(to_level(f, self.view.levels), tf.uint8)
+        return tf.cast(to_level(f, self.view.levels), integer_type(self.view.levels))
 
     # Bounds.
 

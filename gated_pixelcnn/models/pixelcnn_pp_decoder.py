@@ -69,7 +69,7 @@ class PixelCNNPPDecoder:
                     "enlarged": self.zeros(width, num, features),
                     "due": self.zeros(1, num, 1),
                 }
-        image = self.zeros(num, 1, self.model.image_shape[1], self.model.image_shape[-1] + 1)
+        image = self.zeros(num, 1, self.model.image_shape[1], self.model.input_features + 1)
         return {"image": image, "u": u, "ul": ul, "links": links}
 
     def first_row_cache(self):
@@ -204,7 +204,7 @@ class PixelCNNPPDecoder:
                 }
             )
         return {
-            "pixel": self.zeros(num, self.model.image_shape[-1] + 1),
+            "pixel": self.zeros(num, self.model.input_features + 1),
             "ul": states,
             "arrays": arrays,
         }

@@ -51,7 +51,7 @@ class SingleStack(AutoregressiveModel):
 
         Args:
           image_shape: (H, W, C).
-          levels: number of values per colour, 2…256.
+          levels: number of values per colour, 2…65,536.
           features: h, of which there are 2h maps between layers; a multiple of the colour groups.
           layers: number of layers after the first convolution.
           first_kernel_size: n of the first convolution, odd and at least 3.
@@ -103,12 +103,12 @@ class SingleStack(AutoregressiveModel):
             for i in range(layers)
         ]
         self.skips = SkipSum(head_features, colours, name="skips", **policy) if skips else None
-        outputs = self.likelihood.parameters_per_pixel
+        outputs = self.output_features
         self.head = Head(head_features, outputs, colours, name="head", **policy)
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights, see `AutoregressiveModel.build`."""
-        image = (None, *self.image_shape)
+        image = (None, *self.image_shape[:2], self.input_features)
         maps = (*image[:-1], 2 * self.features)
         condition = None
         self.first.build(image)
@@ -155,7 +155,7 @@ class ConvolutionalStack(SingleStack):
 
         Args:
           image_shape: (H, W, C).
-          levels: number of values per colour, 2…256.
+          levels: number of values per colour, 2…65,536.
           kernel_size: n of the layers, odd and at least 3.
           **kwargs: those of `SingleStack`.
 
@@ -193,7 +193,7 @@ class SingleStackDecoder:
 
     def first_rows(self):
         """States above row 0: the first convolution's ⌊n/2⌋ input rows, and those of the layers."""
-        width, channels = self.model.image_shape[1:]
+        width, channels = self.model.image_shape[1], self.model.input_features
         rows = self.model.first.above.kernel_shape[0]
         image = (tf.zeros((self.num, 1, width, channels), self.dtype),) * rows
         return image, [block.first_state(self.num, width) for block in self.model.blocks]
@@ -309,7 +309,7 @@ class SingleStackDecoder:
             y, h = self.heads[colour](concat(features), hidden)
             hidden.append(h)
             drawn.append(draw(colour, y))
-        window = tf.concat([window, *drawn], axis=-1)[:, self.model.image_shape[-1] :]
+        window = tf.concat([window, *drawn], axis=-1)[:, self.model.input_features :]
         seen, cached = of_all_colours(seen), of_all_colours(cached)
         arrays = tuple(a.write(index, x) for a, x in zip(arrays, cached, strict=True))
         return window, [*before, seen][1:], arrays

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from gated_pixelcnn.spec import Array
+from gated_pixelcnn.spec import Array, integer_type
 
 
 class Half:
@@ -35,13 +35,13 @@ class Half:
         self.image_shape, self.levels = (height // factor, width // factor, channels), levels
 
     def __call__(self, images: Array) -> tf.Tensor:
-        """Integers [N, H, W, C] → uint8 [N, H / factor, W / factor, C]."""
+        """Integers [N, H, W, C] → the same [N, H / factor, W / factor, C]."""
         height, width, channels = self.image_shape
         factor, pixels = self.factor, self.factor**2
         squares = tf.cast(images, tf.int32)
         squares = tf.reshape(squares, [-1, height, factor, width, factor, channels])
         sums = tf.reduce_sum(squares, axis=[2, 4])
-        return tf.cast((sums + pixels // 2) // pixels, tf.uint8)
+        return tf.cast((sums + pixels // 2) // pixels, integer_type(self.levels))
 
 
 class Quarter(Half):
@@ -62,8 +62,8 @@ class Whole:
         self.image_shape, self.levels = tuple(image_shape), levels
 
     def __call__(self, images: Array) -> tf.Tensor:
-        """Integers [N, H, W, C] → uint8 of the same shape."""
-        return tf.cast(images, tf.uint8)
+        """Integers [N, H, W, C] → the same, in the type of the levels."""
+        return tf.cast(images, integer_type(self.levels))
 
 
 class Coarse:
@@ -85,9 +85,9 @@ class Coarse:
         self.image_shape, self.term, self.halves = view.image_shape, view.term, view.halves
 
     def __call__(self, images: Array) -> tf.Tensor:
-        """Integers [N, H, W, C] → uint8 of the shape of the view."""
+        """Integers [N, H, W, C] → integers of the shape of the view."""
         values = tf.cast(self.view(images), tf.int32)
-        return tf.cast(values * self.levels // self.view.levels, tf.uint8)
+        return tf.cast(values * self.levels // self.view.levels, integer_type(self.levels))
 
 
 class Grayscale:
@@ -119,7 +119,7 @@ class Grayscale:
         """Integers [N, H, W, 3] → uint8 [N, H, W, 1]."""
         y = tf.reduce_sum(tf.cast(images, tf.int32) * self.weights, axis=-1, keepdims=True)
         y = (y + 500) // 1000
-        return tf.cast(y * self.levels // self._levels, tf.uint8)
+        return tf.cast(y * self.levels // self._levels, tf.uint8)  # at most 16
 
 
 View = Half | Whole | Coarse | Grayscale

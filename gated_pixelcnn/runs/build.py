@@ -8,7 +8,18 @@ from gated_pixelcnn import data
 from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.models.registry import FAMILIES
 from gated_pixelcnn.models.trainable import Trainable
-from gated_pixelcnn.spec import stands_beside
+from gated_pixelcnn.spec import CATEGORICAL, stands_beside
+
+
+def data_config(config: ConfigDict) -> data.DataConfig:
+    """The configuration of the images: those of a model of categories are codes.
+
+    Raises:
+      UserError: a value out of its range, or one that makes no sense for codes.
+    """
+    found = data.DataConfig(**config.data)
+    is_categorical = config.model.get("values") == CATEGORICAL
+    return found.of_codes() if is_categorical else found
 
 
 def build_model(
@@ -48,7 +59,7 @@ def build_model(
     kind = arguments.get("condition")
     needs_size = stands_beside(kind) and condition_size is None
     if image_shape is None or levels is None or needs_size:
-        info = data.describe(data.DataConfig(**config.data), kind if needs_size else None)
+        info = data.describe(data_config(config), kind if needs_size else None)
         image_shape = info.image_shape if image_shape is None else image_shape
         levels = info.levels if levels is None else levels
         if needs_size:

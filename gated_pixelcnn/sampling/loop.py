@@ -32,7 +32,8 @@ class CachedDecoder(Protocol):
 
         Args:
           state: of `first_rows` or of the row before.
-          finished: the finished row, scaled [N, W, C] (zeros before row 0).
+          finished: the finished row as the network sees it [N, W, input_features] (zeros before
+            row 0).
           row_cache: of `row_cache`, for the finished row.
           index: of the row to come.
 
@@ -60,9 +61,9 @@ class CachedDecoder(Protocol):
           state: of `first_pixels` or of the pixel before.
           row: what `row` gave for the pixel's row.
           index: of the pixel in its row.
-          draw: function (colour, raw outputs [N, P]) → the drawn value, scaled [N, 1], or of all
-            colours [N, C] where they share their parameters. Called once per colour group, in
-            order.
+          draw: function (colour, raw outputs [N, P]) → the drawn value as the network sees it, or
+            those of all colours where they share their parameters. Called once per colour group,
+            in order.
 
         Returns:
           The new state.
@@ -84,12 +85,12 @@ def sample(model, noise, condition=None, options=UNCHANGED, given=None, known=No
       noise: uniforms [N, H, W, C, K], see `noise`.
       condition: what the model is conditioned on, or None.
       options: SamplingOptions; what is a Python number of it is fixed in the graph.
-      given: uint8 [N, H, W, C] or None.
+      given: integers [N, H, W, C] or None.
       known: booleans [N, H, W, C]; where True the value of `given` is kept.
       jit: see `run`.
 
     Returns:
-      uint8 [N, H, W, C].
+      Integers [N, H, W, C], in the type of `ImageSpec.dtype`.
     """
     inputs = {"noise": noise}
     if given is not None:
@@ -101,7 +102,13 @@ def sample(model, noise, condition=None, options=UNCHANGED, given=None, known=No
         draw, noise = model.likelihood.draw, here["noise"][:, colour]
         if options.most_probable:
             draw, noise = model.likelihood.draw_mode, here["noise"][:, 0]
-        drawn = draw(parameters, colour, values, noise, options.temperature)
+        temperature = options.temperature
+        if options.top_k or tf.is_tensor(options.top_p) or options.top_p < 1:
+            parameters = model.likelihood.truncated(
+                parameters, colour, temperature, options.top_k, options.top_p
+            )
+            temperature = 1.0  # they have it
+        drawn = draw(parameters, colour, values, noise, temperature)
         if given is None:
             return drawn
         return tf.where(here["known"][:, colour], here["given"][:, colour], drawn)
@@ -122,7 +129,7 @@ def run(model, condition, inputs, choose, jit=False):
         The vertical stack's large convolutions are faster without.
 
     Returns:
-      The chosen values, uint8 [N, H, W, C].
+      The chosen values, integers [N, H, W, C], in the type of `ImageSpec.dtype`.
     """
     height, width, channels = model.image_shape
     first = tf.nest.flatten(inputs)[0]
@@ -142,7 +149,7 @@ def run(model, condition, inputs, choose, jit=False):
         pairs = zip(split(row, parts, -2), split(here, parts, 1), strict=True)
         values, row_cache = zip(*(run_pixels(*pair) for pair in pairs), strict=True)
         values, row_cache = tf.concat(values, axis=0), join(row_cache, -2)
-        return index + 1, state, model.scale(values), row_cache, image.write(index, values)
+        return index + 1, state, model.network_input(values), row_cache, image.write(index, values)
 
     @tf.function(jit_compile=True, autograph=False) if jit else lambda f: f
     def run_pixels(row, inputs):
@@ -153,12 +160,12 @@ def run(model, condition, inputs, choose, jit=False):
             values = []
 
             def draw(colour, raw):
-                parameters = tf.cast(raw, tf.float32)
+                parameters = tf.cast(model.raw_parameters(raw, colour), tf.float32)
                 for c in range(channels) if together else [colour]:
                     earlier = tf.stack(values, -1) if values else tf.zeros((num, 0), tf.int32)
                     values.append(choose(parameters, c, earlier, here))
                 fresh = values if together else values[-1:]
-                return model.scale(tf.stack(fresh, axis=-1))
+                return model.network_input(tf.stack(fresh, axis=-1), 0 if together else colour)
 
             state = decoder.pixel(state, row, index, draw)
             return index + 1, state, done.write(index, tf.stack(values, axis=-1))
@@ -170,10 +177,10 @@ def run(model, condition, inputs, choose, jit=False):
         return values, decoder.row_cache(state)
 
     image = tf.TensorArray(tf.int32, height, element_shape=(batch, width, channels))
-    before = tf.zeros((num, width, channels), model.compute_dtype)
+    before = tf.zeros((num, width, model.input_features), model.compute_dtype)
     loop = (tf.constant(0), decoder.first_rows(), before, decoder.first_row_cache(), image)
     *_, image = tf.while_loop(lambda i, *_: i < height, run_row, loop)
-    return tf.cast(tf.transpose(image.stack(), [1, 0, 2, 3]), tf.uint8)
+    return tf.cast(tf.transpose(image.stack(), [1, 0, 2, 3]), model.image_spec.dtype)
 
 
 def parts_of(num, jit):
@@ -228,7 +235,7 @@ def sample_naively(model, noise, condition=None, temperature=1.0):
       temperature: scalar above 0.
 
     Returns:
-      uint8 [N, H, W, C], at the cost of H·W·(number of colour groups) forward passes.
+      Integers [N, H, W, C], at the cost of H·W·(number of colour groups) forward passes.
     """
     height, width, channels = model.image_shape
     together = model.likelihood.colours_share_parameters
@@ -253,4 +260,4 @@ def sample_naively(model, noise, condition=None, temperature=1.0):
     images = tf.zeros((tf.shape(noise)[0], height, width, channels), tf.int32)
     loop = (tf.constant(0), images)
     _, images = tf.while_loop(lambda i, _: i < height * width, body, loop)
-    return tf.cast(images, tf.uint8)
+    return tf.cast(images, model.image_spec.dtype)

@@ -14,11 +14,22 @@ class SamplingOptions(NamedTuple):
         ("variance-reduced sampling", Kolesnikov and Lampert, 2017).
       most_probable: of logistics; whether only a component is drawn, one for all colours of a
         pixel, and a value is its mean, which is its mode ("MAP sampling", the same).
+
+      top_k: of a softmax; each value is drawn from the k most probable ones, and those that are as
+        probable as the last of them ("Hierarchical Neural Story Generation", Fan et al., 2018).
+        0: from all.
+      top_p: of a softmax; each value is drawn from the fewest most probable ones that have this
+        probability together ("The Curious Case of Neural Text Degeneration", Holtzman et al.,
+        2020), after temperature and top_k. 1: from all.
+
+    Log-probabilities are always those of the model itself.
     """
 
     temperature: float | tf.Tensor = 1.0
     reduce_log_scale: float | tf.Tensor = 0.0
     most_probable: bool = False
+    top_k: int = 0
+    top_p: float | tf.Tensor = 1.0
 
 
 UNCHANGED = SamplingOptions()

@@ -4,6 +4,7 @@ import json
 
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.runs.directory import checked_record
+from gated_pixelcnn.spec import MOST_LEVELS
 
 NAME = "gated_pixelcnn.json"
 FORMAT = 4
@@ -45,7 +46,7 @@ def read(path):
         if facts["format"] == FORMAT:
             if type(facts["max_images"]) is not int or facts["max_images"] < 1:
                 raise ValueError("max_images is no number of images")
-            if not 2 <= facts["run"]["levels"] <= 256:
+            if not 2 <= facts["run"]["levels"] <= MOST_LEVELS:
                 raise ValueError("levels is no number of levels")
             return facts | {"run": checked_record(facts["run"])}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

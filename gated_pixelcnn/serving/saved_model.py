@@ -10,7 +10,7 @@ from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.paths import PathLike
 from gated_pixelcnn.runs.directory import names_of_condition
 from gated_pixelcnn.serving import facts, versions
-from gated_pixelcnn.spec import ImageSpec, condition_spec
+from gated_pixelcnn.spec import ORDERED, ImageSpec, condition_spec
 
 
 def load_saved_model(path: PathLike) -> "SavedModel":
@@ -55,7 +55,11 @@ class SavedModel(DensityModel):
         self._restored = loaded
         self.path = path
         self.run = known["run"]
-        self.image_spec = ImageSpec(self.run["image_shape"], self.run["levels"])
+        self.image_spec = ImageSpec(
+            self.run["image_shape"],
+            self.run["levels"],
+            self.run["config"].model.get("values", ORDERED),
+        )
         self.condition_spec = condition_spec(
             known["condition"],
             known["condition_size"],

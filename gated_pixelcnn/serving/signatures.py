@@ -69,7 +69,7 @@ class Signatures:
             self.signatures["value_log_prob"] = self._traced(
                 self._value_log_prob, images=images, **self._condition
             )
-        if model.image_shape[-1] in PNG_OR_JPEG_COLOURS:
+        if model.image_shape[-1] in PNG_OR_JPEG_COLOURS and model.levels <= 256:
             files = tf.TensorSpec([None], tf.string)
             self.signatures["log_prob_bytes"] = self._traced(
                 self._log_prob_bytes, image_bytes=files, **self._condition

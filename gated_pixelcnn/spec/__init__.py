@@ -15,10 +15,21 @@ from gated_pixelcnn.spec.conditions import (
     condition_spec,
     stands_beside,
 )
-from gated_pixelcnn.spec.images import ImageSpec, bits_per_dim, kind_of_images
+from gated_pixelcnn.spec.images import (
+    CATEGORICAL,
+    MOST_LEVELS,
+    ORDERED,
+    ImageSpec,
+    bits_per_dim,
+    integer_type,
+    kind_of_images,
+)
 from gated_pixelcnn.spec.inputs import Inputs
 
 __all__ = [
+    "CATEGORICAL",
+    "MOST_LEVELS",
+    "ORDERED",
     "Array",
     "ConditionSpec",
     "Image",
@@ -32,6 +43,7 @@ __all__ = [
     "bits_per_dim",
     "check_integer",
     "condition_spec",
+    "integer_type",
     "kind_of_images",
     "stands_beside",
 ]

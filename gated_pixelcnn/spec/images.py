@@ -9,33 +9,56 @@ import tensorflow as tf
 from gated_pixelcnn import graph_checks
 from gated_pixelcnn.spec.arguments import Array, as_array, check_integer
 
+MOST_LEVELS = 65_536
+ORDERED, CATEGORICAL = "ordered", "categorical"
+
+
+def integer_type(levels: int) -> tf.DType:
+    """The type of arrays of values 0…levels−1: uint8, or uint16 above 256 levels."""
+    return tf.uint8 if levels <= 256 else tf.uint16
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageSpec:
-    """Images of a shape and a number of levels.
+    """Images, or maps of codes, of a shape and a number of levels.
 
     Attributes:
       shape: (H, W, C).
-      levels: number of values that a colour of a pixel can take, 2…256.
+      levels: number of values that a colour of a pixel can take, 2…65,536.
+      values: "ordered", such as brightness, or "categorical", such as codes or tiles, whose numbers
+        say nothing.
     """
 
     shape: tuple
     levels: int
+    values: str = ORDERED
 
     def __post_init__(self):
         """Raises the ValueError that says what is wrong."""
         shape = tuple(int(size) for size in self.shape)
         if len(shape) != 3 or min(shape) < 1:
             raise ValueError(f"image_shape must be (height, width, channels), got {shape}.")
-        check_integer("levels", self.levels, 2, 256)
+        check_integer("levels", self.levels, 2, MOST_LEVELS)
+        if self.values not in (ORDERED, CATEGORICAL):
+            raise ValueError(f"values must be {ORDERED!r} or {CATEGORICAL!r}, got {self.values!r}.")
         object.__setattr__(self, "shape", shape)
 
+    @property
+    def dtype(self) -> tf.DType:
+        """See `integer_type`."""
+        return integer_type(self.levels)
+
+    @property
+    def is_categorical(self) -> bool:
+        """Whether values have no order."""
+        return self.values == CATEGORICAL
+
     def check(self, images: Array, name: str = "images") -> tf.Tensor:
-        """Images as uint8, or the error that says what does not fit."""
+        """Images in the type of their levels, or the error that says what does not fit."""
         images = as_array(name, images)
         self.check_kind(images, name)
         message = f"{name} must have values 0…{self.levels - 1} for a model of {self.levels} levels"
-        return tf.cast(graph_checks.below(self.levels, message, images), tf.uint8)
+        return tf.cast(graph_checks.below(self.levels, message, images), self.dtype)
 
     def check_kind(self, images: Array, name: str = "images") -> None:
         """Checks shape and type, without looking at values."""
@@ -48,7 +71,8 @@ class ImageSpec:
         dtype = tf.as_dtype(images.dtype)
         if not (dtype.is_integer or dtype.is_bool):
             raise ValueError(
-                f"{name} must be integers 0…{self.levels - 1} (uint8), not {dtype.name}."
+                f"{name} must be integers 0…{self.levels - 1} ({self.dtype.name}), not "
+                f"{dtype.name}."
             )
 
     def check_completion(
@@ -73,7 +97,7 @@ class ImageSpec:
 
     def served(self) -> tf.TensorSpec:
         """Shape and type of a batch, for a SavedModel."""
-        return tf.TensorSpec([None, *self.shape], tf.uint8)
+        return tf.TensorSpec([None, *self.shape], self.dtype)
 
     def check_served(self, name: str, images: Array) -> tf.Tensor:
         """Images of a request, whose values are checked in the graph."""

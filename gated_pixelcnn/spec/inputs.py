@@ -56,7 +56,7 @@ class Inputs:
     def checked(
         self, images: Array, condition: Array | None = None
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Images as uint8 and their condition as a tensor, or the error that says why not."""
+        """Images as integers and their condition as a tensor, or the error that says why not."""
         images = self.checked_images(images)
         condition = self.condition_spec.of(images, condition)
         if condition is images:
@@ -64,7 +64,7 @@ class Inputs:
         return images, self.condition_spec.check(condition, images.shape[0])
 
     def checked_images(self, images: Array) -> tf.Tensor:
-        """Images as uint8, or the error that says why not."""
+        """Images in the type of their levels, or the error that says why not."""
         self.prepare()
         return self.image_spec.check(images)
 

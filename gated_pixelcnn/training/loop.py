@@ -14,6 +14,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from gated_pixelcnn import visualization
 from gated_pixelcnn.data.batches import input_error
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.evaluation.evaluators import validation_of
@@ -115,7 +116,7 @@ class Loop:
                     Monitor(
                         self.run_directory,
                         state.step,
-                        self.dataset.levels,
+                        visualization.look(state.model.image_spec),
                         state.model.loss_name,
                         self.validation.name,
                         self.history["evaluated"],

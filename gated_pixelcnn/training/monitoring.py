@@ -56,7 +56,7 @@ class Monitor:
     """
 
     def __init__(
-        self, run, step, levels, loss="bits_per_dim", validation="bits_per_dim", evaluated=0
+        self, run, step, look, loss="bits_per_dim", validation="bits_per_dim", evaluated=0
     ):
         """Opens the files.
 
@@ -64,13 +64,13 @@ class Monitor:
           run: RunDirectory.
           step: The step at which training starts or resumes: what a run that was stopped reported
             after it will be reported again, and is removed from metrics.jsonl.
-          levels: Number of values of a colour, for the grids.
+          look: How values are shown in grids, see `visualization.look`.
           loss: Name of the loss, see Trainable.
           validation: Name of the evaluator of the validation.
           evaluated: The step of the last validation that the run knows of: one that it made up for
             and was stopped before it saved will be reported again, too.
         """
-        self._levels = levels
+        self._look = look
         names = {"loss": loss, "validation": validation}
         self._scalars = {
             name.format(**names): (tag.format(**names), description)
@@ -144,7 +144,7 @@ class Monitor:
 
     def samples(self, step, batch, columns=None):
         """Shows images, uint8 [N, H, W, C], as a grid: TensorBoard and samples/step-*.png."""
-        grid = visualization.grid(np.asarray(batch), self._levels, columns)
+        grid = visualization.grid(np.asarray(batch), self._look, columns)
         with clear_errors(self._run):
             self._samples.mkdir(exist_ok=True)
             visualization.save_png(self._samples / f"step-{step:09d}.png", grid)

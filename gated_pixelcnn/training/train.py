@@ -13,10 +13,12 @@ from gated_pixelcnn.configs import flat
 from gated_pixelcnn.configs.training import CHANGEABLE_ON_REQUEST, TrainConfig
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.paths import PathLike
+from gated_pixelcnn.runs.build import build_model, data_config
 from gated_pixelcnn.runs.checkpoints import Checkpoints
 from gated_pixelcnn.runs.directory import RunDirectory, differences, record
-from gated_pixelcnn.runs.load import build_model, load
+from gated_pixelcnn.runs.load import load
 from gated_pixelcnn.spec import stands_beside
+from gated_pixelcnn.training import memory
 from gated_pixelcnn.training.loop import Loop, TrainResult
 from gated_pixelcnn.training.progress import Progress
 from gated_pixelcnn.training.state import TrainState
@@ -71,7 +73,7 @@ def train(
     with workers.lost_is_an_error(), contextlib.ExitStack() as stack:
         _check_division(settings, strategy)
         workers.must_agree("configurations", _comparable(config))
-        dataset = data.load(data.DataConfig(**config.data), condition=condition)
+        dataset = data.load(data_config(config), condition=condition)
         condition_size, condition_names = dataset.condition(condition)
         description = record(
             config,
@@ -95,6 +97,8 @@ def train(
                 condition_names=condition_names,
             )
             _check_whole_batches(model, settings, strategy)
+            parts = strategy.num_replicas_in_sync * settings.accumulation
+            memory.check(model, settings.batch_size // parts)
             taken = []
             # A run that goes on has its weights: what it started from need not be there any more.
             # Other workers take all from the chief.

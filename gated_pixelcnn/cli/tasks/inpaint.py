@@ -5,7 +5,7 @@ import numpy as np
 from gated_pixelcnn import visualization
 from gated_pixelcnn.cli import conditions
 from gated_pixelcnn.cli.tasks.draw import of_condition
-from gated_pixelcnn.cli.tasks.task import FILES, ImagesFlag, IntegerFlag, PathFlag, Task
+from gated_pixelcnn.cli.tasks.task import FILES, ImagesFlag, IntegerFlag, PathFlag, Task, look_of
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
 
@@ -37,8 +37,7 @@ class Inpaint(Task):
             known = photos.read_mask(values.mask, model.image_shape, trained.reading)
         else:
             known = _first_rows(values.keep_rows, *model.image_shape[:2])
-        shown = visualization.to_bytes(given, model.levels)
-        shown = np.where(known, shown, visualization.UNDRAWN)
+        shown = visualization.partly(given, look_of(values, model), known)
         return of_condition(values, model, trained, given, shown, known=known)
 
 

@@ -60,6 +60,12 @@ PathsFlag = functools.partial(Flag, define=functools.partial(_define_path, multi
 ImagesFlag = functools.partial(PathFlag, images=True)
 
 
+def look_of(values, model):
+    """How the values of a model's images are shown, see `visualization.look`."""
+    tiles = visualization.tiles_of(values.tiles, model.levels) if values.tiles else None
+    return visualization.look(model.image_spec, tiles)
+
+
 @dataclasses.dataclass(frozen=True)
 class Trained:
     """Names of a run's classes and entries, empty classes by label, and how images are read."""

@@ -43,7 +43,7 @@ def load(path, config, condition=None, like=None):
         for split, suffix in SPLITS.items():
             if f"x_{suffix}" in archive:
                 beside = _labels(archive, suffix, path, config, trained)
-                images = _images(archive, suffix, path, beside)
+                images = _images(archive, suffix, path, beside, config.levels)
                 if condition:
                     beside = _conditions(archive, suffix, path, config, condition, len(images))
                 prints.append(fingerprint.of_arrays(split, images, beside))
@@ -115,8 +115,8 @@ def _with_values(archive, path, config):
     return dataclasses.replace(config, values=LEVELS)
 
 
-def _images(archive, suffix, path, labels):
-    """Returns the images of a split as they are stored, uint8 [N, H, W, C]."""
+def _images(archive, suffix, path, labels, levels):
+    """Returns the images of a split as they are stored, see `as_images`."""
     what = f"x_{suffix} of {path}"
     images = read(archive, f"x_{suffix}", path)
     _check_images(images.shape, images.dtype, what)
@@ -124,7 +124,7 @@ def _images(archive, suffix, path, labels):
         raise UserError(
             f"{path} has {len(images)} images in x_{suffix} but {len(labels)} labels in y_{suffix}"
         )
-    return as_images(images, what)
+    return as_images(images, what, levels)
 
 
 def _header(archive, key, path):

@@ -59,7 +59,7 @@ class AGAVE(TrainedApart, LatentVariableModel):
 
         Args:
           image_shape: (H, W, C) of the images.
-          levels: number of values per colour, 2…256.
+          levels: number of values per colour, 2…65,536.
           decoder: family of the density model and its arguments, without its condition.
           stream_features: maps of f(z) that the decoder sees.
           auxiliary: y: "image", "half" or "quarter" (of height and width), or "grayscale".
@@ -177,6 +177,11 @@ class AGAVE(TrainedApart, LatentVariableModel):
         """See `LatentVariableModel`."""
         nats = -self.view_log_prob(f, images)
         return {"auxiliary_bits_per_dim": bits_per_dim(nats, self.view.image_shape)}
+
+    @property
+    def draws_categories(self) -> bool:
+        """See `DensityModel`."""
+        return self.decoder.draws_categories
 
     @property
     def draws_logistics(self) -> bool:

@@ -69,7 +69,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
 
         Args:
           image_shape: (H, W, C) of the images.
-          levels: number of values per colour, 2…256.
+          levels: number of values per colour, 2…65,536.
           transform: name of ψ: "half" or "grayscale".
           prior: family of the prior and its arguments, without its condition.
           conditional: the same of the conditional.
@@ -284,6 +284,11 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
     def draws_logistics(self) -> bool:
         """See `DensityModel`: in one of the submodels at least, the other draws as it is."""
         return self.prior.draws_logistics or self.conditional.draws_logistics
+
+    @property
+    def draws_categories(self) -> bool:
+        """See `DensityModel`: in both submodels."""
+        return self.prior.draws_categories and self.conditional.draws_categories
 
     def draw(self, request: Request) -> list[tf.Tensor]:
         """See `DensityModel`: views, the simplest first, and the images."""

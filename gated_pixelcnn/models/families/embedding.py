@@ -40,7 +40,7 @@ class Embedding(Trainable):
 
         Args:
           image_shape: (H, W, C) of the images.
-          levels: number of values per colour, 2…256.
+          levels: number of values per colour, 2…65,536.
           code_size: numbers of an embedding.
           encoder_features: see `Encoder`.
           margin: α of the loss, of squared distances between unit vectors.

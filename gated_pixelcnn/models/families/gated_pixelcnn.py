@@ -50,7 +50,7 @@ class GatedPixelCNN(AutoregressiveModel):
 
         Args:
           image_shape: (H, W, C).
-          levels: number of values per colour, 2…256.
+          levels: number of values per colour, 2…65,536.
           features: p, feature maps of each stack; a multiple of the number of colour groups.
           layers: number of gated blocks, the first one included.
           kernel_size: n of the blocks after the first, odd.
@@ -99,12 +99,12 @@ class GatedPixelCNN(AutoregressiveModel):
         if skips:
             scale = 1 / UNITS[gate].moment(2 * initial_weights.PART)
             self.skips = SkipSum(head_features, colours, scale, name="skips", dtype=policy)
-        outputs = self.likelihood.parameters_per_pixel
+        outputs = self.output_features
         self.head = Head(head_features, outputs, colours, name="head", dtype=policy)
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights, see `AutoregressiveModel.build`."""
-        vertical = horizontal = (None, *self.image_shape)
+        vertical = horizontal = (None, *self.image_shape[:2], self.input_features)
         maps = (*vertical[:-1], self.features)
         condition = None
         if self.condition_map is not None:
@@ -265,7 +265,7 @@ class GatedPixelCNNDecoder:
             hidden.append(h)
             inputs[0].append(draw(colour, y))
         drawn, *inputs = inputs
-        first = tf.concat([first, *drawn], axis=-1)[:, self.model.image_shape[-1] :]
+        first = tf.concat([first, *drawn], axis=-1)[:, self.model.input_features :]
         if later:
             later = [*later, tf.stack([concat(block) for block in inputs])][1:]
         return first, later

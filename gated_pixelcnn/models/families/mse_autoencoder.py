@@ -48,7 +48,7 @@ class MSEAutoencoder(Trainable):
 
         Args:
           image_shape: (H, W, C) of the images.
-          levels: number of values per colour, 2…256.
+          levels: number of values per colour, 2…65,536.
           code_size: m, the numbers of a code.
           encoder_features: see `Encoder`.
           decoder_features: maps of every layer of the decoder but the last.
@@ -113,7 +113,9 @@ class MSEAutoencoder(Trainable):
           ValueError: images that do not fit the model.
         """
         found = self.reconstruct_graph(self.checked_images(images))
-        return np.rint(np.asarray(found) * (self.levels - 1)).astype(np.uint8)
+        return np.rint(np.asarray(found) * (self.levels - 1)).astype(
+            self.image_spec.dtype.as_numpy_dtype
+        )
 
     @functools.cached_property
     def reconstruct_graph(self) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -51,7 +51,7 @@ class PixelCNNPP(AutoregressiveModel):
 
         Args:
           image_shape: (H, W, C), with more than one scale H and W are even.
-          levels: number of values per colour, 2…256.
+          levels: number of values per colour, 2…65,536.
           likelihood: see `AutoregressiveModel`; "mixture" for images of several colours.
           features: F.
           blocks: number of blocks at each scale on the way down.
@@ -87,16 +87,16 @@ class PixelCNNPP(AutoregressiveModel):
         self.above_left = make_stream(
             features, blocks, scales, ABOVE_AND_LEFT, name="ul", others=1, **own
         )
-        outputs = self.likelihood.parameters_per_pixel
+        outputs = self.output_features
         # In half precision log-scales would be rounded by more than small bins bear.
         exact = "float64" if self.compute_dtype == "float64" else "float32"
         self.head = NormalisedConv2D(outputs, (1, 1), name="head", dtype=exact)
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights, see `AutoregressiveModel.build`."""
-        height, width, channels = self.image_shape
+        height, width, _ = self.image_shape
         for first in (self.first_up, self.first_above, self.first_left):
-            first.build((None, height, width, channels + 1))
+            first.build((None, height, width, self.input_features + 1))
         maps, condition = (None, None, None, self.features), None
         if self.condition_map is not None:
             condition = (None, None, None, self.condition_map.output_features)

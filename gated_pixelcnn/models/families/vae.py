@@ -27,7 +27,7 @@ class VAE(LatentVariableModel):
 
         Args:
           image_shape: (H, W, C) of the images.
-          levels: number of values per colour, 2…256.
+          levels: number of values per colour, 2…65,536.
           **kwargs: those of `LatentVariableModel` and of Keras.
 
         Raises:
@@ -51,4 +51,5 @@ class VAE(LatentVariableModel):
         noise = sampling.uniform_noise(request.seed, request.example_seeds, self.image_shape)
         log_scales = tf.cast(self.network.log_scales.value, f.dtype) - options.reduce_log_scale
         scales = tf.exp(clamp_log_scale(log_scales)) * tf.cast(options.temperature, f.dtype)
-        return tf.cast(draw_logistic(f, scales, tf.cast(noise, f.dtype), self.levels), tf.uint8)
+        drawn = draw_logistic(f, scales, tf.cast(noise, f.dtype), self.levels)
+        return tf.cast(drawn, self.image_spec.dtype)
