@@ -61,6 +61,10 @@ class Family:
         values = categorical if likelihood == "categorical" else likelihood
         return self.fit(shape) == shape and values in self.values
 
+    def depends_on(self, condition):
+        """Whether it can have this condition: no image is one of a model of codes."""
+        return condition != "none" and not (condition == "image" and "values" in self.arguments)
+
     @property
     def is_exact(self):
         """Whether it has one autoregressive network, and exact log-probabilities of all values."""
