@@ -1,6 +1,7 @@
 """Building blocks, each a Keras layer usable alone, one file per figure or idea of a paper."""
 
 from gated_pixelcnn.layers.autoregressive_flow import AutoregressiveFlow
+from gated_pixelcnn.layers.causal_attention import CausalAttention
 from gated_pixelcnn.layers.condition import Condition, Deconvolution
 from gated_pixelcnn.layers.diagonal_lstm import DiagonalBiLSTM, DiagonalLSTM
 from gated_pixelcnn.layers.encoder import Encoder
@@ -23,6 +24,7 @@ from gated_pixelcnn.layers.weight_norm import NormalisedConv2D, NormalisedDeconv
 
 __all__ = [
     "AutoregressiveFlow",
+    "CausalAttention",
     "Condition",
     "Deconvolution",
     "DiagonalBiLSTM",
