@@ -95,8 +95,8 @@ class GatedPixelCNN(AutoregressiveModel):
             check_kernel_size(first_kernel_size, "first_kernel_size")
         if not 0 <= attention_every < layers:
             raise ValueError(
-                f"attention_every must be 0 (none) or 1…{layers - 1}, for after the last of {layers} "
-                f"layers nothing would read the attention; got {attention_every}."
+                f"attention_every must be 0 (none) or 1…{layers - 1}, as nothing would read what "
+                f"follows the last of {layers} layers; got {attention_every}."
             )
         head_features = head_features or features
         self.features, self.stacks = features, stacks
@@ -119,21 +119,24 @@ class GatedPixelCNN(AutoregressiveModel):
             )
             for i in range(layers)
         ]
-        self.attentions = [None] * layers  # that after each block
         if attention_every:
             check_memory(self.image_shape, attention_heads, colours)
-            for i in range(attention_every - 1, layers - 1, attention_every):
-                self.attentions[i] = CausalAttention(
-                    features,
-                    attention_heads,
-                    attention_features,
-                    colours,
-                    layers=layers,
-                    gate=gate,
-                    dropout=dropout,
-                    name=f"attention_{i}",
-                    dtype=policy,
-                )
+        self.attentions = [  # after each block one or None
+            CausalAttention(
+                features,
+                attention_heads,
+                attention_features,
+                colours,
+                layers=layers,
+                gate=gate,
+                dropout=dropout,
+                name=f"attention_{i}",
+                dtype=policy,
+            )
+            if attention_every and (i + 1) % attention_every == 0 and i < layers - 1
+            else None
+            for i in range(layers)
+        ]
         self.skips = None
         if skips:
             scale = 1 / UNITS[gate].moment(2 * initial_weights.PART)
@@ -274,7 +277,8 @@ class GatedPixelCNNDecoder:
 
         Returns:
           The first block's last inputs [N, pixels·C] and, for each pixel that the later blocks look
-          back, the oldest first, the inputs of all these blocks [blocks, N, p]; and the attentions'.
+          back, the oldest first, the inputs of all these blocks [blocks, N, p]; and those of the
+          attentions.
         """
         first, *later = [block.row_conv for block in self.model.blocks]
         window = tf.zeros((num, first.pixels_before * first.kernel.shape[2]), self.dtype)
