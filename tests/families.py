@@ -182,7 +182,11 @@ FAMILIES |= {
         GatedPixelCNN, SMALL | {"stacks": 1}, values=VARIANT, has_blind_spot=True
     ),
     "gated_pixelcnn-attention": Family(
-        GatedPixelCNN, SMALL | ATTENTION, values=("colour", "gray", "mixture"), weights=1.0
+        GatedPixelCNN,
+        SMALL | ATTENTION,
+        values=("colour", "gray", "mixture"),
+        weights=1.0,
+        conditions=("label", "none", "spatial"),
     ),
     "gated_pixelcnn-one-stack-attention": Family(
         GatedPixelCNN,
@@ -190,6 +194,7 @@ FAMILIES |= {
         values=VARIANT,
         has_blind_spot=True,
         weights=0.7,
+        conditions=("none", "vector"),
     ),
     "gated_pixelcnn-independent": Family(
         GatedPixelCNN, SMALL, values=("independent",), conditions=("label",)

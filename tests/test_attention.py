@@ -220,7 +220,7 @@ def test_the_estimate_of_memory_is_that_of_the_largest_tensor():
 
 @pytest.mark.parametrize("jit", [False, True])
 def test_a_batch_that_is_cut_into_parts_draws_the_same_images(jit):
-    model = model_of(dtype="float32")
+    model = model_of(layers=3)
     randomise(model, 0, 1.0)
     whole = model.sample(17, seed=4, jit=jit).numpy()  # parts of 8 and 9 on two processors
     one = [model.sample(1, seed=4, example_seeds=[i], jit=False).numpy()[0] for i in (0, 8, 16)]

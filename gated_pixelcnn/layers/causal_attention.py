@@ -1,7 +1,7 @@
 """Causal self-attention: every position reads from all earlier ones, however far away they are.
 
-Source: "PixelSNAIL: An Improved Autoregressive Generative Model" (Chen, Mishra, Rohaninejad and
-Abbeel, 2017), section 2.1 and Figure 2 (attention block).
+Source: the attention block of "PixelSNAIL: An Improved Autoregressive Generative Model" (Chen,
+Mishra, Rohaninejad and Abbeel, 2017) and of its authors' code; docs/papers.md has what differs.
 
     q_i = Q·[x_i, place_i]                      of each colour group by itself, masked type B
     k_j, v_j = K·[x_j, image_j, place_j]        of all colours: position j is finished
