@@ -218,9 +218,28 @@ def test_the_estimate_of_memory_is_that_of_the_largest_tensor():
     assert max(sizes) == 4 * 2 * 3 * 20**2 < MOST_BYTES
 
 
+@pytest.mark.parametrize("gate", ["tanh_sigmoid", "relu"])
+@pytest.mark.parametrize("shape", [(16, 16, 1), (12, 16, 3)], ids=["gray", "colour"])
+def test_initial_weights_keep_the_signal_and_add_to_it_what_a_block_adds(shape, gate):
+    """1/L of E[x²] of the horizontal stack: of blocks and attentions up to e² in all."""
+    layers = 12
+    arguments = {"image_shape": shape, "levels": 256, "features": 24, "gate": gate}
+    model = GatedPixelCNN(layers=layers, attention_every=1, **arguments)
+    model.build()
+    x = model.scale(images_of(model, 2))
+    vertical = horizontal = x
+    for block, attention in zip(model.blocks[:-1], model.attentions[:-1], strict=True):
+        vertical, horizontal, _ = block(vertical, horizontal)
+        after = attention(horizontal, x)
+        added = float(tf.reduce_mean((after - horizontal) ** 2))
+        assert 0.2 / layers < added / float(tf.reduce_mean(horizontal**2)) < 3 / layers
+        horizontal = after
+    assert 1 < float(tf.reduce_mean(horizontal**2)) < 8
+
+
 @pytest.mark.parametrize("jit", [False, True])
 def test_a_batch_that_is_cut_into_parts_draws_the_same_images(jit):
-    model = model_of(layers=3)
+    model = model_of(layers=2)
     randomise(model, 0, 1.0)
     whole = model.sample(17, seed=4, jit=jit).numpy()  # parts of 8 and 9 on two processors
     one = [model.sample(1, seed=4, example_seeds=[i], jit=False).numpy()[0] for i in (0, 8, 16)]
