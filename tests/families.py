@@ -91,6 +91,7 @@ STACK = {"features": 4, "layers": 2, "first_kernel_size": 3}
 SINGLE_STACK = {"has_blind_spot": True, "weights": 0.7}
 SMALL = {"features": 12, "layers": 3, "kernel_size": 3, "first_kernel_size": 3}
 PLUS_PLUS = {"features": 6, "blocks": 1, "scales": 2, "dropout": 0.0}
+ATTENTION = {"attention_every": 1, "attention_heads": 2, "attention_features": 3}
 DIAGONAL = {"features": 12, "layers": 2, "first_kernel_size": 3}
 # Models of models.
 PART = {"family": "gated_pixelcnn", "features": 6, "layers": 2, "first_kernel_size": 3}
@@ -185,6 +186,21 @@ FAMILIES |= {
     ),
     "gated_pixelcnn-one-stack": Family(
         GatedPixelCNN, SMALL | {"stacks": 1}, values=VARIANT, has_blind_spot=True
+    ),
+    "gated_pixelcnn-attention": Family(
+        GatedPixelCNN,
+        SMALL | ATTENTION,
+        values=("colour", "gray", "mixture"),
+        weights=1.0,
+        conditions=("label", "none", "spatial"),
+    ),
+    "gated_pixelcnn-one-stack-attention": Family(
+        GatedPixelCNN,
+        SMALL | ATTENTION | {"stacks": 1, "gate": "relu", "skips": False},
+        values=VARIANT,
+        has_blind_spot=True,
+        weights=0.7,
+        conditions=("none", "vector"),
     ),
     "gated_pixelcnn-independent": Family(
         GatedPixelCNN, SMALL, values=("independent",), conditions=("label",)

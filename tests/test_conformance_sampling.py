@@ -156,7 +156,10 @@ def test_a_saved_model_draws_the_same_images(case, tmp_path):
     np.testing.assert_array_equal(found, model.sample(**arguments))
 
 
-@cases([case for case in exact(FEWER) if is_one_of_a_main_family(case)], is_of_the_first_family)
+@cases(
+    [case for case in exact(FEWER) if is_one_of_a_main_family(case) or "attention" in case[0]],
+    is_of_the_first_family,
+)
 def test_an_exported_model_is_the_same_model_at_any_batch_size(case, tmp_path):
     model = build(case)  # not shared: graphs that others traced would be saved, too
     condition = condition_of(model, 4)

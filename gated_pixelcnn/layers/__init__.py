@@ -2,6 +2,7 @@
 
 from gated_pixelcnn.layers.autoregressive_flow import AutoregressiveFlow
 from gated_pixelcnn.layers.categories import Categories
+from gated_pixelcnn.layers.causal_attention import CausalAttention
 from gated_pixelcnn.layers.condition import Condition, Deconvolution
 from gated_pixelcnn.layers.diagonal_lstm import DiagonalBiLSTM, DiagonalLSTM
 from gated_pixelcnn.layers.encoder import Encoder
@@ -25,6 +26,7 @@ from gated_pixelcnn.layers.weight_norm import NormalisedConv2D, NormalisedDeconv
 __all__ = [
     "AutoregressiveFlow",
     "Categories",
+    "CausalAttention",
     "Condition",
     "Deconvolution",
     "DiagonalBiLSTM",

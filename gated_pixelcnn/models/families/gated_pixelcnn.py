@@ -8,6 +8,9 @@ What the paper leaves open, and our choice (docs/papers.md has all):
 - skips: 1×1 from every gate, summed into the head; the paper shows only the residual (option);
 - head: ReLU → 1×1 → ReLU → 1×1;
 - colours: every horizontal 1×1 is masked type B, contiguous groups within each half of 2p.
+
+An option that the paper does not have is the causal self-attention of PixelSNAIL between blocks,
+see `layers.causal_attention`.
 """
 
 import functools
@@ -15,7 +18,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from gated_pixelcnn.layers import GatedBlock, Head, SkipSum, colour_groups, initial_weights
+from gated_pixelcnn.layers import (
+    CausalAttention,
+    GatedBlock,
+    Head,
+    SkipSum,
+    colour_groups,
+    initial_weights,
+)
+from gated_pixelcnn.layers.cached_attention import CachedAttentions
+from gated_pixelcnn.layers.causal_attention import check_memory
 from gated_pixelcnn.layers.gated_block import UNITS, check_options
 from gated_pixelcnn.layers.masked_convolution import check_kernel_size
 from gated_pixelcnn.layers.ops import concat
@@ -44,6 +56,9 @@ class GatedPixelCNN(AutoregressiveModel):
         gate: str = "tanh_sigmoid",
         stacks: int = 2,
         dropout: float = 0.0,
+        attention_every: int = 0,
+        attention_heads: int = 4,
+        attention_features: int = 16,
         **kwargs: Any,
     ) -> None:
         """Makes the model.
@@ -62,6 +77,10 @@ class GatedPixelCNN(AutoregressiveModel):
           gate: "tanh_sigmoid" (equation 2), or "relu": p maps and not 2p before it.
           stacks: 2, or 1, which sees the rows above through its own features and has a blind spot.
           dropout: share of the gates' outputs that is dropped in training; the paper has none.
+          attention_every: k, below `layers`: causal self-attention follows every k-th block but the
+            last one, in the horizontal stack; 0 for none.
+          attention_heads: heads of each colour group.
+          attention_features: of a head's queries, keys and values.
           **kwargs: those of `AutoregressiveModel` (likelihood, condition, …) and of Keras.
 
         Raises:
@@ -74,6 +93,11 @@ class GatedPixelCNN(AutoregressiveModel):
         if stacks == 1:
             check_kernel_size(kernel_size)
             check_kernel_size(first_kernel_size, "first_kernel_size")
+        if not 0 <= attention_every < layers:
+            raise ValueError(
+                f"attention_every must be 0 (none) or 1…{layers - 1}, as nothing would read what "
+                f"follows the last of {layers} layers; got {attention_every}."
+            )
         head_features = head_features or features
         self.features, self.stacks = features, stacks
         colours, policy = self.colours, self.dtype_policy
@@ -95,6 +119,24 @@ class GatedPixelCNN(AutoregressiveModel):
             )
             for i in range(layers)
         ]
+        if attention_every:
+            check_memory(self.image_shape, attention_heads, colours)
+        self.attentions = [  # after each block one or None
+            CausalAttention(
+                features,
+                attention_heads,
+                attention_features,
+                colours,
+                layers=layers,
+                gate=gate,
+                dropout=dropout,
+                name=f"attention_{i}",
+                dtype=policy,
+            )
+            if attention_every and (i + 1) % attention_every == 0 and i < layers - 1
+            else None
+            for i in range(layers)
+        ]
         self.skips = None
         if skips:
             scale = 1 / UNITS[gate].moment(2 * initial_weights.PART)
@@ -104,14 +146,16 @@ class GatedPixelCNN(AutoregressiveModel):
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights, see `AutoregressiveModel.build`."""
-        vertical = horizontal = (None, *self.image_shape[:2], self.input_features)
+        image = vertical = horizontal = (None, *self.image_shape[:2], self.input_features)
         maps = (*vertical[:-1], self.features)
         condition = None
         if self.condition_map is not None:
             condition = (None, None, None, self.condition_map.output_features)
-        for block in self.blocks:
+        for block, attention in zip(self.blocks, self.attentions, strict=True):
             block.build(vertical, horizontal, condition)
             vertical = horizontal = maps
+            if attention is not None:
+                attention.build(maps, image)
         if self.skips is not None:
             self.skips.build([maps] * len(self.blocks))
             maps = (*maps[:-1], self.skips.filters)
@@ -122,10 +166,15 @@ class GatedPixelCNN(AutoregressiveModel):
         """See `AutoregressiveModel.parameter_map`."""
         vertical = horizontal = x
         gates = []
-        for block in self.blocks:
+        for block, attention in zip(self.blocks, self.attentions, strict=True):
             block = self.rematerialised(functools.partial(block, training=training))
             vertical, horizontal, gated = block(vertical, horizontal, condition)
             gates.append(gated)
+            if attention is not None:
+                attention = functools.partial(attention, training=training)
+                run = self.rematerialised(lambda *inputs, run=attention: (run(*inputs),))
+                (horizontal,) = run(horizontal, x)
+                vertical = vertical if self.stacks == 2 else horizontal
         return self.head(horizontal if self.skips is None else self.skips(gates))
 
     def cached_decoder(self, num: int | tf.Tensor, condition: Array | None) -> CachedDecoder:
@@ -155,25 +204,30 @@ class GatedPixelCNNDecoder:
         self.colours = range(model.colours)
         self.steps = [[block.step(colour) for block in model.blocks] for colour in self.colours]
         self.heads = [model.head.step(colour) for colour in self.colours]
+        self.attentions = CachedAttentions(model.attentions, num, model.image_shape)
         if model.skips is not None:
             self.skips = [model.skips.step(colour) for colour in self.colours]
 
     def first_rows(self):
-        """Caches before row 0: every block's last ⌈n/2⌉−1 inputs, zeros [N, 1, W, inputs]."""
+        """Caches before row 0: every block's last ⌈n/2⌉−1 inputs, zeros [N, 1, W, inputs].
+
+        And of the attentions.
+        """
         width = self.model.image_shape[1]
         convs = [block.column_conv for block in self.model.blocks]
-        return [
+        rows = [
             [tf.zeros((self.num, 1, width, c.kernel.shape[2]), self.dtype)] * c.rows_before
             for c in convs
         ]
+        return rows, self.attentions.first_rows()
 
     def first_row_cache(self):
-        """Nothing, see `row_cache`."""
-        return ()
+        """See `row_cache`."""
+        return (), self.attentions.first_row_cache()
 
     def row_cache(self, caches):
-        """Nothing: the vertical stack never sees the horizontal one."""
-        return ()
+        """That of the attentions; the vertical stack never sees the horizontal one."""
+        return (), self.attentions.row_cache(caches[2])
 
     def row(self, caches, finished, row_cache, index):
         """Advances the vertical stack by one row.
@@ -185,8 +239,11 @@ class GatedPixelCNNDecoder:
           index: of the row to come.
 
         Returns:
-          New caches, and the links [W, colours, blocks, N, 2p / colours].
+          New caches, and the links [W, colours, blocks, N, 2p / colours] with what the attentions
+          read of the rows above.
         """
+        (caches, attended), (row_cache, keys_values) = caches, row_cache
+        attended, above = self.attentions.row(attended, keys_values, index)
         x = finished[:, tf.newaxis]
         new, links = [], []
         for number, block in enumerate(self.model.blocks):
@@ -198,7 +255,7 @@ class GatedPixelCNNDecoder:
             x, link = block.vertical(block.column_conv.pad_sides(window), here)
             links.append(link[:, 0])
         links = tf.stack([self._of_colour(links, colour) for colour in self.colours])
-        return new, tf.transpose(links, [3, 0, 1, 2, 4])
+        return (new, attended), (tf.transpose(links, [3, 0, 1, 2, 4]), above)
 
     def above(self, number, x, row_cache):
         """The newest row as a block but the first sees it: the vertical output before it."""
@@ -220,19 +277,21 @@ class GatedPixelCNNDecoder:
 
         Returns:
           The first block's last inputs [N, pixels·C] and, for each pixel that the later blocks look
-          back, the oldest first, the inputs of all these blocks [blocks, N, p].
+          back, the oldest first, the inputs of all these blocks [blocks, N, p]; and those of the
+          attentions.
         """
         first, *later = [block.row_conv for block in self.model.blocks]
         window = tf.zeros((num, first.pixels_before * first.kernel.shape[2]), self.dtype)
         shape = (len(later), num, self.model.features)
-        return window, [tf.zeros(shape, self.dtype)] * (later[0].pixels_before if later else 0)
+        later = [tf.zeros(shape, self.dtype)] * (later[0].pixels_before if later else 0)
+        return window, later, self.attentions.first_pixels(num)
 
-    def pixel(self, caches, links, index, draw):
+    def pixel(self, caches, row, index, draw):
         """Advances the horizontal stack by one pixel.
 
         Args:
           caches: of `first_pixels` or of the pixel before.
-          links: of `row`.
+          row: of `row`.
           index: of the pixel in its row.
           draw: function (colour, parameters [N, P]) → the drawn value, scaled [N, values], of this
             colour or, where they share parameters, of all.
@@ -240,7 +299,8 @@ class GatedPixelCNNDecoder:
         Returns:
           New caches.
         """
-        first, later = caches
+        (first, later, keys_values), (links, above) = caches, row
+        attend, remember = self.attentions.pixel(above, keys_values, index)
         later_before = [tf.unstack(pixel) for pixel in later]
         links = tf.unstack(links[index])  # per colour [blocks, N, 2p / colours]
         inputs = [[] for _ in self.model.blocks]  # of this pixel, colour by colour
@@ -258,6 +318,8 @@ class GatedPixelCNNDecoder:
                 window = concat([*before, *inputs[i]] or [nothing])
                 x, gated = step(window, link, x, gates[i])
                 gates[i].append(gated)
+                if i in attend:
+                    x = attend[i](colour, x)
             if self.model.skips is not None:
                 x = self.skips[colour](concat([g for block in gates for g in block]))
             features.append(x)
@@ -265,10 +327,11 @@ class GatedPixelCNNDecoder:
             hidden.append(h)
             inputs[0].append(draw(colour, y))
         drawn, *inputs = inputs
+        keys_values = remember(concat(drawn))
         first = tf.concat([first, *drawn], axis=-1)[:, self.model.input_features :]
         if later:
             later = [*later, tf.stack([concat(block) for block in inputs])][1:]
-        return first, later
+        return first, later, keys_values
 
 
 class OneStackDecoder(GatedPixelCNNDecoder):
@@ -277,11 +340,12 @@ class OneStackDecoder(GatedPixelCNNDecoder):
     def first_row_cache(self):
         """See `row_cache`."""
         width, model = self.model.image_shape[1], self.model
-        return tf.zeros((width, len(model.blocks) - 1, self.num, model.features), self.dtype)
+        inputs = tf.zeros((width, len(model.blocks) - 1, self.num, model.features), self.dtype)
+        return inputs, super().first_row_cache()[1]
 
     def row_cache(self, caches):
         """The inputs of a row's pixels of all blocks but the first [W, blocks, N, p]."""
-        return caches[-1].stack()
+        return caches[-1].stack(), super().row_cache(caches)[1]
 
     def above(self, number, x, row_cache):
         """See `GatedPixelCNNDecoder`: its own input."""
@@ -294,12 +358,12 @@ class OneStackDecoder(GatedPixelCNNDecoder):
         array = tf.TensorArray(self.dtype, model.image_shape[1], element_shape=shape)
         return *super().first_pixels(num), array
 
-    def pixel(self, caches, links, index, draw):
+    def pixel(self, caches, row, index, draw):
         """See `GatedPixelCNNDecoder`."""
         *caches, array = caches
-        first, later = super().pixel(caches, links, index, draw)
+        first, later, keys_values = super().pixel(caches, row, index, draw)
         inputs = later[-1] if later else tf.zeros((0, tf.shape(first)[0], 0), self.dtype)
-        return first, later, array.write(index, inputs)
+        return first, later, keys_values, array.write(index, inputs)
 
 
 def is_map(projected):
