@@ -1,6 +1,7 @@
 """Building blocks, each a Keras layer usable alone, one file per figure or idea of a paper."""
 
 from gated_pixelcnn.layers.autoregressive_flow import AutoregressiveFlow
+from gated_pixelcnn.layers.code_networks import CodeDecoder, CodeEncoder
 from gated_pixelcnn.layers.condition import Condition, Deconvolution
 from gated_pixelcnn.layers.diagonal_lstm import DiagonalBiLSTM, DiagonalLSTM
 from gated_pixelcnn.layers.encoder import Encoder
@@ -18,11 +19,14 @@ from gated_pixelcnn.layers.shifted_convolutions import (
     VerticalConv2D,
 )
 from gated_pixelcnn.layers.upsampler import Upsampler
+from gated_pixelcnn.layers.vector_quantizer import VectorQuantizer
 from gated_pixelcnn.layers.view_embedding import ViewEmbedding
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D, NormalisedDeconv2D
 
 __all__ = [
     "AutoregressiveFlow",
+    "CodeDecoder",
+    "CodeEncoder",
     "Condition",
     "Deconvolution",
     "DiagonalBiLSTM",
@@ -43,6 +47,7 @@ __all__ = [
     "ShiftedConv2D",
     "SkipSum",
     "Upsampler",
+    "VectorQuantizer",
     "VerticalConv2D",
     "ViewEmbedding",
     "gate",

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from gated_pixelcnn.sampling.independent import draw_value
 from gated_pixelcnn.sampling.options import UNCHANGED
 
 Nest = Any  # of tensors
@@ -96,12 +97,7 @@ def sample(model, noise, condition=None, options=UNCHANGED, given=None, known=No
         inputs.update(given=tf.cast(given, tf.int32), known=known)
 
     def choose(parameters, colour, values, here):
-        if tf.is_tensor(options.reduce_log_scale) or options.reduce_log_scale:
-            parameters = model.likelihood.narrowed(parameters, options.reduce_log_scale)
-        draw, noise = model.likelihood.draw, here["noise"][:, colour]
-        if options.most_probable:
-            draw, noise = model.likelihood.draw_mode, here["noise"][:, 0]
-        drawn = draw(parameters, colour, values, noise, options.temperature)
+        drawn = draw_value(model.likelihood, parameters, colour, values, here["noise"], options)
         if given is None:
             return drawn
         return tf.where(here["known"][:, colour], here["given"][:, colour], drawn)
