@@ -44,10 +44,15 @@ class Reconstructs(Protocol):
 
 @runtime_checkable
 class HasCodes(Protocol):
-    """Discrete codes of images, of a codebook; see `VQVAE`.
+    """Discrete codes of images, entries of a codebook; see `VQVAE`.
 
-    It has its attributes, too: codes (how many there are) and code_shape (h, w).
+    Attributes:
+      codes: K, how many entries there are.
+      codes_shape: (h, w) of the codes of an image.
     """
+
+    codes: int
+    codes_shape: tuple
 
     def encode(self, images: "Array") -> "tf.Tensor":
         """Returns the codes of images, int32 [N, h, w]."""
@@ -79,6 +84,9 @@ class LearnsByAverages(Protocol):
 
     A step adds up the sums of the parts of its batch, on one device and on several, as it does
     gradients.
+
+    Attributes:
+      sum_shapes: of all sums.
     """
 
     sum_shapes: list

@@ -52,7 +52,7 @@ class VQVAE(LikelihoodModel):
 
     Attributes:
       codes: K, the number of entries of the codebook.
-      code_shape: (h, w).
+      codes_shape: (h, w).
       code_encoder, quantizer, code_decoder: the layers.
       likelihood: the `likelihoods.Likelihood` of a pixel.
     """
@@ -116,7 +116,7 @@ class VQVAE(LikelihoodModel):
                 f"images of {height}x{width} (height x width) cannot be halved {halvings} times; "
                 "set fewer halvings, or bring images to another size by data.image_size."
             )
-        self.codes, self.code_shape = codes, (height >> halvings, width >> halvings)
+        self.codes, self.codes_shape = codes, (height >> halvings, width >> halvings)
         self.commitment = commitment
         self.likelihood = likelihoods.get(likelihood, channels, levels, components)
         own = {"dtype": self.dtype_policy}
@@ -131,7 +131,7 @@ class VQVAE(LikelihoodModel):
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
-        vectors = (None, *self.code_shape, self.quantizer.features)
+        vectors = (None, *self.codes_shape, self.quantizer.features)
         self.code_encoder.build((None, *self.image_shape))
         self.quantizer.build(vectors)
         self.code_decoder.build(vectors)
@@ -202,7 +202,7 @@ class VQVAE(LikelihoodModel):
 
     def code_log_prob(self, codes: Array) -> tf.Tensor:
         """Nats log p(c) of codes [N, h, w], float64 [N]: that of the uniform prior."""
-        nats = -math.prod(self.code_shape) * math.log(self.codes)
+        nats = -math.prod(self.codes_shape) * math.log(self.codes)
         return tf.fill([tf.shape(codes)[0]], tf.constant(nats, tf.float64))
 
     def fingerprint(self) -> str:
@@ -267,7 +267,7 @@ class VQVAE(LikelihoodModel):
     ) -> tuple[tf.Tensor, list]:
         """See `LearnsByAverages`: what the codebook is trained by."""
         losses, z, codes = self._pass(images)
-        each = math.prod(self.code_shape)
+        each = math.prod(self.codes_shape)
         z = tf.reshape(z, [-1, self.quantizer.features])
         place = (part.step, part.first * each, part.total * each)
         return losses, self.quantizer.batch_sums(z, tf.reshape(codes, [-1]), *place)
@@ -288,8 +288,9 @@ class VQVAE(LikelihoodModel):
         def sums(images, counted):
             z = self.code_encoder(self.scale(images))
             codes = self.quantizer.nearest(z)
-            hits = tf.one_hot(codes, self.codes, dtype=tf.float64)
-            used = tf.einsum("n,nhwk->k", counted, hits)
+            weights = tf.repeat(counted, math.prod(self.codes_shape))
+            sizes = {"minlength": self.codes, "maxlength": self.codes}
+            used = tf.math.bincount(tf.reshape(codes, [-1]), weights, **sizes, dtype=tf.float64)
             distance = tf.square(z - tf.cast(self.quantizer.look_up(codes), z.dtype))
             distance = tf.reduce_sum(tf.reduce_mean(distance, axis=-1), axis=[1, 2])
             return used, tf.tensordot(counted, tf.cast(distance, tf.float64), 1)
@@ -311,9 +312,9 @@ class VQVAE(LikelihoodModel):
     def check_stage(self, codes: Array) -> tf.Tensor:
         """See `DensityModel.sample_stages`: codes of each image, integers 0…K−1 [N, h, w]."""
         codes = as_array("codes", codes)
-        if tuple(codes.shape[1:]) != self.code_shape:
+        if tuple(codes.shape[1:]) != self.codes_shape:
             raise ValueError(
-                f"codes must have the shape {['N', *self.code_shape]} of this model, got "
+                f"codes must have the shape {['N', *self.codes_shape]} of this model, got "
                 f"{list(codes.shape)}."
             )
         if not tf.as_dtype(codes.dtype).is_integer:
@@ -336,7 +337,7 @@ class VQVAE(LikelihoodModel):
     def draw_codes(self, request: Request) -> tf.Tensor:
         """Codes from the uniform prior, int32 [N, h, w]."""
         example_seeds = tf.cast(request.example_seeds, tf.int64) + FAR
-        noise = sampling.uniform_noise(request.seed, example_seeds, self.code_shape)
+        noise = sampling.uniform_noise(request.seed, example_seeds, self.codes_shape)
         return tf.cast(noise * self.codes, tf.int32)
 
     @functools.cached_property
