@@ -8,6 +8,7 @@ import dataclasses
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 from gated_pixelcnn.models.density_model import DensityModel
@@ -21,6 +22,7 @@ from gated_pixelcnn.models.families.pixelcnn import PixelCNN
 from gated_pixelcnn.models.families.pixelcnn_pp import PixelCNNPP
 from gated_pixelcnn.models.families.row_lstm import RowLSTMModel
 from gated_pixelcnn.models.families.vae import VAE
+from gated_pixelcnn.models.families.vq_vae import VQVAE
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
 
 
@@ -103,6 +105,10 @@ DECODERS = {
 }
 SMALL_PART = {"family": "gated_pixelcnn", **STACK}
 SMALL_LATENT = {"features": 4, "blocks": 1, "latents": 1}
+QUANTISED = {
+    **{"codes": 5, "code_features": 3, "features": 6, "blocks": 1, "block_features": 4},
+    "halvings": 1,
+}
 SMALL_ENCODER = {"code_size": 3, "encoder_features": 4}
 WHOLE = {"weights": 1.0, "values": ("gray", "colour"), "even": True, "conditions": ("none",)}
 
@@ -146,6 +152,9 @@ FAMILIES = {
         {**LATENT, "decoder": DECODERS["gated_pixelcnn"], "stream_features": 3},
         {**SMALL_LATENT, "decoder": SMALL_PART, "stream_features": 2},
         **WHOLE,
+    ),
+    "vq_vae": Family(
+        VQVAE, QUANTISED, QUANTISED | {"features": 4, "blocks": 0}, **WHOLE | {"weights": 0.7}
     ),
     "embedding": Family(Embedding, SMALL_ENCODER, SMALL_ENCODER | {"images_per_class": 2}, **WHOLE),
     "mse_autoencoder": Family(
@@ -291,6 +300,7 @@ FAMILIES |= {
         },
         **WHOLE,
     ),
+    "vq_vae-mixture": Family(VQVAE, QUANTISED | {"likelihood": "mixture"}, **WHOLE),
     "agave-pixelcnn_pp": Family(
         AGAVE,
         {**LATENT, "decoder": DECODERS["pixelcnn_pp"], "stream_features": 3},
@@ -343,6 +353,15 @@ def randomise(model, seed, size=1.5):
         log_scales = model.network.log_scales
         log_scales.assign(random.uniform(-1.5, -0.5, log_scales.shape))
         contrast(model.network.resize[-1], 8)  # residuals count a tenth, and z is in one of them
+    if isinstance(model, VQVAE):
+        place_codes(model, random)
+
+
+def place_codes(model, random):
+    """Places codes where vectors are: images differ by them."""
+    x = random.uniform(-1, 1, (model.codes, *model.image_shape))
+    z = model.code_encoder(tf.constant(x, model.compute_dtype))
+    model.quantizer.codebook.assign(np.asarray(z)[:, 0, 0])
 
 
 def contrast(layer, factor):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from families import MAIN, build, images_of
+from families import MAIN, build, images_of, place_codes
 
 from gated_pixelcnn.runs import checkpoints
 
@@ -25,6 +25,7 @@ OPTIONS = {
         "spatial_features": 2,
     },
     "pixelcnn_pp": {"image_shape": (4, 4, 3), "scales": 2},
+    "vq_vae": {"image_shape": (8, 12, 3), "halvings": 2, "blocks": 1},
 }
 
 
@@ -64,4 +65,6 @@ if __name__ == "__main__":
             shape = variables[name].shape
             size = np.sqrt(np.prod(shape[:-1]) or 1)
             variables[name].assign(random.normal(size=shape) / size)
+        if family == "vq_vae":
+            place_codes(model, random)
         np.savez(FOLDER / f"{family}.npz", **checkpoints.values(variables), **computed(model))

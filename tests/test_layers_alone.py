@@ -23,6 +23,7 @@ LAYERS |= {
     "ShiftedConv2D": lambda: layers.ShiftedConv2D(6, (2, 3), last=(0, 1)),
     "GatedResnet": lambda: layers.GatedResnet(12, (2, 2), last=(0, 0)),
     "ViewEmbedding": lambda: layers.ViewEmbedding(6, blocks=1),
+    "CodeDecoder": lambda: layers.CodeDecoder(2, 6, blocks=1, block_features=3, halvings=2),
 }
 CONDITIONED = ["MaskedBlock", "RowLSTM", "DiagonalBiLSTM"]
 

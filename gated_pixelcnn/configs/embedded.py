@@ -132,6 +132,26 @@ agave_no_auxiliary = agave.variant(
     model=dict(auxiliary_weight=0.0, kl_weight=1.0),
 )
 
+# Averages of weights would lag behind the codebook, which has its own.
+vqvae = Preset(
+    "VQ-VAE of Fashion-MNIST (embedded, 4,000 images): 7x7 codes of 512",
+    image_shape=(28, 28, 1),
+    parameters=293_570,
+    model=dict(family="vq_vae", features=64),
+    train=dict(
+        steps=10_000,
+        learning_rate=0.002,
+        warmup_steps=100,
+        schedule="cosine",
+        final_fraction=0.02,
+        ema_decay=0.0,
+        eval_every=1000,
+        eval_batch_size=100,
+        save_every=1000,
+        sample_every=2000,
+    ),
+)
+
 # 32×32 colour tiles of pictures.
 tiles32 = Preset(
     "32x32 colour tiles (embedded)",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gated_pixelcnn.evaluation.images import Images
-from gated_pixelcnn.models.capabilities import HasLatents
+from gated_pixelcnn.models.capabilities import HasCodes, HasLatents
 from gated_pixelcnn.models.families.embedding import Embedding
 
 MOST = 10_000  # training images at most, the first ones
@@ -22,7 +22,9 @@ class Probe:
 
     def applies_to(self, model):
         """See `evaluators`."""
-        return getattr(model, "encoder", None) is not None or isinstance(model, HasLatents)
+        return getattr(model, "encoder", None) is not None or isinstance(
+            model, HasLatents | HasCodes
+        )
 
     def evaluate(self, model, images):
         """{"probe": {"code_size", "num_train", "codes": accuracies, "pixels": accuracies}}.
@@ -56,9 +58,11 @@ class Probe:
 
 
 def codes(model, images):
-    """The codes of images, or their z: float [N, …]."""
+    """The codes of images, their z, or the entries of the codebook: float [N, …]."""
     if isinstance(model, HasLatents):
         return model.encode_latents(images)
+    if isinstance(model, HasCodes):
+        return model.quantizer.look_up(model.encode(images))
     return model(images) if isinstance(model, Embedding) else model.encode(images)
 
 

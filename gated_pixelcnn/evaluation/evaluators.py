@@ -6,18 +6,22 @@ An evaluator is a small class in a file of its own:
 - `evaluate(model, images)`: a dict of results of `Images`, for JSON;
 - of those that tell the best weights of a training: `loss(model, result)`, the lower the better,
   with its `name` and `unit`;
+- of those whose numbers a training shows, too: `details_of(model, images)`, {name: number}, and
+  `scalars`, {name: (tag in TensorBoard, description)};
 - of those that a flag asks for: `needs`, what the flag's model must be.
 """
 
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.evaluation.bits import BitsPerDim, MismatchedCondition
+from gated_pixelcnn.evaluation.code_usage import CodeUsage
 from gated_pixelcnn.evaluation.latents import Latents
 from gated_pixelcnn.evaluation.reconstruction import Reconstruction
 from gated_pixelcnn.evaluation.stages import Stages
 from gated_pixelcnn.evaluation.verification import Verification
 
 VALIDATION = (BitsPerDim(), Reconstruction(), Verification())
-ALWAYS = (*VALIDATION, MismatchedCondition(), Latents(), Stages())
+DETAILED = (Latents(), CodeUsage())
+ALWAYS = (*VALIDATION, MismatchedCondition(), *DETAILED, Stages())
 
 
 def validation_of(model):

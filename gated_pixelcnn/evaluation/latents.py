@@ -38,6 +38,8 @@ DETAILS = {
 class Latents:
     """KL divergences of a model's latent variables."""
 
+    scalars = DETAILS
+
     def applies_to(self, model):
         """See `evaluators`; a decoder that is trained by itself does not see z."""
         return isinstance(model, LatentVariableModel) and model.uses_latents

@@ -17,10 +17,12 @@ BASELINES = {
     "png": "PNG files",
     "webp": "lossless WebP",
 }
-DETAILS = {  # of what z holds; what has no name here is among the terms
+DETAILS = {  # of what z or codes hold; what has no name here is among the terms
     "auxiliary_bits_per_dim": "auxiliary, bits/dim",
     "kl_per_dimension": "nats per unit of z",
     "active_units": "active units of z",
+    "codes_used": "share of codes used",
+    "perplexity": "perplexity of codes",
 }
 COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
 

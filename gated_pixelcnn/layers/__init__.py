@@ -3,6 +3,7 @@
 from gated_pixelcnn.layers.autoregressive_flow import AutoregressiveFlow
 from gated_pixelcnn.layers.categories import Categories
 from gated_pixelcnn.layers.causal_attention import CausalAttention
+from gated_pixelcnn.layers.code_networks import CodeDecoder, CodeEncoder
 from gated_pixelcnn.layers.condition import Condition, Deconvolution
 from gated_pixelcnn.layers.diagonal_lstm import DiagonalBiLSTM, DiagonalLSTM
 from gated_pixelcnn.layers.encoder import Encoder
@@ -20,6 +21,7 @@ from gated_pixelcnn.layers.shifted_convolutions import (
     VerticalConv2D,
 )
 from gated_pixelcnn.layers.upsampler import Upsampler
+from gated_pixelcnn.layers.vector_quantizer import VectorQuantizer
 from gated_pixelcnn.layers.view_embedding import ViewEmbedding
 from gated_pixelcnn.layers.weight_norm import NormalisedConv2D, NormalisedDeconv2D
 
@@ -27,6 +29,8 @@ __all__ = [
     "AutoregressiveFlow",
     "Categories",
     "CausalAttention",
+    "CodeDecoder",
+    "CodeEncoder",
     "Condition",
     "Deconvolution",
     "DiagonalBiLSTM",
@@ -47,6 +51,7 @@ __all__ = [
     "ShiftedConv2D",
     "SkipSum",
     "Upsampler",
+    "VectorQuantizer",
     "VerticalConv2D",
     "ViewEmbedding",
     "gate",

@@ -1,6 +1,6 @@
 """Protocols of what only some models can do; TensorFlow is not imported."""
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,3 +40,70 @@ class Reconstructs(Protocol):
 
     def reconstruct(self, images: "Array") -> "np.ndarray":
         """Returns the reconstructions of images from their codes."""
+
+
+@runtime_checkable
+class HasCodes(Protocol):
+    """Discrete codes of images, entries of a codebook; see `VQVAE`.
+
+    Attributes:
+      codes: K, how many entries there are.
+      codes_shape: (h, w) of the codes of an image.
+    """
+
+    codes: int
+    codes_shape: tuple
+
+    def encode(self, images: "Array") -> "tf.Tensor":
+        """Returns the codes of images, int32 [N, h, w]."""
+
+    def decode(self, codes: "Array") -> "tf.Tensor":
+        """Returns an image for the codes of each."""
+
+    def fingerprint(self) -> str:
+        """Returns a checksum of all that codes depend on, and what is made of them."""
+
+
+class Part(NamedTuple):
+    """The place of a part of a batch.
+
+    Attributes:
+      step: number of steps made before, int64.
+      first: number of images of the batch before those of this part.
+      total: number of images in the batch.
+    """
+
+    step: "tf.Tensor"
+    first: "int | tf.Tensor"
+    total: "int | tf.Tensor"
+
+
+@runtime_checkable
+class LearnsByAverages(Protocol):
+    """Weights that are moving averages over batches, and have no gradient; see `VQVAE`.
+
+    A step adds up the sums of the parts of its batch, on one device and on several, as it does
+    gradients.
+
+    Attributes:
+      sum_shapes: of all sums.
+    """
+
+    sum_shapes: list
+
+    def training_loss_and_sums_of(
+        self, images: "Array", condition: "Array | None", part: Part
+    ) -> "tuple[tf.Tensor, list]":
+        """Returns the `training_loss_of` images [N], and sums over them of `sum_shapes`."""
+
+    def take_sums(self, sums: list, when: "bool | tf.Tensor" = True) -> None:
+        """Moves the averages by the sums of a whole batch, if `when` is true."""
+
+
+def training_loss_and_sums(
+    model: Any, images: "Array", condition: "Array | None", part: Part
+) -> "tuple[tf.Tensor, list]":
+    """The loss of each image [N] in training, and sums for `take_sums`: [] where it has none."""
+    if isinstance(model, LearnsByAverages):
+        return model.training_loss_and_sums_of(images, condition, part)
+    return model.training_loss_of(images, condition, training=True), []

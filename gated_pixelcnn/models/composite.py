@@ -21,7 +21,8 @@ def make_submodel(submodel, name, note="", **arguments):
       ValueError: it is no such dict, or the family refuses an argument; the message tells which
         submodel it is.
     """
-    # It has submodels, too.
+    # AGAVE has submodels, too.
+    from gated_pixelcnn.models.families.vq_vae import VQVAE
     from gated_pixelcnn.models.latent_variable import LatentVariableModel
 
     if not isinstance(submodel, dict) or submodel.keys() & arguments.keys():
@@ -29,11 +30,12 @@ def make_submodel(submodel, name, note="", **arguments):
             f"{name} must be a dict of a family and its arguments, without those that the whole "
             f"sets ({', '.join(arguments)}), got {submodel!r}."
         )
-    # A model with latent variables is trained by more than its log-probability.
+    # These are trained by more than their log-probability.
+    others = (LatentVariableModel, VQVAE)
     wanted = {
         key: kind
         for key, kind in FAMILIES.items()
-        if issubclass(kind, LikelihoodModel) and not issubclass(kind, LatentVariableModel)
+        if issubclass(kind, LikelihoodModel) and not issubclass(kind, others)
     }
     submodel = dict(submodel)
     family = submodel.pop("family", None)

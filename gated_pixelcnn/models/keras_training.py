@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from gated_pixelcnn.models.capabilities import Part, training_loss_and_sums
+
 _NAMES = ("images", "condition")
 _NO_WEIGHTS = "sample weights are not supported: a likelihood has none."
 
@@ -141,15 +143,18 @@ class KerasTraining(keras.Model):
         compute = self._loss_and_gradients
         if self._by_xla:
             compute = tf.function(compute, jit_compile=True, autograph=False)
-        losses, gradients = compute(*self.checked(*unpacked(data)))
+        losses, gradients, sums = compute(*self.checked(*unpacked(data)))
         self.optimizer.apply(gradients, self.trainable_variables)
+        if sums:
+            self.take_sums(sums)
         return self._logs(losses, self.loss_name)
 
     def _loss_and_gradients(self, images, condition):
+        whole = Part(tf.cast(self.optimizer.iterations, tf.int64), 0, tf.shape(images)[0])
         with tf.GradientTape() as tape:
-            losses = self.training_loss_of(images, condition, training=True)
+            losses, sums = training_loss_and_sums(self, images, condition, whole)
             loss = self.optimizer.scale_loss(tf.reduce_mean(losses))
-        return losses, tape.gradient(loss, self.trainable_variables)
+        return losses, tape.gradient(loss, self.trainable_variables), sums
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Keras' evaluation step."""

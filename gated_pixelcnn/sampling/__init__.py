@@ -1,5 +1,6 @@
-"""Drawing images from an autoregressive model."""
+"""Drawing images value by value, or all pixels at once where they are independent."""
 
+from gated_pixelcnn.sampling.independent import sample_independently
 from gated_pixelcnn.sampling.loop import CachedDecoder, sample, sample_naively
 from gated_pixelcnn.sampling.options import UNCHANGED, SamplingOptions
 from gated_pixelcnn.sampling.random import gaussian_noise, noise, uniform_noise
@@ -11,6 +12,7 @@ __all__ = [
     "gaussian_noise",
     "noise",
     "sample",
+    "sample_independently",
     "sample_naively",
     "uniform_noise",
 ]

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from gated_pixelcnn.sampling.independent import draw_value
 from gated_pixelcnn.sampling.options import UNCHANGED
 
 Nest = Any  # of tensors
@@ -97,18 +98,7 @@ def sample(model, noise, condition=None, options=UNCHANGED, given=None, known=No
         inputs.update(given=tf.cast(given, tf.int32), known=known)
 
     def choose(parameters, colour, values, here):
-        if tf.is_tensor(options.reduce_log_scale) or options.reduce_log_scale:
-            parameters = model.likelihood.narrowed(parameters, options.reduce_log_scale)
-        draw, noise = model.likelihood.draw, here["noise"][:, colour]
-        if options.most_probable:
-            draw, noise = model.likelihood.draw_mode, here["noise"][:, 0]
-        temperature = options.temperature
-        if options.top_k or tf.is_tensor(options.top_p) or options.top_p < 1:
-            parameters = model.likelihood.truncated(
-                parameters, colour, temperature, options.top_k, options.top_p
-            )
-            temperature = 1.0  # they have it
-        drawn = draw(parameters, colour, values, noise, temperature)
+        drawn = draw_value(model.likelihood, parameters, colour, values, here["noise"], options)
         if given is None:
             return drawn
         return tf.where(here["known"][:, colour], here["given"][:, colour], drawn)

@@ -17,9 +17,8 @@ import tensorflow as tf
 from gated_pixelcnn import visualization
 from gated_pixelcnn.data.batches import input_error
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.evaluation.evaluators import validation_of
+from gated_pixelcnn.evaluation.evaluators import DETAILED, validation_of
 from gated_pixelcnn.evaluation.images import Images, split_batches
-from gated_pixelcnn.evaluation.latents import Latents
 from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.training.interrupts import Stopped, StopRequests
 from gated_pixelcnn.training.monitoring import Monitor
@@ -68,7 +67,7 @@ class Loop:
         self.run_directory = run
         self.checkpoints = checkpoints
         self.progress = Progress(unit=state.model.loss_unit)
-        self.validation, self.latents = validation_of(state.model), Latents()
+        self.validation = validation_of(state.model)
         # What a checkpoint holds beside the arrays. `window` are loss and gradient norm of the
         # steps since the last report, `evaluated` and `sampled` the last steps with these.
         self.history = {
@@ -284,7 +283,8 @@ class Loop:
         if self.dataset.validation is None:
             return
         settings, step, history = self.settings, self.state.step, self.history
-        loss = details = unreadable = None
+        loss = unreadable = None
+        details = {}
         with self.state.averaged_weights():
             # Elsewhere others would wait: workers, or the threads of replicas.
             alone = self.state.strategy.num_replicas_in_sync == 1
@@ -298,8 +298,9 @@ class Loop:
             with self.stop.cut_short(at_once=alone):
                 try:
                     loss = validation.loss(model, validation.evaluate(model, images))
-                    if self.workers.is_chief and self.latents.applies_to(model):
-                        details = self.latents.details_of(model, images)
+                    for evaluator in DETAILED if self.workers.is_chief else ():
+                        if evaluator.applies_to(model):
+                            details |= evaluator.details_of(model, images)
                 except FloatingPointError as error:
                     raise self._explained(f"validation after step {step}: {error}") from error
                 except UserError as error:
@@ -318,7 +319,7 @@ class Loop:
         if loss is None:
             return
         if self.workers.is_chief:
-            values = {validation.name: loss} | (details or {})
+            values = {validation.name: loss} | details
             self.monitor.scalars(step, {f"validation_{name}": x for name, x in values.items()})
             mark = "  (best)" if is_best else ""
             took = duration(self.seconds())

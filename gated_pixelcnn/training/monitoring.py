@@ -11,7 +11,7 @@ from gated_pixelcnn import visualization
 from gated_pixelcnn.configs import complete, flat
 from gated_pixelcnn.configs.training import REPORTING
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.evaluation.latents import DETAILS
+from gated_pixelcnn.evaluation.evaluators import DETAILED
 from gated_pixelcnn.files import atomic_write
 from gated_pixelcnn.runs.checkpoints import advice
 
@@ -75,7 +75,10 @@ class Monitor:
         self._scalars = {
             name.format(**names): (tag.format(**names), description)
             for name, (tag, description) in SCALARS.items()
-        } | {f"validation_{name}": scalar for name, scalar in DETAILS.items()}
+        }
+        for evaluator in DETAILED:
+            details = evaluator.scalars.items()
+            self._scalars |= {f"validation_{name}": scalar for name, scalar in details}
         self._samples = run.samples
         self._run = run
         with clear_errors(run):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from gated_pixelcnn import graph_checks
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.capabilities import LearnsByAverages, Part, training_loss_and_sums
 from gated_pixelcnn.runs import checkpoints
 from gated_pixelcnn.training import optimizers
 from gated_pixelcnn.training.optimizers import (
@@ -56,6 +57,8 @@ class TrainState:
         self.average = MovingAverage(self._weights, train.ema_decay) if train.ema_decay else None
         self._batch_size = train.batch_size
         self._microbatches = train.accumulation
+        self._parts = strategy.num_replicas_in_sync * train.accumulation
+        self._sum_shapes = model.sum_shapes if isinstance(model, LearnsByAverages) else []
         self._clip_norm = train.clip_norm
         self._seed = seed
         self._dropout_states = [v for v in model.variables if v.name == "seed_generator_state"]
@@ -123,8 +126,10 @@ class TrainState:
         scale = self._loss_scale()
         # Here, as XLA would leave assertions out.
         batch = [x for x in self.model.checked(*batch) if x is not None]
-        gradients, loss = self._accumulated(batch, step, context, scale)
-        *gradients, loss = context.all_reduce(tf.distribute.ReduceOp.SUM, [*gradients, loss])
+        gradients, sums, loss = self._accumulated(batch, step, context, scale)
+        gradients, sums, loss = context.all_reduce(
+            tf.distribute.ReduceOp.SUM, (gradients, sums, loss)
+        )
         norm = tf.linalg.global_norm(gradients) / scale
         finite = tf.math.is_finite(loss) & (tf.math.is_finite(norm) | (scale > 1.0))
         with tf.control_dependencies([tf.debugging.Assert(finite, [_NOT_FINITE, loss, norm])]):
@@ -132,6 +137,8 @@ class TrainState:
             factor = tf.where(tf.math.is_finite(norm), clip_scale(norm, self._clip_norm), np.nan)
             gradients = [gradient * factor for gradient in gradients]
             self.optimizer.apply(gradients, self.model.trainable_variables)
+            if sums:
+                self.model.take_sums(sums, when=tf.math.is_finite(norm))
             iterations.assign(step + 1)  # also after an overflow: the step is the place in the data
             if self.average is not None:
                 self.average.update(step)
@@ -143,57 +150,59 @@ class TrainState:
         return self.optimizer.scale_loss(1.0) if scaled else tf.constant(1.0)
 
     def _accumulated(self, batch, step, context, scale):
-        """Gradients and loss of this replica's share of the batch, part after part."""
+        """Gradients, sums and loss of this replica's share of the batch, part after part."""
         replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
-        dropout_seed = tf.cast(step, tf.int64) * context.num_replicas_in_sync + replica
+        number = tf.cast(step, tf.int64) * context.num_replicas_in_sync + replica
         if self._microbatches == 1:
-            return self._gradients(batch, dropout_seed, scale)
+            return self._gradients(batch, number, scale)
         batch = [tf.reshape(x, (self._microbatches, -1, *x.shape[1:])) for x in batch]
 
-        def add(part, gradients, loss):
-            more, more_loss = self._gradients(
+        def add(part, *found):
+            more = self._gradients(
                 [x[part] for x in batch],
-                dropout_seed * self._microbatches + tf.cast(part, tf.int64),
+                number * self._microbatches + tf.cast(part, tf.int64),
                 scale,
             )
-            gradients = [a + b for a, b in zip(gradients, more, strict=True)]
-            return part + 1, gradients, loss + more_loss
+            return part + 1, *tf.nest.map_structure(tf.add, found, more)
 
         zeros = [tf.zeros(weight.shape, weight.dtype) for weight in self._weights]
-        start = (tf.constant(0), zeros, tf.constant(0.0))
+        sums = [tf.zeros(shape, self.model.variable_dtype) for shape in self._sum_shapes]
+        start = (tf.constant(0), zeros, sums, tf.constant(0.0))
         # One after the other: by default ten parts may be under way at once, each with its memory.
         loop = {"parallel_iterations": 1}
         return tf.while_loop(lambda part, *_: part < self._microbatches, add, start, **loop)[1:]
 
-    def _gradients_of_part(self, batch, dropout_seed, scale):
+    def _gradients_of_part(self, batch, number, scale):
         """Forward and backward pass.
 
         Args:
           batch: (images, condition) or (images,).
-          dropout_seed: of the random numbers for dropout.
+          number: of this part among those of all steps, which its random numbers depend on.
           scale: what the loss is multiplied by before its gradient is taken.
 
         Returns:
-          The gradient of every weight, and the loss (not scaled). The parts of a batch add up to
-          its mean.
+          The gradient of every weight; what weights without a gradient learn from, see
+          `LearnsByAverages`; and the loss (not scaled). The parts of a batch add up to its mean.
         """
         images, condition = batch if len(batch) == 2 else (*batch, None)
-        with self._stateless_dropout(dropout_seed), tf.GradientTape() as tape:
-            losses = self.model.training_loss_of(images, condition, training=True)
+        first = number % self._parts * (self._batch_size // self._parts)
+        part = Part(number // self._parts, first, self._batch_size)
+        with self._stateless_dropout(number), tf.GradientTape() as tape:
+            losses, sums = training_loss_and_sums(self.model, images, condition, part)
             loss = tf.reduce_sum(losses) / self._batch_size
             scaled = loss * scale
         gradients = tape.gradient(
             scaled, self._weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        return gradients, loss
+        return gradients, sums, loss
 
-    def _stateless_dropout(self, dropout_seed):
-        """Makes every random state of the model a function of (seed, dropout_seed)."""
+    def _stateless_dropout(self, number):
+        """Makes every random state of the model a function of (seed, number of the part)."""
         if not self._dropout_states:
             return contextlib.nullcontext()
         seeds = tf.random.stateless_uniform(
             (len(self._dropout_states), 2),
-            (tf.constant(self._seed, tf.int64), dropout_seed),
+            (tf.constant(self._seed, tf.int64), number),
             minval=None,
             maxval=None,
             dtype=tf.uint32,

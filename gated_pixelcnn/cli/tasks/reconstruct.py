@@ -15,9 +15,10 @@ import numpy as np
 from gated_pixelcnn import cli, visualization
 from gated_pixelcnn.cli.tasks.task import FILES, ImagesFlag, PathsFlag, Prompts, Task
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.capabilities import HasLatents, Reconstructs
+from gated_pixelcnn.models.capabilities import HasCodes, HasLatents, Reconstructs
 
 MOST = 32  # images in one picture
+CODES = ("m", "mse", "pixelcnn")  # `words` of autoencoders
 
 
 @dataclasses.dataclass
@@ -41,7 +42,7 @@ class Reconstructions(Prompts):
     """
 
     originals: np.ndarray | None = None
-    words: tuple = ("m", "mse", "pixelcnn")
+    words: tuple = CODES
     blocks: dict = dataclasses.field(default_factory=dict)
     keeps_stages = False
 
@@ -92,7 +93,8 @@ class Reconstruct(Task):
             f"For autoencoders: {FILES}. For every length m of a code and every image a row: the "
             "image, the reconstruction of a decoder trained for the squared error (if such a run "
             "is given by --beside), and images drawn from the code. For models with latent "
-            "variables for every λ and every image: the image, f(z), and images drawn from z. "
+            "variables for every λ and every image: the image, f(z), and images drawn from z. For "
+            "a VQ-VAE the most probable image given its codes, and images drawn given them. "
             "--num of them are drawn by each model, 4 per image by default; of more than "
             f"{MOST} images the first are taken.",
         ),
@@ -104,10 +106,10 @@ class Reconstruct(Task):
         ),
     )
     conditions = ("image",)
-    capabilities = (HasLatents,)
+    capabilities = (HasLatents, HasCodes)
     impossible = (
-        "this model is neither conditioned on an image nor has it latent variables; give an "
-        "autoencoder by --workdir"
+        "this model is neither conditioned on an image nor has it latent variables or codes; give "
+        "an autoencoder by --workdir"
     )
 
     def _read(self, values, model, trained):
@@ -116,8 +118,10 @@ class Reconstruct(Task):
         rows = len(originals)
         num = values.num or 4 * rows
         turn = np.arange(num)
-        has_latents = isinstance(model, HasLatents)
-        add, blocks = (_add_latents if has_latents else _add_codes), {}
+        add, words = next(
+            (found for kind, *found in KINDS if isinstance(model, kind)), (_add_codes, CODES)
+        )
+        blocks = {}
         add(blocks, model, originals, turn)
         for workdir in values.beside or ():
             other, _ = cli.load_beside(workdir, model)
@@ -127,10 +131,10 @@ class Reconstruct(Task):
             num,
             turn,
             rows,
-            condition=None if has_latents else originals[turn % rows],
+            condition=originals[turn % rows] if words is CODES else None,
             shown=visualization.to_bytes(originals, model.levels)[:, None],
             originals=originals,
-            words=("lambda", "f", "image") if has_latents else ("m", "mse", "pixelcnn"),
+            words=words,
             blocks=dict(sorted(blocks.items())),
         )
 
@@ -181,3 +185,24 @@ def _add_latents(blocks, model, originals, turn):
     f = np.asarray(model.show_latents(z))
     shown = visualization.enlarged(f, model.view.levels, model.image_shape)
     blocks[weight] = Block(model, z[turn % len(z)], (f, shown))
+
+
+def _add_discrete(blocks, model, originals, turn):
+    """Adds a model with a codebook to {K: Block}."""
+    if not isinstance(model, HasCodes):
+        raise UserError("this model has no codebook")
+    if model.codes in blocks:
+        raise UserError(
+            f"a run with {model.codes} codes (model.codes) is there already; give one run of each"
+        )
+    codes = np.asarray(model.encode(originals))
+    found = np.asarray(model.decode(codes))
+    single = found, visualization.to_bytes(found, model.levels)
+    blocks[model.codes] = Block(model, codes[turn % len(codes)], single)
+
+
+# Of other models than autoencoders: what they can do, how a Block is made, and the `words`.
+KINDS = (
+    (HasLatents, _add_latents, ("lambda", "f", "image")),
+    (HasCodes, _add_discrete, ("K", "decoded", "image")),
+)
