@@ -152,6 +152,40 @@ vqvae = Preset(
     ),
 )
 
+# Its codes as images of their own, by class: train.tokenizer is the run of `vqvae`.
+vq_prior = Preset(
+    "Prior of the codes of a VQ-VAE of Fashion-MNIST (embedded), by class",
+    image_shape=(28, 28, 1),
+    parameters=1,
+    model=dict(
+        family="vq_prior",
+        tokenizer=vqvae.model,
+        prior=dict(
+            family="gated_pixelcnn",
+            features=64,
+            layers=8,
+            kernel_size=3,
+            first_kernel_size=3,
+            embedding_size=64,
+            dropout=0.1,
+        ),
+        condition="label",
+    ),
+    train=dict(
+        steps=4000,
+        batch_size=64,
+        learning_rate=0.002,
+        warmup_steps=100,
+        schedule="cosine",
+        final_fraction=0.02,
+        eval_every=500,
+        eval_batch_size=100,
+        save_every=500,
+        sample_every=1000,
+        samples=40,
+    ),
+)
+
 # 32×32 colour tiles of pictures.
 tiles32 = Preset(
     "32x32 colour tiles (embedded)",

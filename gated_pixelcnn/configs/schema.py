@@ -17,7 +17,7 @@ _NOT_CONFIGURED = {
 }
 # The condition of a submodel is set by the model around it, and never an image.
 _NOT_CONFIGURED_OF_SUBMODEL = _NOT_CONFIGURED | {
-    *("condition", "code_size", "encoder_features", "normalised_code", "train_encoder")
+    *("values", "condition", "code_size", "encoder_features", "normalised_code", "train_encoder")
 }
 DEFAULT_FAMILY = "gated_pixelcnn"
 # Types of the arguments whose default is None; only these take none as a value.

@@ -28,6 +28,7 @@ CHANGEABLE = (
     "steps",
     "minutes",
     "encoder",
+    "tokenizer",
     "init_from",
     *REPORTING,
     "accumulation",
@@ -86,6 +87,8 @@ class TrainConfig:
       profile_steps: The first and the last step that are profiled, such as "10,20"; "": none.
       encoder: Work directory of a run of an embedding or an autoencoder: a model conditioned on an
         image starts with its encoder; "": with a random one.
+      tokenizer: Work directory of a run of a VQ-VAE: a prior of codes (vq_prior) is trained on its
+        codes of the images, which are computed once, and has it from then on.
       init_from: Warm start: work directory of a run of the same family whose weights have the same
         shapes; of submodels that were trained apart (model.train_only) several, separated by
         commas. "": random weights.
@@ -128,6 +131,7 @@ class TrainConfig:
     histogram_every: int = 0
     profile_steps: str = ""
     encoder: str = ""
+    tokenizer: str = ""
     init_from: str = ""
     accumulation: int = 1
     remat: bool = False

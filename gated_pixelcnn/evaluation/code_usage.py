@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.evaluation.images import filled_up
-from gated_pixelcnn.models.families.vq_vae import VQVAE
+from gated_pixelcnn.models.capabilities import HasCodes
 
 
 class CodeUsage:
@@ -30,7 +30,7 @@ class CodeUsage:
 
     def applies_to(self, model):
         """See `evaluators`."""
-        return isinstance(model, VQVAE)
+        return isinstance(model, HasCodes)
 
     def evaluate(self, model, images):
         """The numbers of `details_of` under "details"."""

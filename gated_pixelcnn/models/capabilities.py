@@ -49,10 +49,12 @@ class HasCodes(Protocol):
     Attributes:
       codes: K, how many entries there are.
       codes_shape: (h, w) of the codes of an image.
+      code_sums: see `VQVAE.code_sums`.
     """
 
     codes: int
     codes_shape: tuple
+    code_sums: Any
 
     def encode(self, images: "Array") -> "tf.Tensor":
         """Returns the codes of images, int32 [N, h, w]."""

@@ -79,6 +79,7 @@ class DensityModel(Inputs):
     Attributes:
       image_spec, condition_spec: what it takes, see `spec`.
       is_lower_bound: whether `log_prob` is a lower bound and not exact.
+      completes: whether `sample` takes images to complete.
       terms: names of the terms of a lower bound; None for an exact log-probability.
       trained_term: the one of the terms that is trained; "" for all.
       untrained: the part that nobody has trained, as in "prior"; "" if none is.
@@ -87,6 +88,7 @@ class DensityModel(Inputs):
     """
 
     is_lower_bound = False
+    completes = True
     terms: tuple[str, ...] | None = None
     untrained = ""
     trained_term = ""
@@ -314,7 +316,7 @@ class DensityModel(Inputs):
         self.prepare()
         if (given is None) != (known is None):
             raise ValueError("given and known go together: the images and which values to keep.")
-        if given is not None and self.is_lower_bound:
+        if given is not None and not self.completes:
             raise ValueError(
                 "this model draws an image in several stages, so it cannot complete one: leave out "
                 "given and known."

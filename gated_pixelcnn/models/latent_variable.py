@@ -55,6 +55,7 @@ class LatentVariableModel(LikelihoodModel):
     """
 
     is_lower_bound = True
+    completes = False
     initialised_by_data = True
     draws_logistics = True
     terms = ("image given z", "KL divergence")

@@ -24,6 +24,7 @@ class Trainable(Inputs, KerasTraining):
       images_per_class: where it is not 0, a batch has so many images of each of its classes.
       train_only, untrained: see `TrainedApart`.
       encoder: what makes a code of an image, where a model has one.
+      trains_on_codes: whether batches of training are the codes of images and not these.
       initialised_by_data: whether there are initial weights that a first batch sets.
       remat: whether the backward pass computes the inside of blocks again, where a model can.
     """
@@ -33,7 +34,7 @@ class Trainable(Inputs, KerasTraining):
     images_per_class = 0
     train_only = untrained = ""
     encoder: Encoder | None = None
-    initialised_by_data = False
+    initialised_by_data = trains_on_codes = False
     remat = False
 
     def initialise(self, images: Array, labels: Array | None = None, but: Sequence = ()) -> None:

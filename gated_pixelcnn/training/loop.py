@@ -61,7 +61,7 @@ class Loop:
         """Keeps what `train` made; run and checkpoints are the chief's, None on other workers."""
         self.config = config
         self.settings = settings
-        self.dataset = dataset
+        self.dataset, self.train = dataset, dataset.train
         self.state = state
         self.workers = workers
         self.run_directory = run
@@ -184,7 +184,7 @@ class Loop:
         model = self.state.model
 
         def batches_of_worker(context):
-            batches = self.dataset.train.train_batches(
+            batches = self.train.train_batches(
                 batch_size,
                 self.config.seed,
                 start_step=self.state.step,

@@ -29,16 +29,22 @@ def check(model, num, available=None):
     """Refuses a softmax over so many values that a processor's memory cannot hold it.
 
     Args:
-      model: a model that is built.
+      model: a model that is built, which may have others inside.
       num: number of images at a time.
       available: bytes; by default all memory of the machine. A GPU's is not known before.
 
     Raises:
       UserError: more is needed.
     """
-    if not isinstance(model, AutoregressiveModel) or tf.config.list_physical_devices("GPU"):
+    if tf.config.list_physical_devices("GPU"):
         return
     available = available or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for part in model._flatten_layers():
+        if isinstance(part, AutoregressiveModel):
+            _check(part, num, available)
+
+
+def _check(model, num, available):
     found = needed(model, num)
     if found > available:
         height, width, channels = model.image_shape

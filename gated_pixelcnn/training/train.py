@@ -23,6 +23,7 @@ from gated_pixelcnn.training.loop import Loop, TrainResult
 from gated_pixelcnn.training.progress import Progress
 from gated_pixelcnn.training.state import TrainState
 from gated_pixelcnn.training.strategies import make_strategy
+from gated_pixelcnn.training.tokens import Tokenizer, code_split
 from gated_pixelcnn.training.workers import Workers
 
 _FIRST_IMAGES = 16  # that set initial weights, as in the code of PixelCNN++
@@ -64,6 +65,12 @@ def train(
     if not 0 <= config.seed < 2**32:
         raise UserError(f"seed must be between 0 and 2**32 - 1, but is {config.seed}")
     condition = config.model.get("condition")
+    tokenizer = None
+    if "tokenizer" in config.model:
+        tokenizer = Tokenizer(config, workdir, settings.tokenizer)
+        config = tokenizer.put_into(config)
+    elif settings.tokenizer:
+        raise UserError("train.tokenizer is for a prior of codes: choose the family vq_prior")
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
     if isinstance(strategy, str):
@@ -82,7 +89,7 @@ def train(
             condition_size if stands_beside(condition) else 0,
             dataset.class_names,
             dataset.fingerprint,
-            dataset.record(),
+            dataset.record() | ({"tokenizer": tokenizer.fingerprint} if tokenizer else {}),
             dataset.condition_names,
         )
         workers.must_agree("data", _facts(dataset))
@@ -105,6 +112,8 @@ def train(
             if workers.is_chief and Checkpoints(RunDirectory(workdir).checkpoints).latest() is None:
                 if _wants_encoder(model, settings):
                     _take_encoder(model, settings.encoder)
+                if tokenizer:
+                    model.take_tokenizer(tokenizer.model)
                 taken = _take_weights(model, settings.init_from)
             _initialise(model, dataset.train, config.seed, taken)
             state = TrainState(model, settings, config.seed, strategy)
@@ -120,6 +129,10 @@ def train(
             loop.progress.say(f"{run.path}: {model.count_params():,} parameters")
             _tell(dataset, config.data.held_out_classes, loop.progress)
         loop.restore()
+        if tokenizer:
+            made_by = f"{tokenizer.fingerprint} {dataset.fingerprint}"
+            how = (run.path, loop.progress.say) if workers.is_chief else (None, lambda text: None)
+            loop.train = code_split(model, dataset.train, made_by, *how)
         if workers.is_chief:
             run.write_config(description)
         return loop.run()

@@ -27,7 +27,7 @@ class Inpaint(Task):
     impossible = "this model draws an image in several stages, so it cannot complete one"
 
     def _possible(self, model):
-        return not model.is_lower_bound
+        return model.completes
 
     def _read(self, values, model, trained):
         if (values.keep_rows is None) == (not values.mask):

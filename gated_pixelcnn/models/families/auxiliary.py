@@ -45,6 +45,7 @@ class AuxiliaryModel(TrainedApart, LikelihoodModel):
     """
 
     is_lower_bound = True
+    completes = False
     submodels = ("prior", "conditional")  # in the order of the terms
 
     def __init__(

@@ -58,6 +58,7 @@ class VQVAE(LikelihoodModel):
     """
 
     is_lower_bound = True
+    completes = False
     terms = ("image given codes", "codes")
     loss_name = "objective"
 
@@ -235,9 +236,17 @@ class VQVAE(LikelihoodModel):
         codes = self.encode_of(images)
         return self._terms(images, codes, self.parameters_given(codes))
 
-    def _terms(self, images, codes, parameters):
+    def image_log_prob(self, images: Array, codes: Array) -> tf.Tensor:
+        """Nats log p(x | c) of images given codes [N, h, w], float64 [N]."""
+        return self._image_log_prob(images, self.parameters_given(codes))
+
+    def _image_log_prob(self, images, parameters):
         nats = tf.cast(self.likelihood.log_prob(parameters, images), tf.float64)
-        return tf.stack([tf.reduce_sum(nats, axis=[1, 2, 3]), self.code_log_prob(codes)], axis=1)
+        return tf.reduce_sum(nats, axis=[1, 2, 3])
+
+    def _terms(self, images, codes, parameters):
+        nats = self._image_log_prob(images, parameters)
+        return tf.stack([nats, self.code_log_prob(codes)], axis=1)
 
     # Training.
 
