@@ -116,13 +116,21 @@ def test_the_first_position_attends_to_nothing():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_sums_weights_of_many_positions_in_float32(dtype):
+def test_half_precision_sums_the_small_weights_of_many_positions(dtype):
     number = 4096  # whose weights are below the steps of these types at 1
     keys, seen = tf.zeros((1, number, 4), dtype), tf.ones((1, number), tf.bool)
     kept = tf.reshape(tf.cast(tf.range(number) % 4, dtype), (1, number, 1))
     found = attend(tf.zeros((1, 1, 4), dtype), [(keys, kept, seen)])
     assert found.dtype == dtype
     assert float(found[0, 0, 0]) == pytest.approx(1.5, rel=0.01)
+
+
+def test_gradients_of_half_precision_are_finite_where_nothing_is_seen():
+    queries, keys, seen = tf.ones((2, 1, 2), "float16"), tf.ones((2, 3, 2), "float16"), [[False]]
+    with tf.GradientTape() as tape:
+        tape.watch([queries, keys])
+        found = attend(queries, [(keys, keys, tf.constant(seen))])
+    assert all(np.isfinite(g).all() for g in tape.gradient(found, [queries, keys]))
 
 
 def test_attention_over_parts_is_that_over_the_whole():
@@ -192,6 +200,7 @@ def test_a_model_without_attention_has_the_weights_that_it_had():
             r"51200 positions of 256×200 images takes 62\.9 GB .*2 attention_heads, 3 colour",
         ),
     ],
+    ids=["no block after", "negative", "no heads", "no features", "too many positions"],
 )
 def test_arguments_that_make_no_sense_are_refused_by_name(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -44,9 +44,12 @@ class CachedAttention:
         finished = tf.range(self.height) == index - 1
         return tf.where(finished[:, tf.newaxis], row_cache[:, :, tf.newaxis], rows)
 
-    def for_pixels(self, rows: tf.Tensor) -> tf.Tensor:
-        """All rows as `pixel` takes them [2·heads, N, H·W·d]."""
-        return tf.reshape(rows, (self.shape[0], -1, self.height * self.shape[-1]))
+    def for_pixels(self, rows: tf.Tensor) -> list[tf.Tensor]:
+        """All rows as `pixel` takes them: keys and values apart [heads, N, H·W·d].
+
+        XLA would cut and copy them anew for every pixel.
+        """
+        return tf.split(tf.reshape(rows, (self.shape[0], -1, self.height * self.shape[-1])), 2)
 
     def first_pixels(self, num: int | tf.Tensor) -> tf.Tensor:
         """Those of a row before its pixel 0, zeros [2·heads, num, W, d]."""
@@ -58,7 +61,7 @@ class CachedAttention:
         return tf.reshape(row, (self.shape[0], -1, self.shape[-1]))
 
     def pixel(
-        self, rows: tf.Tensor, row: tf.Tensor, number: tf.Tensor, index: tf.Tensor
+        self, rows: Sequence, row: tf.Tensor, number: tf.Tensor, index: tf.Tensor
     ) -> tuple[Callable, Callable]:
         """The block at one pixel.
 
@@ -77,10 +80,11 @@ class CachedAttention:
         place = self.place(layer.coordinates(number[:, 0], columns, self.height, self.width))
         for_query, for_key_value = layer.split_place(place)
         for_query = tf.split(for_query, layer.colours, axis=-1)
-        rows = tf.reshape(rows, (self.shape[0], -1, positions, layer.head_features))
+        shape = (layer.heads, -1, positions, layer.head_features)
+        finished = [tf.reshape(of_rows, shape) for of_rows in rows]
         above = tf.range(positions) < number * self.width  # [N, H·W]
         left = tf.range(self.width) < index
-        parts = [(*tf.split(rows, 2), above[:, tf.newaxis]), (*tf.split(row, 2), left)]
+        parts = [(*finished, above[:, tf.newaxis]), (*tf.split(row, 2), left)]
         xs, found, gates = [], [], []
 
         def block(colour, x):

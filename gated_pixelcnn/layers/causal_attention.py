@@ -66,7 +66,7 @@ def attend(
     """
     queries *= queries.shape[-1] ** -0.5
     logits = [tf.matmul(queries, keys, transpose_b=True) for keys, _, _ in parts]
-    if queries.dtype.size < 4:  # half precision would lose the small weights of a sum of many
+    if queries.dtype.size < 4:  # half precision has no such logit as that of what is hidden
         logits = [tf.cast(part, tf.float32) for part in logits]
     hidden = tf.constant(_HIDDEN, logits[0].dtype)
     logits = [tf.where(seen, part, hidden) for part, (*_, seen) in zip(logits, parts, strict=True)]
