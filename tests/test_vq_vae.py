@@ -133,6 +133,17 @@ def test_without_codes_they_are_drawn_from_the_uniform_prior(model):
     np.testing.assert_array_equal(model.decode(drawn, False, seed=5), images)
 
 
+def test_codes_and_images_have_random_numbers_of_their_own():
+    """Otherwise the code 0 would come with the darkest noise."""
+    model = random_model((2, 2, 1), 8, codes=2)
+    model.quantizer.codebook.assign(np.ones((2, 3)))  # images do not depend on the codes
+    num = 3000
+    request = Request(num, None, tf.constant(5, tf.int64), None, None, None, tf.range(num))
+    codes = model.draw_codes(request).numpy().ravel()
+    images = model.sample(num, seed=5, jit=False).numpy()[:, 0, 0, 0]
+    assert abs(np.corrcoef(codes, images)[0, 1]) < 0.08
+
+
 def test_codes_that_do_not_fit_are_refused(model):
     for codes, message in (
         (np.zeros((1, 3, 2), int), r"codes must have the shape \['N', 2, 3\] .*got \[1, 3, 2\]"),
