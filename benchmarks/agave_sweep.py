@@ -3,11 +3,12 @@
     python benchmarks/agave_sweep.py --image_size=16 --pictures=docs/results
 
 Rows: the weight λ of the KL divergence, the levels of the auxiliary image y, and what y is (the
-image, its half or quarter, or gray). Beside them the decoder and the variational autoencoder alone,
-with the same batches, optimizer and steps. Of every row: the bound and its terms; the bound of y
-that the autoencoder alone gives, in bits/dim of y; and how far samples follow the f(z) that they
-were drawn from: nearest to their own among 64. What is in docs/results is not made again, and an
-interrupted training goes on. Pictures need the runs.
+image, its half or quarter, or gray). As in the paper the decoder and the autoencoder are first
+trained apart, then together; all λ start from the same two. Beside them the decoder and the
+variational autoencoder alone, with the same batches, optimizer and sum of steps. Of every row: the
+bound and its terms; the bound of y by its autoencoder, in bits/dim of y; and how far samples follow
+the f(z) that they were drawn from: nearest to their own among 64. What is in docs/results is not
+made again, and an interrupted training goes on. Pictures need the runs.
 """
 
 from pathlib import Path
@@ -27,39 +28,60 @@ SHOWN = 8  # images of a row of a picture
 
 _PRESET = flags.DEFINE_string("preset", "agave", "Preset of the model that is changed.")
 _SIZE = flags.DEFINE_integer("image_size", 0, "Side of the images; 0: as they are.", lower_bound=0)
-_STEPS = flags.DEFINE_integer("steps", 2000, "Of each training.", lower_bound=1)
+_APART = flags.DEFINE_integer("apart", 1500, "Steps of each submodel apart.", lower_bound=1)
+_TOGETHER = flags.DEFINE_integer("together", 500, "Steps of both together.", lower_bound=1)
 _TEST = flags.DEFINE_integer("test", 1000, "Held-out images.", lower_bound=SHOWN)
 _LAMBDAS = flags.DEFINE_list("lambdas", [f"{x:g}" for x in LAMBDAS], "Values of λ.")
 _OTHERS = flags.DEFINE_bool("others", True, "Whether y is changed, too.")
 _PICTURES = flags.DEFINE_string("pictures", "", "Folder for the pictures.")
 
 
-def rows():
-    """{name: model}; (λ is not in the font of the pictures)."""
-    from gated_pixelcnn import configs
-
-    config = configs.get_config(_PRESET.value)
+def alone(config):
+    """{row: model} of the decoder and of the autoencoder by themselves."""
     model = config.model.to_dict()
     own = ("features", "blocks", "latents", "halvings", "posterior", "free_bits")
     vae = {"family": "vae"} | {key: model[key] for key in own}
+    return {DECODER: model["decoder"], AUTOENCODER: vae}
+
+
+def together(config):
+    """{row: model} of both together; (λ is not in the font of the pictures)."""
+    model = config.model.to_dict()
     views = [*VIEWS, *(["grayscale"] if "tiles32" in config.data.source else [])]
-    found = {DECODER: model["decoder"], AUTOENCODER: vae}
-    found |= {f"lambda {x}": model | {"kl_weight": float(x)} for x in _LAMBDAS.value}
+    found = {f"lambda {x}": model | {"kl_weight": float(x)} for x in _LAMBDAS.value}
     if _OTHERS.value:
         found |= {f"y of {x} levels": model | {"auxiliary_levels": x} for x in LEVELS}
         found |= {f"y is {x}": model | {"auxiliary": x} for x in views}
     return found
 
 
-def settings_of(model):
-    """A trial, see `trials`."""
-    from gated_pixelcnn import configs
+def apart(model):
+    """{row: model} of the submodels that a model starts from; y of fewer levels changes none."""
+    model = model | {"auxiliary_levels": 0, "kl_weight": 1.0}
+    decoder = model | {"auxiliary": "image", "train_only": "decoder"}
+    vae = model | {"train_only": "vae"}
+    return {"decoder first": decoder, f"autoencoder of {model['auxiliary']} first": vae}
 
-    config = configs.get_config(_PRESET.value)
+
+def settings_of(config, model, steps, start=()):
+    """A trial, see `trials`, that starts from those of some rows."""
     kept = ("batch_size", "optimizer", "learning_rate", "eval_batch_size")
-    train = {key: config.train[key] for key in kept} | {"steps": _STEPS.value, "eval_images": 200}
+    train = {key: config.train[key] for key in kept} | {"steps": steps, "eval_images": 200}
+    if start:
+        runs = (trials.directory_of(row, FILE) / "run" for row in start)
+        train["init_from"] = ",".join(map(str, runs))
     data = {key: config.data[key] for key in ("source", "flips")} | {"image_size": _SIZE.value}
     return {"model": model, "data": data, "train": train, "seed": 0, "test": _TEST.value}
+
+
+def make(config):
+    """{row: result} of the table."""
+    steps, rows = (_APART.value, _TOGETHER.value), together(config)
+    first = {row: model for rest in rows.values() for row, model in apart(rest).items()}
+    trials.make({row: settings_of(config, model, steps[0]) for row, model in first.items()}, FILE)
+    wanted = {row: settings_of(config, model, sum(steps)) for row, model in alone(config).items()}
+    wanted |= {row: settings_of(config, rows[row], steps[1], apart(rows[row])) for row in rows}
+    return trials.make(wanted, FILE)
 
 
 def numbers(row, result):
@@ -79,21 +101,16 @@ def numbers(row, result):
     return [*line, f"{own:.3f}", f"{result['nearest']:.0%}"]
 
 
-def pictures(folder, names):
-    """Samples of each row, and reconstructions by each λ.
-
-    Args:
-      folder: for the PNG files.
-      names: {row: name of its trial}.
-    """
+def pictures(folder, config, rows):
+    """Samples of each row, and reconstructions by each λ: PNG files in a folder."""
     import gated_pixelcnn as gpc
     from gated_pixelcnn import visualization
     from gated_pixelcnn.data import DataConfig, load
 
-    held_out = load(DataConfig(**settings_of({})["data"])).validation.take(SHOWN)[0]
+    held_out = load(DataConfig(**settings_of(config, {}, 0)["data"])).validation.take(SHOWN)[0]
     samples, others, reconstructions = {}, {}, {}
-    for row, name in names.items():
-        model = gpc.load(trials.directory_of(name, FILE) / "run", checkpoint="latest")
+    for row in rows:
+        model = gpc.load(trials.directory_of(row, FILE) / "run", checkpoint="latest")
 
         def pairs(*stages, model=model):  # the images and f(z) side by side
             *f, images = (np.asarray(stage) for stage in stages)
@@ -125,13 +142,14 @@ def main(arguments):
     """Makes the table, and the pictures if they are wanted."""
     if len(arguments) > 1:
         raise UserError(f"unknown argument {arguments[1]!r}")
-    names = {row: f"{row}, seed 0" for row in rows()}
-    wanted = {names[row]: settings_of(model) for row, model in rows().items()}
-    results = trials.make(wanted, FILE)
+    from gated_pixelcnn import configs
+
+    config = configs.get_config(_PRESET.value)
+    results = make(config)
     titles = ("", "parameters", "bits/dim", "image given z", "KL", "its own of y", "nearest")
-    trials.tell(titles, [numbers(row, results[name]) for row, name in names.items()])
+    trials.tell(titles, [numbers(row, result) for row, result in results.items()])
     if _PICTURES.value:
-        pictures(_PICTURES.value, names)
+        pictures(_PICTURES.value, config, results)
 
 
 if __name__ == "__main__":

@@ -67,10 +67,13 @@ def write(name, results):
 
 
 def recorded(settings):
-    """The settings as results have them: without the folder in which the images lie here."""
+    """The settings as results have them: without the folders of images and of other trials."""
     kind, _, name = settings["data"]["source"].partition(":")
     source = f"{kind}:{Path(name).name}" if kind in ("npz", "folder") else f"{kind}:{name}"
-    return settings | {"data": settings["data"] | {"source": source}}
+    train = dict(settings["train"])
+    if start := train.get("init_from"):
+        train["init_from"] = ",".join(Path(run).parent.name for run in start.split(","))
+    return settings | {"data": settings["data"] | {"source": source}, "train": train}
 
 
 def directory_of(name, file):
@@ -201,7 +204,8 @@ def main(_):
     details = nearest = None
     if of_latents.applies_to(model):
         details = of_latents.evaluate(model, Images(split, 100))["details"]
-        nearest = following.share_nearest(following.followed(model, 64, jit=False)[-1])
+        if not model.untrained:
+            nearest = following.share_nearest(following.followed(model, 64, jit=False)[-1])
     lines = map(json.loads, (directory / "run/metrics.jsonl").read_text().splitlines())
     key = "validation_bits_per_dim"
     result = {
