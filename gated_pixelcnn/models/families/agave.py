@@ -28,7 +28,7 @@ from gated_pixelcnn.spec import Array, ImageSpec, bits_per_dim, check_integer
 
 DECODER = {"family": "pixelcnn_pp"}
 # Of the maps over the first batch: a decoder that was trained alone, without them, is hardly
-# disturbed. With 1 all that it has learned is lost.
+# disturbed. With 1 most of what it has learned is lost.
 _DEVIATION = 0.1
 
 
