@@ -14,8 +14,19 @@ def correlations(first, second):
     return standardised(first) @ standardised(second).T
 
 
-def followed(model, num, seed=0):
+def share_nearest(found):
+    """Share of the images nearest to their own f(z), of correlations [N, N] as in `followed`."""
+    return float((found.argmax(axis=1) == np.arange(len(found))).mean())
+
+
+def followed(model, num, seed=0, jit=True):
     """Draws images, each from a z of its own.
+
+    Args:
+      model: with latent variables.
+      num: of images.
+      seed: of the draws.
+      jit: see `DensityModel.sample`.
 
     Returns:
       f(z) as images of their size, and the images, bytes [num, H, W, C]; correlations [num, num] of
@@ -23,7 +34,7 @@ def followed(model, num, seed=0):
     """
     from gated_pixelcnn import visualization
 
-    f, images = (np.asarray(stage) for stage in model.sample_stages(num, seed=seed))
+    f, images = (np.asarray(stage) for stage in model.sample_stages(num, seed=seed, jit=jit))
     shown = visualization.enlarged(f, model.view.levels, model.image_shape)
     drawn = visualization.to_bytes(images, model.levels)
     return shown, drawn, correlations(drawn, shown)

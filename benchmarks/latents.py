@@ -8,7 +8,7 @@ with its own f(z) and with those of the other images. Without use for z both are
 
 import numpy as np
 from absl import flags
-from following import followed
+from following import followed, share_nearest
 
 from gated_pixelcnn.errors import UserError, run
 
@@ -29,8 +29,7 @@ def main(_):
     print(f"{len(found)} images of {_WORKDIR.value}: correlation with f(z)")
     print(f"  their own  {found[own].mean():.3f}")
     print(f"  others'    {found[~own].mean():.3f}")
-    nearest = (found.argmax(axis=1) == np.arange(len(found))).mean()
-    print(f"  nearest to their own: {nearest:.1%} ({1 / len(found):.1%} by chance)")
+    print(f"  nearest to their own: {share_nearest(found):.1%} ({1 / len(found):.1%} by chance)")
 
 
 if __name__ == "__main__":

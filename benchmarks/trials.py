@@ -15,6 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
+import following
 from absl import flags
 
 from gated_pixelcnn.errors import UserError, run
@@ -66,10 +67,13 @@ def write(name, results):
 
 
 def recorded(settings):
-    """The settings as results have them: without the folder in which the images lie here."""
+    """The settings as results have them: without the folders of images and of other trials."""
     kind, _, name = settings["data"]["source"].partition(":")
     source = f"{kind}:{Path(name).name}" if kind in ("npz", "folder") else f"{kind}:{name}"
-    return settings | {"data": settings["data"] | {"source": source}}
+    train = dict(settings["train"])
+    if start := train.get("init_from"):
+        train["init_from"] = ",".join(Path(run).parent.name for run in start.split(","))
+    return settings | {"data": settings["data"] | {"source": source}, "train": train}
 
 
 def directory_of(name, file):
@@ -171,10 +175,10 @@ def make(trials, file):
 def main(_):
     """Makes one trial: settings.json of a folder → result.json.
 
-      The result has `settings`, `parameters`, `steps`, `seconds` that it took, `nats`,
+    The result has `settings`, `image_shape`, `parameters`, `steps`, `seconds` that it took, `nats`,
     `standard_error` and `bits_per_dim` of the held-out images, of a bound its `terms`, of latent
-    variables `details`, and `curve`: [step, bits/dim of the first held-out images] at eight places
-    of the training.
+    variables `details` and the share of samples `nearest` to their own f(z), and `curve`: [step,
+    bits/dim of the first held-out images] at eight places of the training.
     """
     import gated_pixelcnn as gpc
     from gated_pixelcnn import configs
@@ -197,13 +201,16 @@ def main(_):
     images, labels = load(DataConfig(**config.data)).validation.take(settings["test"])
     found = gpc.evaluate(model, images, labels if model.takes_labels else None, batch_size=100)
     of_latents, split = Latents(), ArraySplit(images)
-    details = None
+    details = nearest = None
     if of_latents.applies_to(model):
         details = of_latents.evaluate(model, Images(split, 100))["details"]
+        if not model.untrained:
+            nearest = following.share_nearest(following.followed(model, 64, jit=False)[-1])
     lines = map(json.loads, (directory / "run/metrics.jsonl").read_text().splitlines())
     key = "validation_bits_per_dim"
     result = {
         "settings": recorded(settings),
+        "image_shape": model.image_shape,
         "parameters": model.count_params(),
         "steps": trained.step,
         "seconds": round(trained.seconds),
@@ -212,6 +219,7 @@ def main(_):
         "standard_error": found["standard_error"],
         "terms": found["terms"],
         "details": details,
+        "nearest": nearest,
         "curve": [[line["step"], line[key]] for line in lines if key in line],
     }
     (directory / "result.json").write_text(json.dumps(result))

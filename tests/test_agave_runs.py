@@ -79,9 +79,10 @@ def test_submodels_trained_apart_are_where_a_training_of_all_starts(tmp_path):
     np.testing.assert_allclose(
         model._decoder_alone(images), decoder.log_prob_terms(images)[:, 0], rtol=1e-5
     )
-    # The stream, which was in neither run, is set by the first images, as they are seen now.
+    # The stream, which was in neither run, is set by the first images, as they are seen now, and
+    # so that it disturbs the decoder little.
     f, *_ = model.infer(images, model.posterior_noise(images))
-    assert 0.3 < np.std(model.maps(f)) < 3
+    assert 0.03 < np.std(model.maps(f)) < 0.3
 
 
 @pytest.mark.slow

@@ -20,7 +20,13 @@ class ViewEmbedding(Layer):
     """Scaled views [N, h, w, C] → maps [N, h, w, features], or of twice the size."""
 
     def __init__(
-        self, features: int, blocks: int = 3, scales: int = 2, twice: bool = False, **kwargs: Any
+        self,
+        features: int,
+        blocks: int = 3,
+        scales: int = 2,
+        twice: bool = False,
+        deviation: float = 1.0,
+        **kwargs: Any,
     ) -> None:
         """Makes the layers.
 
@@ -29,6 +35,7 @@ class ViewEmbedding(Layer):
           blocks: number of blocks at each scale on the way down.
           scales: number of resolutions, from that of the view down.
           twice: whether the result has twice the view's size; then so many blocks more.
+          deviation: of the result over the first batch.
           **kwargs: Keras' own (name, dtype).
 
         Raises:
@@ -49,7 +56,7 @@ class ViewEmbedding(Layer):
             self.large = [
                 GatedResnet(features, **AROUND, name=f"large_{i}", **own) for i in range(blocks)
             ]
-        self.head = NormalisedConv2D(features, (1, 1), name="head", **own)
+        self.head = NormalisedConv2D(features, (1, 1), deviation=deviation, name="head", **own)
         self.features = features
 
     def build(self, input_shape: Shape) -> None:

@@ -27,6 +27,9 @@ from gated_pixelcnn.models.transforms import VIEWS, Coarse
 from gated_pixelcnn.spec import Array, ImageSpec, bits_per_dim, check_integer
 
 DECODER = {"family": "pixelcnn_pp"}
+# Of the maps over the first batch: a decoder that was trained alone, without them, is hardly
+# disturbed. With 1 most of what it has learned is lost.
+_DEVIATION = 0.1
 
 
 @register("agave")
@@ -98,7 +101,9 @@ class AGAVE(TrainedApart, LatentVariableModel):
         # As deep as the decoder: blocks at each of its scales, or its layers.
         depth = self.decoder.get_config()
         blocks, scales = depth.get("blocks", depth.get("layers")), depth.get("scales", 1)
-        self.stream = ViewEmbedding(stream_features, blocks, scales, name="stream", **own)
+        self.stream = ViewEmbedding(
+            stream_features, blocks, scales, deviation=_DEVIATION, name="stream", **own
+        )
         self.set_train_only(train_only)
 
     def build(self, input_shape: Any = None) -> None:
