@@ -4,7 +4,7 @@
 
 With a PixelCNN as decoder the encoder "no longer needs to represent the low-level pixel
 statistics", so its codes should be more high-level. The encoders are the same, as are batches,
-optimizer and steps; each has its better one of two rates, by its own loss. From codes of 10,000
+optimizer and steps; of several rates each has its best one, by its own loss. From codes of 10,000
 training images a linear function and the nearest neighbour tell the class of all test images, as
 they do from the codes of the encoder before training, and from the pixels.
 What is in docs/results is not made again, and an interrupted training goes on.
@@ -21,12 +21,12 @@ from absl import flags
 from gated_pixelcnn.errors import UserError, run
 
 FILE = "codes.json"
-RATES = (0.004, 0.002)
 LEVELS = 16
 SIZES = (10, 100)  # m
 DECODERS = {"PixelCNN": "autoencoder", "MSE": "mse_autoencoder"}  # presets, without m
 
 _SOURCE = flags.DEFINE_string("source", "tfds:fashion_mnist", "data.source of classes.")
+_RATES = flags.DEFINE_multi_float("rate", [0.004], "Learning rate; again for another one.")
 _STEPS = flags.DEFINE_integer("steps", 1000, "Of each training.", lower_bound=1)
 _TEST = flags.DEFINE_integer("test", 10_000, "Held-out images.", lower_bound=2)
 _TRAIN = flags.DEFINE_integer("train", 10_000, "Training images of known class.", lower_bound=2)
@@ -108,7 +108,7 @@ def main(arguments):
     import gated_pixelcnn as gpc
 
     pairs = {f"{d} decoder, m = {m}": settings_of(d, m) for m in SIZES for d in DECODERS}
-    results = trials.tuned(pairs, RATES, FILE)
+    results = trials.tuned(pairs, _RATES.value, FILE)
     accuracies = Accuracies()
     rows = {"pixels": [accuracies.of("pixels", flat)]}
     for size, seed in itertools.product(SIZES, trials.seeds()):

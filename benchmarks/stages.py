@@ -17,7 +17,7 @@ from gated_pixelcnn.errors import UserError, run
 FILE = "stages.json"
 FEATURES = 12
 # Steps of about equal time.
-STEPS = {"grayscale": 1000, "pyramid": 2000}
+STEPS = {"grayscale": 600, "pyramid": 1200}
 
 _SOURCE = flags.DEFINE_string("source", "embedded:tiles32", "data.source of 32x32 colour images.")
 _RATES = flags.DEFINE_multi_float("rate", [0.004], "Learning rate; again for another one.")
