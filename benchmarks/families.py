@@ -114,7 +114,7 @@ def settings_of(family, shape, rate, steps, seed, test):
     chosen = DATA[_DATA.value]
     source = {"source": os.path.expanduser(_SOURCE.value)} if _SOURCE.value else {}
     if family in PRESETS:
-        model = of_preset(family, shape["features"])
+        model = trials.of_preset(family, shape["features"])
     else:
         model = {"family": family, **chosen["model"], **shape}
     return {
@@ -124,23 +124,6 @@ def settings_of(family, shape, rate, steps, seed, test):
         "seed": seed,
         "test": test,
     }
-
-
-def of_preset(name, features):
-    """The model of a preset, with other features in all of its parts."""
-    from gated_pixelcnn import configs
-
-    def resized(section):
-        return {
-            key: resized(value)
-            if isinstance(value, dict)
-            else features
-            if key in ("features", "embedding_features")
-            else value
-            for key, value in section.items()
-        }
-
-    return resized(configs.get_config(name).model.to_dict())
 
 
 def name_of(family, shape):

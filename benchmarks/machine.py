@@ -17,25 +17,26 @@ def describe():
     )
 
 
-def seconds(function):
+def seconds(function, clock=time.perf_counter):
     """Seconds that one call takes, its result fetched."""
-    start = time.perf_counter()
+    start = clock()
     for tensor in tf.nest.flatten(function()):
         tensor.numpy()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def alternate(functions, repeats):
+def alternate(functions, repeats, clock=time.perf_counter):
     """Median seconds of several functions, called in turn so that all see the same machine.
 
     Args:
       functions: name → function without arguments that returns tensors.
       repeats: how often each is called, after one call that does not count.
+      clock: what tells the time; `time.process_time` that of this process only, all threads.
 
     Returns:
       name → median seconds.
     """
     for function in functions.values():
         function()
-    times = [{name: seconds(f) for name, f in functions.items()} for _ in range(repeats)]
+    times = [{name: seconds(f, clock) for name, f in functions.items()} for _ in range(repeats)]
     return {name: float(np.median([t[name] for t in times])) for name in functions}

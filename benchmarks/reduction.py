@@ -42,13 +42,13 @@ def main(arguments):
     condition = None
     if model.condition_kind == "label":
         condition = np.arange(_NUM.value) % model.condition_size
-    rows = {f"δ = {delta:g}": {"reduce_log_scale": delta} for delta in deltas}
+    rows = {f"delta = {delta:g}": {"reduce_log_scale": delta} for delta in deltas}
     rows["MAP"] = {"most_probable": True}
     drawn = []
     for name, how in rows.items():
         images = model.sample(_NUM.value, condition, _SEED.value, **how)
         drawn.append(visualization.to_bytes(images, model.levels))
-        print(f"{name:<10} {roughness(images):.2f} levels between neighbours")
+        print(f"{name:<12}{roughness(images):.2f} levels between neighbours")
     picture = visualization.grid(np.concatenate(drawn), 256, _NUM.value, magnify=2)
     visualization.save_png(_OUTPUT.value, visualization.captioned(picture, list(rows)))
 

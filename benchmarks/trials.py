@@ -76,6 +76,23 @@ def recorded(settings):
     return settings | {"data": settings["data"] | {"source": source}, "train": train}
 
 
+def of_preset(name, features):
+    """The model of a preset, with other features in all of its parts."""
+    from gated_pixelcnn import configs
+
+    def resized(section):
+        return {
+            key: resized(value)
+            if isinstance(value, dict)
+            else features
+            if key in ("features", "embedding_features")
+            else value
+            for key, value in section.items()
+        }
+
+    return resized(configs.get_config(name).model.to_dict())
+
+
 def directory_of(name, file):
     """Where a trial is made: in `run` its work directory."""
     return Path(_WORKDIR.value) / Path(file).stem / name.replace(" ", "_")
@@ -86,7 +103,7 @@ def tuned(rows, rates, file):
 
     Args:
       rows: {name: settings without a rate and a seed}.
-      rates: learning rates; the best is that of the lowest nats of the first seed.
+      rates: learning rates; the best is that of the lowest loss of the first seed, see `loss_of`.
       file: name of the file of results.
 
     Returns:
@@ -100,7 +117,7 @@ def tuned(rows, rates, file):
     first, *others = seeds()
     found = make(dict(trial(row, rate, first) for row in rows for rate in rates), file)
     best = {
-        row: min(rates, key=lambda rate: found[trial(row, rate, first)[0]]["nats"]) for row in rows
+        row: min(rates, key=lambda rate: loss_of(found[trial(row, rate, first)[0]])) for row in rows
     }
     more = dict(trial(row, best[row], seed) for row in rows for seed in others)
     found |= make(more, file)
@@ -108,6 +125,11 @@ def tuned(rows, rates, file):
         row: {name: found[name] for name, _ in (trial(row, best[row], s) for s in seeds())}
         for row in rows
     }
+
+
+def loss_of(result):
+    """The nats of a result; the squared error, of a model that gives no probabilities."""
+    return result["nats"] if "nats" in result else result["mse"]
 
 
 def tell(columns, lines):
@@ -160,7 +182,7 @@ def make(trials, file):
             with lock:
                 done[name] = json.loads((directory / "result.json").read_text())
                 write(file, done)
-                print(f"{name}: {done[name]['nats']:.2f} nats", flush=True)
+                print(f"{name}: {loss_of(done[name]):.5g}", flush=True)
 
     threads = [threading.Thread(target=work, args=(core,)) for core in cores()]
     for thread in threads:
@@ -175,17 +197,20 @@ def make(trials, file):
 def main(_):
     """Makes one trial: settings.json of a folder → result.json.
 
-    The result has `settings`, `image_shape`, `parameters`, `steps`, `seconds` that it took, `nats`,
-    `standard_error` and `bits_per_dim` of the held-out images, of a bound its `terms`, of latent
-    variables `details` and the share of samples `nearest` to their own f(z), and `curve`: [step,
-    bits/dim of the first held-out images] at eight places of the training.
+    The result has `settings`, `image_shape`, `parameters`, `steps`, `seconds` that it took; of the
+    held-out images `nats`, `bits_per_dim` and `standard_error`, of a bound its `terms` and
+    `stages`, of latent variables `details` and the share of samples `nearest` to their own f(z),
+    or `mse` of a model that gives no probabilities; and `curve`: [step, bits/dim or MSE of the
+    first held-out images] at eight places of the training.
     """
     import gated_pixelcnn as gpc
     from gated_pixelcnn import configs
     from gated_pixelcnn.data import DataConfig, load
     from gated_pixelcnn.data.batches import ArraySplit
+    from gated_pixelcnn.evaluation.evaluators import evaluate_all, validation_of
     from gated_pixelcnn.evaluation.images import Images
     from gated_pixelcnn.evaluation.latents import Latents
+    from gated_pixelcnn.evaluation.stages import Stages
 
     directory = Path(_TRIAL.value)
     settings = json.loads((directory / "settings.json").read_text())
@@ -198,28 +223,22 @@ def main(_):
     if trained.stopped_by != "steps":
         raise UserError(f"stopped by {trained.stopped_by}; the same command goes on")
     model = gpc.load(directory / "run", checkpoint="latest")
-    images, labels = load(DataConfig(**config.data)).validation.take(settings["test"])
-    found = gpc.evaluate(model, images, labels if model.takes_labels else None, batch_size=100)
-    of_latents, split = Latents(), ArraySplit(images)
-    details = nearest = None
-    if of_latents.applies_to(model):
-        details = of_latents.evaluate(model, Images(split, 100))["details"]
-        if not model.untrained:
-            nearest = following.share_nearest(following.followed(model, 64, jit=False)[-1])
+    split = ArraySplit(*load(DataConfig(**config.data)).validation.take(settings["test"]))
+    validation = validation_of(model)
+    found = evaluate_all(model, Images(split, 100), [validation, Latents(), Stages()])
+    if Latents().applies_to(model) and not model.untrained:
+        found["nearest"] = following.share_nearest(following.followed(model, 64, jit=False)[-1])
     lines = map(json.loads, (directory / "run/metrics.jsonl").read_text().splitlines())
-    key = "validation_bits_per_dim"
+    key = f"validation_{validation.name}"
+    of_images = {"nats", "bits_per_dim", "mse", "standard_error", "terms", "stages", "details"}
+    of_images.add("nearest")
     result = {
         "settings": recorded(settings),
         "image_shape": model.image_shape,
         "parameters": model.count_params(),
         "steps": trained.step,
         "seconds": round(trained.seconds),
-        "nats": found["nats"],
-        "bits_per_dim": found["bits_per_dim"],
-        "standard_error": found["standard_error"],
-        "terms": found["terms"],
-        "details": details,
-        "nearest": nearest,
+        **{name: value for name, value in found.items() if name in of_images},
         "curve": [[line["step"], line[key]] for line in lines if key in line],
     }
     (directory / "result.json").write_text(json.dumps(result))

@@ -54,6 +54,22 @@ def test_a_trial_is_made_once_and_told_without_the_folder_of_its_images(folder, 
     assert trials.make({"one": settings}, "table.json") == made
 
 
+def test_a_model_without_probabilities_is_told_by_its_squared_error(folder, settings):
+    model = {"family": "mse_autoencoder", "code_size": 2, "encoder_features": 4}
+    result = trials.make({"one": settings | {"model": model}}, "table.json")["one"]
+    assert "nats" not in result and result["curve"][-1][0] == 2
+    assert trials.loss_of(result) == result["mse"] > 0
+
+
+def test_a_model_in_stages_is_told_by_stage(folder, settings):
+    small = {"family": "gated_pixelcnn", "features": 4, "layers": 1, "first_kernel_size": 3}
+    model = {"family": "auxiliary", "prior": small, "conditional": small, "embedding_features": 2}
+    result = trials.make({"one": settings | {"model": model}}, "table.json")["one"]
+    assert [stage["image_shape"] for stage in result["stages"]] == [[2, 2, 1], [4, 4, 1]]
+    bits = [stage["bits_per_dim"] for stage in result["stages"]]
+    assert np.isclose((4 * bits[0] + 16 * bits[1]) * np.log(2), trials.loss_of(result))
+
+
 def test_results_of_other_settings_are_refused(folder, settings):
     trials.write("table.json", {"one": {"settings": trials.recorded(settings)}})
     with pytest.raises(UserError, match="one of other settings"):

@@ -143,7 +143,7 @@ class KerasTraining(keras.Model):
         compute = self._loss_and_gradients
         if self._by_xla:
             compute = tf.function(compute, jit_compile=True, autograph=False)
-        losses, gradients, sums = compute(*self.checked(*unpacked(data)))
+        losses, gradients, sums = compute(*self.checked_batch(*unpacked(data)))
         self.optimizer.apply(gradients, self.trainable_variables)
         if sums:
             self.take_sums(sums)

@@ -117,7 +117,11 @@ class Trainable(Inputs, KerasTraining):
           ValueError: images or labels that do not fit the model.
           tf.errors.InvalidArgumentError: the same of values inside a graph.
         """
-        return self.training_loss_of(*self.checked(images, labels), training)
+        return self.training_loss_of(*self.checked_batch(images, labels), training)
+
+    def checked_batch(self, images: Array, labels: Array | None = None) -> tuple:
+        """What `training_loss_of` takes, checked: images and labels; codes `trains_on_codes`."""
+        return self.checked(images, labels)
 
     @abc.abstractmethod
     def training_loss_of(self, images: Array, labels: Array | None, training: bool) -> tf.Tensor:

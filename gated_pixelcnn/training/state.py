@@ -125,7 +125,7 @@ class TrainState:
         context = tf.distribute.get_replica_context()
         scale = self._loss_scale()
         # Here, as XLA would leave assertions out.
-        batch = [x for x in self.model.checked(*batch) if x is not None]
+        batch = [x for x in self.model.checked_batch(*batch) if x is not None]
         gradients, sums, loss = self._accumulated(batch, step, context, scale)
         gradients, sums, loss = context.all_reduce(
             tf.distribute.ReduceOp.SUM, (gradients, sums, loss)

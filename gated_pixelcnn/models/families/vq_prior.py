@@ -179,9 +179,11 @@ class VQPrior(LikelihoodModel):
         """See `Trainable`: the prior's, by the codes of images."""
         self.prior.initialise(self.encode(images)[..., tf.newaxis], labels, but)
 
-    def training_loss(self, images: Array, labels: Array | None, training: bool) -> tf.Tensor:
-        """See `Trainable`; `images` are codes [N, h, w, 1], which are computed once."""
-        return self.training_loss_of(*self.prior.checked(images, labels), training)
+    def checked_batch(self, images: Array, labels: Array | None = None) -> tuple:
+        """See `Trainable`: codes [N, h, w, 1], which are computed once, or images."""
+        if tuple(images.shape[1:]) != self.prior.image_shape:
+            images = self.tokenizer.encode_of(self.checked_images(images))[..., tf.newaxis]
+        return self.prior.checked(images, labels)
 
     def training_loss_of(self, images: Array, condition: Array | None, training: bool) -> tf.Tensor:
         """Bits of a code [N], given codes [N, h, w, 1]."""
