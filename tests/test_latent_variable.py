@@ -341,8 +341,8 @@ def test_samples_of_a_vae_can_be_sharper():
         ({"latents": 0}, "latents must be at least 1, got 0"),
         ({"halvings": -1}, "halvings must be at least 0, got -1"),
         ({"condition_size": 3}, "takes no condition"),
-        ({"levels": 1}, "levels must be from 2 to 256, got 1"),
-        ({"levels": 300}, "levels must be from 2 to 256, got 300"),
+        ({"levels": 1}, "levels must be from 2 to 65536, got 1"),
+        ({"levels": 65_537}, "levels must be from 2 to 65536, got 65537"),
         ({"image_shape": (4, 4)}, r"image_shape must be \(height, width, channels\), got \(4, 4\)"),
     ],
 )

@@ -156,7 +156,7 @@ vqvae = Preset(
 vq_prior = Preset(
     "Prior of the codes of a VQ-VAE of Fashion-MNIST (embedded), by class",
     image_shape=(28, 28, 1),
-    parameters=1,
+    parameters=1_106_498,
     model=dict(
         family="vq_prior",
         tokenizer=vqvae.model,
