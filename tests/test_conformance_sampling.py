@@ -42,20 +42,21 @@ def test_incremental_parameters_equal_those_of_the_parallel_pass(case):
     images, condition = images_of(model, 2), condition_of(model, 2)
     expected = model(images, condition)
     decoder = model.cached_decoder(2, model.map_condition(condition))
-    scaled = model.scale(images)
+    seen = model.network_input(images)
     height, width, _ = model.image_shape
-    state, finished = decoder.first_rows(), tf.zeros_like(scaled[:, 0])
+    state, finished = decoder.first_rows(), tf.zeros_like(seen[:, 0])
     row_cache = decoder.first_row_cache()
     for row in range(height):
         state, context = decoder.row(state, finished, row_cache, row)
-        finished = scaled[:, row]
+        finished = seen[:, row]
         pixels = decoder.first_pixels(2)
         for column in range(width):
             found = []
 
-            def draw(colour, raw, here=finished[:, column], found=found):
-                found.append(raw)
-                return here[:, colour : colour + 1] if model.colours > 1 else here
+            def draw(colour, raw, here=images[:, row, column], found=found):
+                found.append(model.raw_parameters(raw, colour))
+                here = here[:, colour : colour + 1] if model.colours > 1 else here
+                return model.network_input(here, colour)
 
             pixels = decoder.pixel(pixels, context, column, draw)
             found = tf.stack(found, axis=1) if model.colours > 1 else found[0]

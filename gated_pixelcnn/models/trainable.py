@@ -153,10 +153,7 @@ def take_layers(own, others):
       ValueError: the weights differ in number or shape.
     """
     weights, found = ([w for x in xs for w in getattr(x, "weights", [x])] for xs in (own, others))
-    shapes = [
-        [(_path(w, x), tuple(w.shape)) for x in xs for w in getattr(x, "weights", [x])]
-        for xs in (own, others)
-    ]
+    shapes = [[(_path(w), tuple(w.shape)) for w in ws] for ws in (weights, found)]
     if shapes[0] != shapes[1]:
         wanted, there = (dict(pairs) for pairs in shapes)
         name = next(iter(n for n in wanted | there if wanted.get(n) != there.get(n)), "their order")
@@ -169,7 +166,6 @@ def take_layers(own, others):
     return [layer for x in own if hasattr(x, "_flatten_layers") for layer in x._flatten_layers()]
 
 
-def _path(weight, layer):
-    """The name of a weight in its layer: that of the model counts the models of the process."""
-    _, found, rest = f"/{weight.path}".partition(f"/{layer.name}/")
-    return rest if found else weight.path.partition("/")[2]
+def _path(weight):
+    """The name of a weight without that of its model, which counts the models of the process."""
+    return weight.path.partition("/")[2]

@@ -203,7 +203,7 @@ class VQPrior(LikelihoodModel):
           ValueError: it is another one.
         """
         check_family(self.tokenizer, other)
-        take_layers([self.tokenizer], [other])
+        self.tokenizer.set_weights(other.get_weights())
 
     # Samples.
 
