@@ -68,7 +68,7 @@ class SavedModel(DensityModel):
             as_served=True,
         )
         self.is_lower_bound, self.terms = known["is_lower_bound"], known["terms"]
-        self.completes = not self.is_lower_bound
+        self.completes = hasattr(loaded, "draw_rest")
         self.max_images = known["max_images"]
 
     @property

@@ -23,8 +23,8 @@ class Signatures:
     Attributes:
       signatures: name → concrete function, see docs/serving.md.
       graphs: what they are made of, name → concrete function that Python calls. draw: images of
-        given example seeds; terms: nats of an image's terms; of an exact model also values: nats
-        of every value, and draw_rest: the rest of given images.
+        given example seeds; terms: nats of an image's terms; draw_rest: the rest of given images,
+        of a model that completes; values: nats of every value, of an exact one.
     """
 
     def __init__(self, model, max_images, values=BYTES, gray=False):
@@ -58,14 +58,15 @@ class Signatures:
             "sample_at_temperature_1": self._traced(self._sample, **how_many, seed=seed),
             "log_prob": self._traced(self._log_prob, images=images, **self._condition),
         }
-        if not model.is_lower_bound:
+        if model.completes:
             self.graphs["draw_rest"] = self._traced(
                 self._draw_rest, example_seeds=example_seeds, **given, **self._condition, **how
             )
-            self.graphs["values"] = self._traced(self._values, images=images, **self._condition)
             self.signatures["complete"] = self._traced(
                 self._complete, **given, **self._condition, **how
             )
+        if not model.is_lower_bound:
+            self.graphs["values"] = self._traced(self._values, images=images, **self._condition)
             self.signatures["value_log_prob"] = self._traced(
                 self._value_log_prob, images=images, **self._condition
             )

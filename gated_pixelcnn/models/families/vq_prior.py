@@ -37,6 +37,7 @@ class VQPrior(LikelihoodModel):
     completes = True
     terms = ("image given codes", "codes")
     loss_name, loss_unit = "bits_per_code", "bits/code"
+    trains_on_codes = True
 
     def __init__(
         self,
@@ -157,11 +158,6 @@ class VQPrior(LikelihoodModel):
     # Training, on codes.
 
     @property
-    def trains_on_codes(self) -> bool:
-        """See `Trainable`."""
-        return True
-
-    @property
     def initialised_by_data(self) -> bool:
         """See `Trainable`."""
         return self.prior.initialised_by_data
@@ -235,7 +231,7 @@ class VQPrior(LikelihoodModel):
         """
         codes, given, known = request.stage, request.given, request.known
         if codes is None:
-            codes = self._draw_codes(request)
+            codes = self.draw_codes(request)
         options = request.options._replace(top_k=0, top_p=1.0)
         plain = request._replace(
             stage=codes, given=None, known=None, condition=None, options=options
@@ -243,7 +239,7 @@ class VQPrior(LikelihoodModel):
         images = self.tokenizer.draw(plain)
         return images if given is None else [tf.where(known, given, x) for x in images]
 
-    def _draw_codes(self, request):
+    def draw_codes(self, request: Request) -> tf.Tensor:
         """Codes from the prior, int32 [N, h, w]."""
         options = request.options._replace(reduce_log_scale=0.0, most_probable=False)
         example_seeds = tf.cast(request.example_seeds, tf.int64) + FAR
