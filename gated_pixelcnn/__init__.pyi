@@ -23,6 +23,8 @@ from gated_pixelcnn.models.families.pixelcnn import PixelCNN as PixelCNN
 from gated_pixelcnn.models.families.pixelcnn_pp import PixelCNNPP as PixelCNNPP
 from gated_pixelcnn.models.families.row_lstm import RowLSTMModel as RowLSTMModel
 from gated_pixelcnn.models.families.vae import VAE as VAE
+from gated_pixelcnn.models.families.vq_prior import VQPrior as VQPrior
+from gated_pixelcnn.models.families.vq_vae import VQVAE as VQVAE
 from gated_pixelcnn.runs.build import build_model as build_model
 from gated_pixelcnn.runs.load import load as load
 from gated_pixelcnn.serving import export as export

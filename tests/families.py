@@ -275,7 +275,7 @@ def randomise(model, seed, size=1.5):
 
 def place_codes(model, random):
     """Places codes where vectors are: images differ by them."""
-    model = getattr(model, "tokenizer", model)
+    model = model if isinstance(model, VQVAE) else model.tokenizer
     x = random.uniform(-1, 1, (model.codes, *model.image_shape))
     z = model.code_encoder(tf.constant(x, model.compute_dtype))
     model.quantizer.codebook.assign(np.asarray(z)[:, 0, 0])

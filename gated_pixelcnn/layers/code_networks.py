@@ -65,7 +65,15 @@ class ResidualStack(Layer):
 class _Network(Layer):
     """Base of both: layers that halve or double the size, one after the other."""
 
-    def __init__(self, outputs, features, blocks, block_features, halvings, **kwargs):
+    def __init__(
+        self,
+        outputs: int,
+        features: int,
+        blocks: int,
+        block_features: int,
+        halvings: int,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.outputs, self.features = outputs, features
         check_integer("halvings", halvings, 1)

@@ -21,7 +21,7 @@ from gated_pixelcnn.models.families.vq_vae import FAR
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.registry import FAMILIES, register
 from gated_pixelcnn.models.trainable import check_family, take_layers
-from gated_pixelcnn.spec import CATEGORICAL, Array, ImageSpec, condition_spec
+from gated_pixelcnn.spec import CATEGORICAL, Array, ImageSpec, condition_spec, kind_of_images
 
 
 @register("vq_prior")
@@ -196,9 +196,12 @@ class VQPrior(LikelihoodModel):
         """Takes the weights of a tokenizer of the same architecture.
 
         Raises:
-          ValueError: it is another one.
+          ValueError: it is another one, or one of other images.
         """
         check_family(self.tokenizer, other)
+        own, found = (kind_of_images(x.image_shape, x.levels) for x in (self, other))
+        if own != found:
+            raise ValueError(f"its images are {found}, not {own}.")
         take_layers([self.tokenizer], [other])
 
     # Samples.
