@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from families import CONDITIONS, FAMILIES, MAIN, VALUES, images_of, randomise
+from families import FAMILIES, MAIN, images_of, randomise
+from family import CONDITIONS, VALUES
 
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 from gated_pixelcnn.models.density_model import DensityModel
@@ -86,6 +87,11 @@ def exact(all_cases):
 def density(all_cases):
     """The cases of families with log-probabilities and samples."""
     return [case for case in all_cases if FAMILIES[case[0]].is_density]
+
+
+def completing(all_cases):
+    """The cases of families that complete images."""
+    return [case for case in density(all_cases) if FAMILIES[case[0]].model.completes]
 
 
 def computed(model, images, condition=None):

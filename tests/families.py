@@ -1,17 +1,14 @@
 """All families and their sizes: the one list that tests of every family go through.
 
-A new family is one line of FAMILIES. What does not depend on the size is tested with `build`, of
-the smallest ones; the conformance suite builds the larger ones, see `conformance`.
+A new family is one line of FAMILIES, see `family`. What does not depend on the size is tested with
+`build`, of the smallest ones; the conformance suite builds the larger ones, see `conformance`.
 """
-
-import dataclasses
 
 import keras
 import numpy as np
 import tensorflow as tf
+from family import STACK, Family
 
-from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
-from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.models.families.agave import AGAVE
 from gated_pixelcnn.models.families.auxiliary import AuxiliaryModel
 from gated_pixelcnn.models.families.diagonal_bilstm import DiagonalBiLSTMModel
@@ -22,74 +19,10 @@ from gated_pixelcnn.models.families.pixelcnn import PixelCNN
 from gated_pixelcnn.models.families.pixelcnn_pp import PixelCNNPP
 from gated_pixelcnn.models.families.row_lstm import RowLSTMModel
 from gated_pixelcnn.models.families.vae import VAE
+from gated_pixelcnn.models.families.vq_prior import VQPrior
 from gated_pixelcnn.models.families.vq_vae import VQVAE
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
 
-
-@dataclasses.dataclass(frozen=True)
-class Family:
-    """A family, at a size at which every output can reach every earlier value of a 4×3 image.
-
-    Attributes:
-      model: its class.
-      arguments: those of that size.
-      small: those of its smallest useful size, for what does not depend on it.
-      has_blind_spot: then a test of its own compares it with theory, pixel by pixel.
-      weights: their size: smaller where nothing saturates.
-      values: kinds of VALUES that it is tested with.
-      even: whether height and width must be.
-      conditions: those of its cases in turn; if empty, all.
-    """
-
-    model: type
-    arguments: dict
-    small: dict = dataclasses.field(default_factory=lambda: STACK)
-    has_blind_spot: bool = False
-    weights: float = 1.5
-    values: tuple = ("gray", "colour", "bernoulli", "logistic", "mixture")
-    even: bool = False
-    conditions: tuple = ()
-
-    def fit(self, shape):
-        """A shape of about this size that the family takes: an odd side is doubled."""
-        height, width, channels = shape
-        if self.even:
-            height, width = height * (1 + height % 2), width * (1 + width % 2)
-        return height, width, channels
-
-    def takes(self, shape, likelihood):
-        """Whether the family has a model of these images, and is tested with such values."""
-        categorical = "gray" if shape[-1] == 1 else "colour"
-        values = categorical if likelihood == "categorical" else likelihood
-        return self.fit(shape) == shape and values in self.values
-
-    def depends_on(self, condition):
-        """Whether it can have this condition: no image is one of a model of codes."""
-        return condition != "none" and not (condition == "image" and "values" in self.arguments)
-
-    @property
-    def is_exact(self):
-        """Whether it has one autoregressive network, and exact log-probabilities of all values."""
-        return issubclass(self.model, AutoregressiveModel)
-
-    @property
-    def is_density(self):
-        """Whether it has log-probabilities and samples."""
-        return issubclass(self.model, DensityModel)
-
-    @property
-    def colour(self):
-        """Its kind of values of three colours; the first kind if it has none."""
-        of_colours = (values for values in self.values if VALUES[values][0][-1] == 3)
-        return next(of_colours, self.values[0])
-
-    @property
-    def shallow(self):
-        """Arguments of the least depth, for images of a few pixels."""
-        return {"layers": 2} if "layers" in self.arguments else {}
-
-
-STACK = {"features": 4, "layers": 2, "first_kernel_size": 3}
 SINGLE_STACK = {"has_blind_spot": True, "weights": 0.7}
 SMALL = {"features": 12, "layers": 3, "kernel_size": 3, "first_kernel_size": 3}
 PLUS_PLUS = {"features": 6, "blocks": 1, "scales": 2, "dropout": 0.0}
@@ -109,6 +42,7 @@ QUANTISED = {
     **{"codes": 5, "code_features": 3, "features": 6, "blocks": 1, "block_features": 4},
     "halvings": 1,
 }
+TOKENIZER = {"family": "vq_vae", **QUANTISED}
 SMALL_ENCODER = {"code_size": 3, "encoder_features": 4}
 WHOLE = {"weights": 1.0, "values": ("gray", "colour"), "even": True, "conditions": ("none",)}
 
@@ -155,6 +89,12 @@ FAMILIES = {
     ),
     "vq_vae": Family(
         VQVAE, QUANTISED, QUANTISED | {"features": 4, "blocks": 0}, **WHOLE | {"weights": 0.7}
+    ),
+    "vq_prior": Family(
+        VQPrior,
+        {"tokenizer": TOKENIZER, "prior": PART},
+        {"tokenizer": TOKENIZER, "prior": SMALL_PART | {"embedding_size": 2}},
+        **WHOLE | {"weights": 0.7, "conditions": ("label", "none", "vector")},
     ),
     "embedding": Family(Embedding, SMALL_ENCODER, SMALL_ENCODER | {"images_per_class": 2}, **WHOLE),
     "mse_autoencoder": Family(
@@ -310,30 +250,6 @@ FAMILIES |= {
 EXACT = tuple(name for name, family in FAMILIES.items() if family.is_exact)
 DENSITY = tuple(name for name, family in FAMILIES.items() if family.is_density)
 
-# What the values are: (image shape, levels, likelihood).
-VALUES = {
-    "bernoulli": ((3, 4, 1), 2, "bernoulli"),
-    "gray": ((4, 3, 1), 5, "categorical"),
-    "wide": ((8, 8, 1), 4, "categorical"),
-    "colour": ((3, 4, 3), 4, "categorical"),
-    "logistic": ((4, 3, 3), 6, "logistic"),
-    "mixture": ((3, 4, 3), 6, "mixture"),
-    "independent": ((3, 4, 3), 4, "independent"),
-    "300 codes": ((4, 3, 1), 300, "categorical"),
-    "5000 codes": ((4, 3, 1), 5000, "categorical"),
-}
-
-CONDITIONS = {
-    "none": {},
-    "label": {"condition": "label", "condition_size": 3},
-    "vector": {"condition": "vector", "condition_size": 2},
-    "spatial": {"condition": "spatial", "condition_size": 2},
-    "label-map": {"condition": "label", "condition_size": 3, "spatial_features": 4},
-    "vector-map": {"condition": "vector", "condition_size": 2, "spatial_features": 4},
-    "image": {"condition": "image", "code_size": 2, "encoder_features": 4},
-}
-
-
 SHAPE, LEVELS = (4, 4, 1), 8  # of the smallest models
 
 
@@ -353,12 +269,13 @@ def randomise(model, seed, size=1.5):
         log_scales = model.network.log_scales
         log_scales.assign(random.uniform(-1.5, -0.5, log_scales.shape))
         contrast(model.network.resize[-1], 8)  # residuals count a tenth, and z is in one of them
-    if isinstance(model, VQVAE):
+    if isinstance(model, VQVAE | VQPrior):
         place_codes(model, random)
 
 
 def place_codes(model, random):
     """Places codes where vectors are: images differ by them."""
+    model = model if isinstance(model, VQVAE) else model.tokenizer
     x = random.uniform(-1, 1, (model.codes, *model.image_shape))
     z = model.code_encoder(tf.constant(x, model.compute_dtype))
     model.quantizer.codebook.assign(np.asarray(z)[:, 0, 0])

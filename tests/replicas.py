@@ -16,7 +16,8 @@ import tensorflow as tf
 
 sys.path.append(str(Path(__file__).parent))
 
-from families import EXACT, FAMILIES, MAIN, VALUES  # noqa: E402
+from families import EXACT, FAMILIES, MAIN  # noqa: E402
+from family import VALUES  # noqa: E402
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.configs.training import TrainConfig

@@ -30,7 +30,8 @@ from conformance import (
     reloaded,
     tiny_model,
 )
-from families import CONDITIONS, EXACT, FAMILIES, MAIN, images_of
+from families import EXACT, FAMILIES, MAIN, images_of
+from family import CONDITIONS
 
 BY_CONDITION = [
     (name, "gray", c) for name in EXACT for c in CONDITIONS if FAMILIES[name].depends_on(c)
@@ -129,7 +130,7 @@ def test_each_class_has_weights_of_its_own(family, condition):
         assert np.flatnonzero(touched).tolist() == [4], weight.path
 
 
-@pytest.mark.parametrize("family", [*EXACT, "auxiliary"])
+@pytest.mark.parametrize("family", [*EXACT, "auxiliary", "vq_prior"])
 @pytest.mark.parametrize("label", [-1, 3])
 def test_labels_out_of_range_are_refused(family, label):
     model = build((family, "gray", "label"))

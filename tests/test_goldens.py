@@ -25,6 +25,7 @@ OPTIONS = {
         "spatial_features": 2,
     },
     "pixelcnn_pp": {"image_shape": (4, 4, 3), "scales": 2},
+    "vq_prior": {"image_shape": (8, 12, 3), "condition": "label", "condition_size": 3},
     "vq_vae": {"image_shape": (8, 12, 3), "halvings": 2, "blocks": 1},
 }
 
@@ -65,6 +66,6 @@ if __name__ == "__main__":
             shape = variables[name].shape
             size = np.sqrt(np.prod(shape[:-1]) or 1)
             variables[name].assign(random.normal(size=shape) / size)
-        if family == "vq_vae":
+        if family in ("vq_vae", "vq_prior"):
             place_codes(model, random)
         np.savez(FOLDER / f"{family}.npz", **checkpoints.values(variables), **computed(model))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import test_conformance
 import test_conformance_sampling
-from families import FAMILIES, SINGLE_STACK, SMALL, Family, images_of
+from families import FAMILIES, SINGLE_STACK, SMALL, images_of
+from family import Family
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.models import registry

@@ -89,6 +89,7 @@ def main(argv):
     from gated_pixelcnn.evaluation import report
     from gated_pixelcnn.evaluation.baselines import Baselines
     from gated_pixelcnn.evaluation.bits import BitsPerDim
+    from gated_pixelcnn.evaluation.code_prior import CodeBaselines
     from gated_pixelcnn.evaluation.evaluators import ALWAYS, evaluate_all, validation_of
     from gated_pixelcnn.evaluation.images import Images
     from gated_pixelcnn.evaluation.reconstruction import MeanImage
@@ -127,6 +128,8 @@ def main(argv):
         if FLAGS[name].value:
             check_writable(FLAGS[name].value)
     chosen = Images(split, FLAGS.batch_size, FLAGS.num_images, label_map, train=images.train)
+    if FLAGS.baselines:
+        evaluators += [Baselines(), MeanImage(), CodeBaselines()]
     result = evaluate_all(model, chosen, evaluators)
     scores = {}
     for workdir, (other, _) in others.items():
@@ -138,8 +141,6 @@ def main(argv):
         result["beside"] = {name: score["bits_per_dim"] for name, score in scores.items()}
         bounds = {name: score["is_lower_bound"] for name, score in scores.items()}
         result["beside_is_lower_bound"] = bounds
-    if FLAGS.baselines:
-        result |= evaluate_all(model, chosen, [Baselines(), MeanImage()])
     if FLAGS.csv:
         _write_csv(FLAGS.csv, log_probs, model.image_shape)
     pictures.draw(FLAGS, model, chosen, {name: other for name, (other, _) in others.items()})

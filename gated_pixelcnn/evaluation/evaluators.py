@@ -13,6 +13,7 @@ An evaluator is a small class in a file of its own:
 
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.evaluation.bits import BitsPerDim, MismatchedCondition
+from gated_pixelcnn.evaluation.code_prior import CodePrior
 from gated_pixelcnn.evaluation.code_usage import CodeUsage
 from gated_pixelcnn.evaluation.latents import Latents
 from gated_pixelcnn.evaluation.reconstruction import Reconstruction
@@ -20,7 +21,7 @@ from gated_pixelcnn.evaluation.stages import Stages
 from gated_pixelcnn.evaluation.verification import Verification
 
 VALIDATION = (BitsPerDim(), Reconstruction(), Verification())
-DETAILED = (Latents(), CodeUsage())
+DETAILED = (Latents(), CodePrior(), CodeUsage())
 ALWAYS = (*VALIDATION, MismatchedCondition(), *DETAILED, Stages())
 
 
@@ -39,7 +40,9 @@ def evaluate_all(model, images, evaluators):
     try:
         for evaluator in evaluators:
             if evaluator.applies_to(model):
-                result |= evaluator.evaluate(model, images)
+                found = evaluator.evaluate(model, images)
+                details = result.get("details", {}) | found.pop("details", {})
+                result |= found | ({"details": details} if details else {})
     except FloatingPointError as error:
         raise UserError(str(error)) from error
     return result

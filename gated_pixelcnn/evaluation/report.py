@@ -21,6 +21,9 @@ DETAILS = {  # of what z or codes hold; what has no name here is among the terms
     "auxiliary_bits_per_dim": "auxiliary, bits/dim",
     "kl_per_dimension": "nats per unit of z",
     "active_units": "active units of z",
+    "bits_per_code": "bits/code by prior",
+    "unigram_bits_per_code": "  by frequencies",
+    "histogram_bits_per_code": "  by those of a place",
     "codes_used": "share of codes used",
     "perplexity": "perplexity of codes",
 }

@@ -35,7 +35,8 @@ def make_submodel(submodel, name, note="", **arguments):
     wanted = {
         key: kind
         for key, kind in FAMILIES.items()
-        if issubclass(kind, LikelihoodModel) and not issubclass(kind, others)
+        if issubclass(kind, LikelihoodModel)
+        and not (issubclass(kind, others) or kind.trains_on_codes)
     }
     submodel = dict(submodel)
     family = submodel.pop("family", None)

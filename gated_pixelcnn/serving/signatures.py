@@ -23,8 +23,8 @@ class Signatures:
     Attributes:
       signatures: name → concrete function, see docs/serving.md.
       graphs: what they are made of, name → concrete function that Python calls. draw: images of
-        given example seeds; terms: nats of an image's terms; where a model can, values: nats of
-        every value, and draw_rest: the rest of given images.
+        given example seeds; terms: nats of an image's terms; draw_rest: the rest of given images,
+        of a model that completes; values: nats of every value, of an exact one.
     """
 
     def __init__(self, model, max_images, values=BYTES, gray=False):

@@ -10,6 +10,7 @@ from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.evaluation.images import filled_up, split_batches
 from gated_pixelcnn.files import DAMAGED, atomic_write
 from gated_pixelcnn.models.capabilities import HasCodes
+from gated_pixelcnn.runs.checkpoints import Checkpoints
 from gated_pixelcnn.runs.directory import RunDirectory
 from gated_pixelcnn.runs.load import load
 from gated_pixelcnn.spec import integer_type
@@ -44,7 +45,7 @@ class Tokenizer:
                     "once: train the tokenizer with it, not the prior"
                 )
         run = RunDirectory(workdir)
-        started = run.config.exists() and any(run.checkpoints.glob("*"))
+        started = run.config.exists() and bool(Checkpoints(run.checkpoints).steps())
         record = run.read_config() if started else None
         self._there = bool(given) and Path(paths.local(given)).exists()
         self.model = None
@@ -78,7 +79,7 @@ class Tokenizer:
 def _loaded(workdir):
     model = load(workdir)
     section = RunDirectory(workdir).read_config()["config"].model
-    if not isinstance(model, HasCodes) or "tokenizer" in section:
+    if not isinstance(model, HasCodes) or model.trains_on_codes:
         raise UserError(f"the run {workdir} (train.tokenizer) is of no tokenizer: train a VQ-VAE")
     return model, section
 
@@ -91,7 +92,7 @@ def code_split(model, split, fingerprint, directory=None, say=print):
     Args:
       model: a model that trains on codes.
       split: of images.
-      fingerprint: of the tokenizer and of the images.
+      fingerprint: text that tells the tokenizer, and the images and what is beside them.
       directory: of the run, where the codes are kept; None to keep none.
       say: function that is told what is done.
 

@@ -113,7 +113,7 @@ def train(
                 if _wants_encoder(model, settings):
                     _take_encoder(model, settings.encoder)
                 if tokenizer:
-                    model.take_tokenizer(tokenizer.model)
+                    _take_tokenizer(model, tokenizer.model, settings.tokenizer)
                 taken = _take_weights(model, settings.init_from)
             _initialise(model, dataset.train, config.seed, taken)
             state = TrainState(model, settings, config.seed, strategy)
@@ -130,7 +130,8 @@ def train(
             _tell(dataset, config.data.held_out_classes, loop.progress)
         loop.restore()
         if tokenizer:
-            made_by = f"{tokenizer.fingerprint} {dataset.fingerprint}"
+            made_by = [tokenizer.fingerprint, dataset.fingerprint, str(condition)]
+            made_by = " ".join([*made_by, config.data.to_json_best_effort()])
             how = (run.path, loop.progress.say) if workers.is_chief else (None, lambda text: None)
             loop.train = code_split(model, dataset.train, made_by, *how)
         if workers.is_chief:
@@ -176,6 +177,14 @@ def _take_weights(model, workdirs):
             )
         taken += found
     return taken
+
+
+def _take_tokenizer(model, tokenizer, workdir):
+    """Gives a prior of codes the tokenizer of another run (train.tokenizer)."""
+    try:
+        model.take_tokenizer(tokenizer)
+    except ValueError as error:
+        raise UserError(f"{workdir} cannot be the train.tokenizer: {error}") from error
 
 
 def _wants_encoder(model, settings):

@@ -198,7 +198,9 @@ def _add_discrete(blocks, model, originals, turn):
     codes = np.asarray(model.encode(originals))
     found = np.asarray(model.decode(codes))
     single = found, visualization.to_bytes(found, model.levels)
-    blocks[model.codes] = Block(model, codes[turn % len(codes)], single)
+    # Given codes, nothing depends on what a prior of them is conditioned on.
+    drawing = model.tokenizer if model.trains_on_codes else model
+    blocks[model.codes] = Block(drawing, codes[turn % len(codes)], single)
 
 
 # Of other models than autoencoders: what they can do, how a Block is made, and the `words`.

@@ -21,7 +21,7 @@ from gated_pixelcnn.models.families.vq_vae import FAR
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.registry import FAMILIES, register
 from gated_pixelcnn.models.trainable import check_family, take_layers
-from gated_pixelcnn.spec import CATEGORICAL, Array, ImageSpec, condition_spec
+from gated_pixelcnn.spec import CATEGORICAL, Array, ImageSpec, condition_spec, kind_of_images
 
 
 @register("vq_prior")
@@ -37,6 +37,7 @@ class VQPrior(LikelihoodModel):
     completes = True
     terms = ("image given codes", "codes")
     loss_name, loss_unit = "bits_per_code", "bits/code"
+    trains_on_codes = True
 
     def __init__(
         self,
@@ -157,11 +158,6 @@ class VQPrior(LikelihoodModel):
     # Training, on codes.
 
     @property
-    def trains_on_codes(self) -> bool:
-        """See `Trainable`."""
-        return True
-
-    @property
     def initialised_by_data(self) -> bool:
         """See `Trainable`."""
         return self.prior.initialised_by_data
@@ -200,9 +196,12 @@ class VQPrior(LikelihoodModel):
         """Takes the weights of a tokenizer of the same architecture.
 
         Raises:
-          ValueError: it is another one.
+          ValueError: it is another one, or one of other images.
         """
         check_family(self.tokenizer, other)
+        own, found = (kind_of_images(x.image_shape, x.levels) for x in (self, other))
+        if own != found:
+            raise ValueError(f"its images are {found}, not {own}.")
         self.tokenizer.set_weights(other.get_weights())
 
     # Samples.
@@ -235,7 +234,7 @@ class VQPrior(LikelihoodModel):
         """
         codes, given, known = request.stage, request.given, request.known
         if codes is None:
-            codes = self._draw_codes(request)
+            codes = self.draw_codes(request)
         options = request.options._replace(top_k=0, top_p=1.0)
         plain = request._replace(
             stage=codes, given=None, known=None, condition=None, options=options
@@ -243,7 +242,7 @@ class VQPrior(LikelihoodModel):
         images = self.tokenizer.draw(plain)
         return images if given is None else [tf.where(known, given, x) for x in images]
 
-    def _draw_codes(self, request):
+    def draw_codes(self, request: Request) -> tf.Tensor:
         """Codes from the prior, int32 [N, h, w]."""
         options = request.options._replace(reduce_log_scale=0.0, most_probable=False)
         example_seeds = tf.cast(request.example_seeds, tf.int64) + FAR

@@ -138,7 +138,7 @@ class VQVAE(LikelihoodModel):
         self.code_decoder.build(vectors)
         self.built = True
 
-    # Codes.
+    # Codes, see `capabilities.HasCodes`.
 
     def encode(self, images: Array) -> tf.Tensor:
         """The codes of images.
