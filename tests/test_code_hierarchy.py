@@ -6,8 +6,8 @@ import json
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 from families import randomise
+from PIL import Image
 from runs import OVERRIDES
 from scripts import call, read_npz
 
