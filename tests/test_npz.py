@@ -88,6 +88,43 @@ def test_bad_npz_gets_one_clear_sentence(tmp_path, arrays, options, words):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.int32, np.int64, np.uint64])
+@pytest.mark.parametrize("values", ["auto", "levels"])
+def test_codes_of_any_integer_type_are_read_as_they_are(tmp_path, dtype, values):
+    codes = bytes_of((6, 5, 4)).astype(dtype) + 200
+    source = write_npz(tmp_path / "a.npz", x_train=codes, x_test=codes[:2])
+    bunch = load(source, levels=500, values=values, validation=0)
+    assert bunch.levels == 500 and bunch.train.images.dtype == np.uint16
+    np.testing.assert_array_equal(bunch.train.images[..., 0], codes)
+    batch, *_ = next(iter(bunch.train.eval_batches(4)))
+    assert batch.dtype == np.uint16
+    np.testing.assert_array_equal(batch, codes[:4, ..., None])
+    assert data.describe(data.DataConfig(source=f"npz:{tmp_path / 'a.npz'}", levels=500)) == (
+        bunch.info
+    )
+
+
+CODES = bytes_of((6, 4, 4)).astype(int) + 200
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"x_train": CODES - 300}, ["0..499", "from -", "x_train"]),
+        ({"x_train": CODES, "x_test": CODES + 300}, ["x_test", "0..499", "set data.levels="]),
+        ({"x_train": CODES + 0.5}, ["float64", "codes are saved as integers"]),
+        ({"x_train": CODES.astype(float)}, ["float64", "codes are saved as integers"]),
+        ({"x_train": CODES + 65_536}, ["0..499"]),
+        ({"x_train": CODES, "levels": np.array(512)}, ["512 levels", "set data.levels=512"]),
+    ],
+)
+def test_bad_codes_get_one_clear_sentence(tmp_path, arrays, words):
+    with pytest.raises(UserError) as error:
+        load(write_npz(tmp_path / "a.npz", **arrays), levels=500)
+    assert all(word in str(error.value) for word in words), error.value
+    assert "set data.levels=6" not in str(error.value)  # there are no more than 65,536
+
+
 def test_missing_truncated_damaged_foreign_and_pickled_files_are_refused(tmp_path):
     path = tmp_path / "a.npz"
     with pytest.raises(UserError, match="there is no file"):

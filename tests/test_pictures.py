@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gated_pixelcnn as gpc
 from gated_pixelcnn import visualization
 from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
@@ -21,6 +22,72 @@ def test_levels_are_stretched_to_all_bytes():
         stretched = visualization.to_bytes(np.arange(levels), levels).astype(int)
         assert (stretched[0], stretched[-1]) == (0, 255)
         assert np.diff(stretched).min() >= 1
+
+
+def test_categories_have_colours_of_their_own_and_neighbours_differ():
+    for num in (2, 64, 512):
+        colours = visualization.palette(num)
+        assert colours.shape == (num, 1, 1, 3) and colours.dtype == np.uint8
+        assert (colours[0] == 0).all()
+        assert len(np.unique(colours, axis=0)) == num
+        steps = np.abs(np.diff(colours.astype(int), axis=0)).sum(axis=(1, 2, 3))
+        assert steps.min() > 60
+    assert visualization.look(gpc.ImageSpec((4, 4, 1), 300)) == 300
+    shown = visualization.look(gpc.ImageSpec((4, 4, 1), 300, "categorical"))
+    np.testing.assert_array_equal(shown, visualization.palette(300))
+
+
+def tiles(num, side, columns, seed=0):
+    """A picture of tiles of noise, and the tiles."""
+    found = np.random.default_rng(seed).integers(0, 256, (num, side, side, 3)).astype(np.uint8)
+    rows = [np.concatenate(row, axis=1) for row in found.reshape(-1, columns, side, side, 3)]
+    return np.concatenate(rows), found
+
+
+def test_tiles_are_read_row_by_row(tmp_path):
+    picture, wanted = tiles(15, 4, 5)
+    Image.fromarray(picture).save(tmp_path / "tiles.png")
+    for num in (15, 13):  # those at the end may be too many
+        found = visualization.tiles_of(tmp_path / "tiles.png", num)
+        np.testing.assert_array_equal(found, wanted[:num])
+    assert visualization.tiles_of(tmp_path / "tiles.png", 16).shape == (16, 2, 2, 3)
+
+
+def test_tiles_that_are_too_few_or_none_are_refused(tmp_path):
+    Image.fromarray(tiles(4, 2, 2)[0]).save(tmp_path / "tiles.png")
+    with pytest.raises(UserError, match="tiles.png has 4x4 pixels: no 17 square tiles"):
+        visualization.tiles_of(tmp_path / "tiles.png", 17)
+    (tmp_path / "text.png").write_text("tiles")
+    with pytest.raises(UserError, match="text.png cannot be used as tiles"):
+        visualization.tiles_of(tmp_path / "text.png", 4)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_maps_of_categories_are_made_of_their_tiles(channels):
+    _, look = tiles(6, 3, 3)
+    maps = random_images(2, (2, 4, channels), 6)
+    shown = visualization.to_bytes(maps, look)
+    assert shown.shape == (2, 6, 12 * channels, 3)
+    for row, column, channel in np.ndindex(2, 4, channels):  # channels beside each other
+        left = 3 * (4 * channel + column)
+        here = shown[:, 3 * row : 3 * row + 3, left : left + 3]
+        np.testing.assert_array_equal(here, look[maps[:, row, column, channel]])
+
+
+def test_unknown_categories_are_gray_tiles():
+    _, look = tiles(6, 3, 3)
+    maps, known = random_images(2, (2, 4, 1), 6), np.array([[1, 0, 1, 0], [0, 0, 1, 1]], bool)
+    shown = visualization.partly(maps, look, known[..., None])
+    wide = np.kron(known, np.ones((3, 3), bool))
+    assert (shown[:, ~wide] == visualization.UNDRAWN).all()
+    np.testing.assert_array_equal(shown[:, wide], visualization.to_bytes(maps, look)[:, wide])
+
+
+def test_unknown_pixels_are_gray():
+    images, known = random_images(2, (4, 6, 3), 16), np.arange(4)[:, None, None] < 2
+    shown = visualization.partly(images, 16, known)
+    np.testing.assert_array_equal(shown[:, :2], visualization.to_bytes(images, 16)[:, :2])
+    assert (shown[:, 2:] == visualization.UNDRAWN).all()
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -191,7 +191,7 @@ def test_other_families_take_no_tokenizer(vqvae, tmp_path):
 
 
 def test_evaluate_tells_bits_of_a_code_beside_its_frequency(run, monkeypatch, capsys):
-    arguments = [f"--workdir={run}", "--num_images=30"]
+    arguments = [f"--workdir={run}", "--num_images=30", "--batch_size=20"]
     call(evaluate, monkeypatch, *arguments, "--json")
     result = json.loads(capsys.readouterr().out)
     assert result["is_lower_bound"]

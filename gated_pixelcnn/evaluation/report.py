@@ -23,7 +23,7 @@ DETAILS = {  # of what z or codes hold; what has no name here is among the terms
     "active_units": "active units of z",
     "bits_per_code": "bits/code by prior",
     "unigram_bits_per_code": "  by frequencies",
-    "histogram_bits_per_code": "  by those of a place",
+    "histogram_bits_per_code": "  by their places",
     "codes_used": "share of codes used",
     "perplexity": "perplexity of codes",
 }
