@@ -10,6 +10,7 @@ import tensorflow as tf
 from conformance import (
     CASES,
     FEWER,
+    bounds,
     build,
     cases,
     completing,
@@ -125,7 +126,7 @@ def test_completion_keeps_known_values_and_draws_the_others(case):
     np.testing.assert_array_equal(nothing, free)
 
 
-@cases([case for case in density(FEWER) if case not in exact(FEWER)], is_one_of_a_main_family)
+@cases(bounds(FEWER), is_one_of_a_main_family)
 def test_a_bound_refuses_single_values_and_to_complete_what_is_drawn_in_stages(case):
     model = shared_model(case)
     condition = condition_of(model, 1)

@@ -67,6 +67,7 @@ class CodeEmbedding(Layer):
 
     def call(self, codes: tf.Tensor) -> tf.Tensor:
         """Makes the maps."""
-        x = tf.gather(self.table.value, tf.cast(codes[..., 0], tf.int32))
+        table = tf.reshape(self.table.value, self.table.shape)  # whose gradient is no sparse one
+        x = tf.gather(table, tf.cast(codes[..., 0], tf.int32))
         x = self.blocks(tf.cast(x, self.compute_dtype))
         return self.large(relu(self.enlarge(x)))
