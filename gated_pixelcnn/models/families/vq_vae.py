@@ -38,6 +38,7 @@ from gated_pixelcnn.spec import (
     Array,
     ConditionSpec,
     ImageSpec,
+    Shape,
     as_array,
     bits_per_dim,
     check_integer,
