@@ -40,3 +40,31 @@ code_hierarchy = Preset(
     ),
     train=_TRAIN,
 )
+supertux = Preset(
+    "16x16 patches of SuperTux's levels (tools/supertux.py makes them)",
+    image_shape=(16, 16, 1),
+    parameters=347_957,
+    data=dict(source="npz:supertux.npz", levels=2229),
+    model=dict(
+        values="categorical",
+        features=32,
+        layers=8,
+        kernel_size=3,
+        first_kernel_size=5,
+        embedding_size=32,
+        dropout=0.1,
+    ),
+    train=dict(
+        steps=6000,
+        batch_size=32,
+        learning_rate=0.002,
+        warmup_steps=200,
+        schedule="cosine",
+        final_fraction=0.02,
+        eval_every=500,
+        eval_batch_size=100,
+        save_every=500,
+        sample_every=2000,
+        samples=16,
+    ),
+)
