@@ -1,6 +1,7 @@
 """Patches of levels that tools/supertux.py makes, on levels made up here."""
 
 import importlib.util
+import itertools
 import pathlib
 import sys
 
@@ -45,8 +46,8 @@ def make(tool, folder, monkeypatch, levels):
 
 def names(tool, split, num):
     """Names of levels that are in a split."""
-    found = (f"world{i % 3}/{i}.stl" for i in range(10_000))
-    return [name for name, _ in zip((n for n in found if tool.split_of(n) == split), range(num))]
+    every = (f"world{i % 3}/{i}.stl" for i in range(10_000))
+    return list(itertools.islice((name for name in every if tool.split_of(name) == split), num))
 
 
 def random_map(seed, shape=(24, 40)):

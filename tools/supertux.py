@@ -9,7 +9,8 @@ file: patches, models and samples made of them come under these terms.
 
 Every tile map of a level is cut in 16×16 patches, half of which overlap in training; those without
 any tile are left out, and so are copies. Levels, and not patches, are held out for validation and
-test; maps of the world are not among them, as their tiles are others. Tile ids become 0…K−1 in their order, 0 for no tile; the file says which they were (`ids`).
+test; maps of the world are not among them, as their tiles are others. Tile ids become 0…K−1 in
+their order, 0 for no tile; the file says which they were (`ids`).
 """
 
 import argparse
