@@ -5,6 +5,7 @@ Not needed to use the package: the files it writes are kept in the repository. T
     apt-get install dataset-fashion-mnist
     pip install scikit-image scikit-learn
     python tools/make_embedded.py
+    python tools/make_embedded.py --tiles64=tiles64.npz  # larger tiles, which are not embedded
 
 The same inputs give the same bytes. Sources and licences: gated_pixelcnn/data/embedded/NOTICE.
 """
@@ -64,23 +65,28 @@ def fashion_mnist():
     return arrays
 
 
-def cut_tiles(region, limit):
-    """Cuts non-overlapping tiles row by row; keeps `limit` of them, evenly spread.
+def cut_tiles(region, limit, side, step):
+    """Cuts tiles every `step` pixels, row by row; keeps `limit` of them, evenly spread.
 
     Tiles of a single colour (the black corners of the retina) are left out.
     """
-    height, width = (size // TILE * TILE for size in region.shape[:2])
-    tiles = region[:height, :width].reshape(height // TILE, TILE, width // TILE, TILE, 3)
-    tiles = tiles.swapaxes(1, 2).reshape(-1, TILE, TILE, 3)
+    windows = np.lib.stride_tricks.sliding_window_view(region, (side, side), axis=(0, 1))
+    tiles = windows[::step, ::step].reshape(-1, 3, side, side).transpose(0, 2, 3, 1)
     tiles = tiles[np.ptp(tiles, axis=(1, 2, 3)) > 16]
     keep = np.linspace(0, len(tiles) - 1, min(limit, len(tiles))).round().astype(int)
     return tiles[keep]
 
 
 def tiles32():
+    """Colour tiles of 32×32 that do not overlap."""
+    return colour_tiles(TILE, TILE, {"train": MAX_TRAIN_TILES, "test": MAX_TEST_TILES})
+
+
+def colour_tiles(side, step, most):
     """Colour tiles of six pictures; the label is the picture's index.
 
-    The training tiles come from the left of each picture and the test tiles from the right, so
+    Those of training are cut every `step` pixels, and at most so many of a picture and split are
+    kept. Training tiles come from the left of each picture and test tiles from the right, so
     that no test pixel is a training pixel.
     """
     from skimage import data
@@ -92,8 +98,11 @@ def tiles32():
             half = picture[:1410, :1410].reshape(705, 2, 705, 2, 3).mean(axis=(1, 3))
             picture = half.round().astype(np.uint8)
         border = round(picture.shape[1] * (1 - TEST_WIDTH))
-        splits["train"].append(cut_tiles(picture[:, :border], MAX_TRAIN_TILES))
-        splits["test"].append(cut_tiles(picture[:, border:], MAX_TEST_TILES))
+        for split, region, each in (
+            ("train", picture[:, :border], step),
+            ("test", picture[:, border:], side),
+        ):
+            splits[split].append(cut_tiles(region, most[split], side, each))
     arrays = {"class_names": np.array([name.split("_")[0] for name in PICTURES])}
     for split, tiles in splits.items():
         arrays[f"x_{split}"] = np.concatenate(tiles)
@@ -139,14 +148,21 @@ def main():
     """Writes all the data sets and prints their sizes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=pathlib.Path, default=OUTPUT)
-    output = parser.parse_args().output
-    output.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--tiles64", type=pathlib.Path, help="write these only")
+    arguments = parser.parse_args()
+    if arguments.tiles64:
+        write(arguments.tiles64, colour_tiles(64, step=12, most={"train": 1000, "test": 40}))
+        return
+    arguments.output.mkdir(parents=True, exist_ok=True)
     for make in (fashion_mnist, tiles32, digits8):
-        path = output / f"{make.__name__}.npz"
-        arrays = make()
-        save(path, arrays)
-        shapes = ", ".join(f"{k} {v.shape}" for k, v in arrays.items() if k.startswith("x_"))
-        print(f"{path}: {path.stat().st_size:,} bytes; {shapes}")
+        write(arguments.output / f"{make.__name__}.npz", make())
+
+
+def write(path, arrays):
+    """Saves a data set and tells its size."""
+    save(path, arrays)
+    shapes = ", ".join(f"{k} {v.shape}" for k, v in arrays.items() if k.startswith("x_"))
+    print(f"{path}: {path.stat().st_size:,} bytes; {shapes}")
 
 
 if __name__ == "__main__":
