@@ -62,8 +62,9 @@ class Categories(Layer):
         # As an image's values have it; of the outputs, which begin small, so that logits do too.
         start = keras.initializers.RandomNormal(stddev=np.sqrt(initial_weights.IMAGE))
         self.table = self.add_weight(name="table", shape=shape, initializer=start)
-        self.output_table = self.table
-        if not self.tied:
+        if self.tied:
+            self.output_table = self.table
+        else:  # and not set before: tf.train.Checkpoint would keep the first
             start = keras.initializers.RandomNormal(stddev=1 / np.sqrt(self.size))
             self.output_table = self.add_weight(name="output_table", shape=shape, initializer=start)
         self.bias = self.add_weight(name="bias", shape=shape[:2], initializer="zeros")

@@ -72,7 +72,7 @@ def describe(path, config, condition=None):
     entries = {}
     with opened(path, ("x_train",)) as (archive, _):
         shape, dtype = _header(archive, "x_train", path)
-        _check_images(shape, dtype, f"x_train of {path}")
+        _check_images(shape, dtype, f"x_train of {path}", config.levels)
         names = _class_names(archive, path, _labels(archive, "train", path, config))
         if condition:
             size = _header(archive, _condition_key(archive, "train", path, config), path)[0][-1]
@@ -119,7 +119,7 @@ def _images(archive, suffix, path, labels, levels):
     """Returns the images of a split as they are stored, see `as_images`."""
     what = f"x_{suffix} of {path}"
     images = read(archive, f"x_{suffix}", path)
-    _check_images(images.shape, images.dtype, what)
+    _check_images(images.shape, images.dtype, what, levels)
     if labels is not None and len(labels) != len(images):
         raise UserError(
             f"{path} has {len(images)} images in x_{suffix} but {len(labels)} labels in y_{suffix}"
@@ -138,8 +138,8 @@ def _header(archive, key, path):
     return shape, dtype
 
 
-def _check_images(shape, dtype, what):
-    check_images(shape, dtype, what)
+def _check_images(shape, dtype, what, levels):
+    check_images(shape, dtype, what, levels)
     if len(shape) == 4 and shape[-1] > MAX_CHANNELS:
         raise UserError(
             f"{what} has shape {shape}, so {shape[-1]} colours; there may be 1 to {MAX_CHANNELS}, "

@@ -103,8 +103,8 @@ class VQPrior(LikelihoodModel):
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
-        self.tokenizer.build()
-        self.prior.build()
+        self.tokenizer.build((None, *self.image_shape))
+        self.prior.build((None, *self.prior.image_shape))
         self.built = True
 
     # Codes, see `capabilities.HasCodes`.

@@ -38,6 +38,7 @@ from gated_pixelcnn.spec import (
     Array,
     ConditionSpec,
     ImageSpec,
+    Shape,
     as_array,
     bits_per_dim,
     check_integer,
@@ -137,6 +138,10 @@ class VQVAE(LikelihoodModel):
         self.quantizer.build(vectors)
         self.code_decoder.build(vectors)
         self.built = True
+
+    def compute_output_shape(self, input_shape: Any = None) -> Shape:
+        """Returns the shape of the terms of the bound, for `summary`."""
+        return (None, len(self.terms))
 
     # Codes, see `capabilities.HasCodes`.
 
