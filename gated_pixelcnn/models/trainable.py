@@ -153,16 +153,17 @@ def take_layers(own, others):
       ValueError: the weights differ in number or shape.
     """
     weights, found = ([w for x in xs for w in getattr(x, "weights", [x])] for xs in (own, others))
-    shapes = [
-        [(_path(w, x), tuple(w.shape)) for x in xs for w in getattr(x, "weights", [x])]
-        for xs in (own, others)
-    ]
+    shapes, names = [], {"their order": "their order"}
+    for xs in (others, own):
+        pairs = [(_path(w, x), w) for x in xs for w in getattr(x, "weights", [x])]
+        shapes.append([(path, tuple(w.shape)) for path, w in pairs])
+        names |= {path: w.path.partition("/")[2] for path, w in pairs}
     if shapes[0] != shapes[1]:
-        wanted, there = (dict(pairs) for pairs in shapes)
-        name = next(iter(n for n in wanted | there if wanted.get(n) != there.get(n)), "their order")
+        there, wanted = (dict(pairs) for pairs in shapes)
+        path = next(iter(p for p in wanted | there if wanted.get(p) != there.get(p)), "their order")
         raise ValueError(
-            f"the models differ: {name} has the shape {there.get(name)} there and "
-            f"{wanted.get(name)} here."
+            f"the models differ: {names[path]} has the shape {there.get(path)} there and "
+            f"{wanted.get(path)} here."
         )
     for weight, value in zip(weights, found, strict=True):
         weight.assign(value)
