@@ -30,6 +30,7 @@ _PUBLIC = {
     "list_presets": "configs",
     "load": "runs.load",
     "load_saved_model": "serving",
+    **dict.fromkeys(("pack_codes", "unpack_codes"), "code_maps"),
     "train": "training.train",
     "UserError": "errors",
 }

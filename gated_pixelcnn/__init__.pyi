@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from gated_pixelcnn.code_maps import pack_codes as pack_codes
+from gated_pixelcnn.code_maps import unpack_codes as unpack_codes
 from gated_pixelcnn.configs import get_config as get_config
 from gated_pixelcnn.configs import list_presets as list_presets
 from gated_pixelcnn.errors import UserError as UserError
@@ -13,6 +15,7 @@ from gated_pixelcnn.likelihoods import DiscretizedLogisticMixture as Discretized
 from gated_pixelcnn.likelihoods import IndependentCategorical as IndependentCategorical
 from gated_pixelcnn.models.families.agave import AGAVE as AGAVE
 from gated_pixelcnn.models.families.auxiliary import AuxiliaryModel as AuxiliaryModel
+from gated_pixelcnn.models.families.code_hierarchy import CodeHierarchy as CodeHierarchy
 from gated_pixelcnn.models.families.diagonal_bilstm import (
     DiagonalBiLSTMModel as DiagonalBiLSTMModel,
 )

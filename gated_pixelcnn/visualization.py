@@ -9,10 +9,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gated_pixelcnn import files
+from gated_pixelcnn.code_maps import code_factor, unpack_codes
 from gated_pixelcnn.errors import UserError
 
 _HEAT = ((0, 0, 0), (80, 20, 110), (190, 50, 80), (250, 140, 20), (255, 255, 230))
 UNDRAWN = 127  # The gray of pixels that are not known yet, and of the gaps of a grid.
+
+MOST_CHANNELS = 4  # Of an image; what has more are two maps of codes.
 
 # Pictures to look at.
 
@@ -83,7 +86,8 @@ def to_bytes(images, levels):
         see `look`.
 
     Returns:
-      uint8 of the same shape; of categories [N, H·h, C·W·w, 3], channels beside each other.
+      uint8 of the same shape; of categories [N, H·h, C·W·w, 3], channels beside each other; of two
+      maps as one array these maps, see `code_maps`.
     """
     if np.ndim(levels) == 0:
         scaled = np.asarray(images, np.float64) * (255 / (levels - 1))
@@ -112,7 +116,12 @@ def partly(images, levels, known):
 
 
 def _side_by_side(images):
-    """The channels of images beside each other: [N, H, W, C] → [N, H, C·W, 1]."""
+    """The channels of images beside each other: [N, H, W, C] → [N, H, C·W, 1]; or two maps."""
+    if images.shape[-1] > MOST_CHANNELS:
+        factor = code_factor(images.shape[1:])
+        top, bottom = unpack_codes(images)
+        top = top.repeat(factor, axis=1).repeat(factor, axis=2)
+        return np.concatenate([top, bottom], axis=2)[..., np.newaxis]
     return np.concatenate(np.split(images, images.shape[-1], axis=-1), axis=2)
 
 

@@ -89,6 +89,11 @@ def density(all_cases):
     return [case for case in all_cases if FAMILIES[case[0]].is_density]
 
 
+def bounds(all_cases):
+    """The cases of families whose log-probabilities are lower bounds."""
+    return [case for case in density(all_cases) if FAMILIES[case[0]].model.is_lower_bound]
+
+
 def completing(all_cases):
     """The cases of families that complete images."""
     return [case for case in density(all_cases) if FAMILIES[case[0]].model.completes]

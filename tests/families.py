@@ -11,6 +11,7 @@ from family import STACK, Family
 
 from gated_pixelcnn.models.families.agave import AGAVE
 from gated_pixelcnn.models.families.auxiliary import AuxiliaryModel
+from gated_pixelcnn.models.families.code_hierarchy import CodeHierarchy
 from gated_pixelcnn.models.families.diagonal_bilstm import DiagonalBiLSTMModel
 from gated_pixelcnn.models.families.embedding import Embedding
 from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
@@ -95,6 +96,14 @@ FAMILIES = {
         {"tokenizer": TOKENIZER, "prior": PART},
         {"tokenizer": TOKENIZER, "prior": SMALL_PART | {"embedding_size": 2}},
         **WHOLE | {"weights": 0.7, "conditions": ("label", "none", "vector")},
+    ),
+    "code_hierarchy": Family(
+        CodeHierarchy,
+        submodels(PART | {"embedding_size": 3}),
+        submodels(SMALL_PART | {"embedding_size": 2}),
+        values=("two maps",),
+        conditions=OF_PARTS["conditions"],
+        shape=(2, 2, 5),
     ),
     "embedding": Family(Embedding, SMALL_ENCODER, SMALL_ENCODER | {"images_per_class": 2}, **WHOLE),
     "mse_autoencoder": Family(
@@ -250,13 +259,13 @@ FAMILIES |= {
 EXACT = tuple(name for name, family in FAMILIES.items() if family.is_exact)
 DENSITY = tuple(name for name, family in FAMILIES.items() if family.is_density)
 
-SHAPE, LEVELS = (4, 4, 1), 8  # of the smallest models
+LEVELS = 8  # of the smallest models
 
 
-def build(family="gated_pixelcnn", image_shape=SHAPE, levels=LEVELS, **arguments):
+def build(family="gated_pixelcnn", image_shape=None, levels=LEVELS, **arguments):
     """The smallest model of a family, not built yet."""
     family = FAMILIES[family]
-    return family.model(image_shape, levels, **family.small | arguments)
+    return family.model(image_shape or family.shape, levels, **family.small | arguments)
 
 
 def randomise(model, seed, size=1.5):

@@ -16,6 +16,7 @@ VALUES = {
     "logistic": ((4, 3, 3), 6, "logistic"),
     "mixture": ((3, 4, 3), 6, "mixture"),
     "independent": ((3, 4, 3), 4, "independent"),
+    "two maps": ((2, 2, 5), 5, "categorical"),
     "300 codes": ((4, 3, 1), 300, "categorical"),
     "5000 codes": ((4, 3, 1), 5000, "categorical"),
 }
@@ -44,6 +45,7 @@ class Family:
       values: kinds of VALUES that it is tested with.
       even: whether height and width must be.
       conditions: those of its cases in turn; if empty, all.
+      shape: of images of its smallest useful size.
     """
 
     model: type
@@ -54,6 +56,7 @@ class Family:
     values: tuple = ("gray", "colour", "bernoulli", "logistic", "mixture")
     even: bool = False
     conditions: tuple = ()
+    shape: tuple = (4, 4, 1)
 
     def fit(self, shape):
         """A shape of about this size that the family takes: an odd side is doubled."""

@@ -130,10 +130,10 @@ def test_each_class_has_weights_of_its_own(family, condition):
         assert np.flatnonzero(touched).tolist() == [4], weight.path
 
 
-@pytest.mark.parametrize("family", [*EXACT, "auxiliary", "vq_prior"])
+@pytest.mark.parametrize("family", [*EXACT, "auxiliary", "vq_prior", "code_hierarchy"])
 @pytest.mark.parametrize("label", [-1, 3])
 def test_labels_out_of_range_are_refused(family, label):
-    model = build((family, "gray", "label"))
+    model = build((family, FAMILIES[family].values[0], "label"))
     for call in (
         lambda: model.log_prob(images_of(model, 2), np.array([0, label])),
         lambda: model.sample(condition=np.array([0, label])),

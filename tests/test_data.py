@@ -19,8 +19,8 @@ from gated_pixelcnn.errors import UserError
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"levels": 1}, ["data.levels", "2", "256", "is 1"]),
-        ({"levels": 257}, ["data.levels", "257"]),
+        ({"levels": 1}, ["data.levels", "2", "65536", "is 1"]),
+        ({"levels": 65537}, ["data.levels", "65537"]),
         ({"levels": 2.0}, ["data.levels", "int", "2.0", "float"]),
         ({"grayscale": 1}, ["data.grayscale", "bool", "int"]),
         ({"image_size": -8}, ["data.image_size", "-8"]),

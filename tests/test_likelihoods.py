@@ -224,9 +224,9 @@ def test_parameter_maps_keep_their_static_shape():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("categorical", 1, 1), "levels must be from 2 to 256, got 1"),
-        (("categorical", 3, 257), "levels must be from 2 to 256, got 257"),
-        (("categorical", 3, 16.0), "levels must be an integer from 2 to 256, got 16.0"),
+        (("categorical", 1, 1), "levels must be from 2 to 65536, got 1"),
+        (("categorical", 3, 65_537), "levels must be from 2 to 65536, got 65537"),
+        (("categorical", 3, 16.0), "levels must be an integer from 2 to 65536, got 16.0"),
         (("categorical", 0, 16), "channels must be at least 1, got 0"),
         (("categorical", True, 16), "channels must be an integer of at least 1, got True"),
         (("bernoulli", 1, 16), "'bernoulli' needs levels = 2, got 16"),

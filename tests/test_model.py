@@ -38,7 +38,7 @@ def labelled():
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1"),
         ({"stacks": 1, "kernel_size": 1}, "kernel_size must be odd and at least 3, got 1"),
         ({"likelihood": "softmax"}, "softmax"),
-        ({"levels": 300}, "300"),
+        ({"levels": 65537}, "65537"),
         ({"condition": "text", "condition_size": 1}, "text"),
         ({"condition": "label"}, "number of classes.*got 0"),
         ({"condition_size": 3}, "need.*condition"),

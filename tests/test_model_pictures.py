@@ -75,7 +75,7 @@ def test_bits_of_pixels_add_up_to_those_of_the_image():
     assert bits.shape == (5, 4, 6)
     wanted = -model.log_prob(images, labels).numpy() / np.log(2)
     np.testing.assert_allclose(bits.sum(axis=(1, 2)), wanted, rtol=1e-5)
-    picture, highest = pictures.draw_pixel_bits(images, model.levels, bits)
+    picture, highest = pictures.draw_pixel_bits(images, model.image_spec, bits)
     assert picture.shape[-1] == 3 and np.mean(bits < highest) >= 0.98
 
 

@@ -251,7 +251,7 @@ def test_with_resize_a_file_gives_the_array_that_it_gave_in_training(tmp_path, o
     config = DataConfig(source=f"folder:{tmp_path}", validation=0, **options)
     bunch = data.load(config)
     trained, _ = bunch.train.take(2)
-    record = {"config": {"data": dataclasses.asdict(config)}, "data": bunch.record()}
+    record = {"config": {"data": dataclasses.asdict(config), "model": {}}, "data": bunch.record()}
     flags, said = SimpleNamespace(values=None, alpha=None, frames=None), []
     with pytest.raises(UserError, match="are needed: resize it to that size, or give --resize"):
         photos.read_images(

@@ -21,6 +21,7 @@ from absl import flags
 from gated_pixelcnn import cli, errors, files, visualization
 from gated_pixelcnn.cli import tasks
 from gated_pixelcnn.cli.tasks.task import Flag, IntegerFlag, PathFlag, Trained, look_of
+from gated_pixelcnn.code_maps import unpack_codes
 from gated_pixelcnn.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -74,7 +75,8 @@ OWN = (  # flags of all tasks
     PathFlag(
         "npz",
         "npz file for the images, uint8 [N, H, W, C], levels, labels or h, and of a model that "
-        "draws in stages what it drew before: stage_1, stage_2, …. With --reconstruct: "
+        "draws in stages what it drew before: stage_1, stage_2, …; of two maps of codes also top "
+        "and bottom. With --reconstruct: "
         "originals, and for every length m of a code mse_<m> and pixelcnn_<m> (for every λ f_<λ> "
         "and image_<λ>), image i drawn from original i mod their number.",
         ending=".npz",
@@ -181,7 +183,7 @@ def draw(model, wanted):
 def _write(output, model, look, images, wanted, stages):
     """Writes the files that were asked for and prints their names."""
     shown = visualization.to_bytes(images, look)
-    if stages and wanted.shown is None:
+    if stages and wanted.shown is None and not model.image_spec.is_categorical:
         before = zip(stages, model.stages, strict=False)  # without the last
         before = [visualization.enlarged(x, spec.levels, model.image_shape) for x, spec in before]
         shown = np.concatenate([*before, shown], axis=2)
@@ -193,6 +195,8 @@ def _write(output, model, look, images, wanted, stages):
         arrays |= wanted.arrays(images)
         if "images" in arrays:  # that they can be given again
             arrays["levels"] = np.array(model.levels)
+            if images.shape[-1] > visualization.MOST_CHANNELS:  # two maps of codes
+                arrays |= zip(("top", "bottom"), unpack_codes(images), strict=True)
         with files.atomic_write(FLAGS.npz) as file:
             np.savez_compressed(file, **arrays)
         print(f"images: {FLAGS.npz}")

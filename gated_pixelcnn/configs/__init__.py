@@ -16,6 +16,7 @@ from gated_pixelcnn import paths
 from gated_pixelcnn.configs import (
     binarized_mnist,
     cifar10,
+    codes,
     embedded,
     faces,
     imagenet,
@@ -27,7 +28,7 @@ from gated_pixelcnn.configs.schema import complete, flat
 from gated_pixelcnn.errors import UserError, nearest
 
 DEFAULT = "demo"
-DATA_SETS = (embedded, mnist, binarized_mnist, cifar10, imagenet, faces)
+DATA_SETS = (embedded, mnist, binarized_mnist, cifar10, imagenet, faces, codes)
 
 
 def presets_of(data_set) -> dict[str, Preset]:

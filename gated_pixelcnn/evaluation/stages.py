@@ -1,10 +1,10 @@
-"""Bits/dim of the stages of an auxiliary model, each in its own dimensions."""
+"""Bits/dim of the stages of a model, each in its own dimensions."""
 
 import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.evaluation.images import filled_up
-from gated_pixelcnn.models.families.auxiliary import AuxiliaryModel
+from gated_pixelcnn.models.two_stage_model import TwoStageModel
 from gated_pixelcnn.spec import bits_per_dim
 
 
@@ -17,7 +17,7 @@ class Stages:
 
     def applies_to(self, model):
         """See `evaluators`."""
-        return isinstance(model, AuxiliaryModel)
+        return isinstance(model, TwoStageModel)
 
     def evaluate(self, model, images):
         """{"stages": [{"image_shape", "levels", "bits_per_dim"}]}, the simplest view first."""
@@ -41,16 +41,23 @@ class Stages:
                     "levels": spec.levels,
                     "bits_per_dim": float(bits_per_dim(-mean, spec.shape)),
                 }
-                for spec, mean in zip(model.stages, nats, strict=True)
+                for spec, mean in zip(_specs(model), nats, strict=True)
             ]
         }
 
 
+def _specs(model):
+    """What `_nats` are of."""
+    if not isinstance(model, TwoStageModel):
+        return [model.image_spec]
+    return [*_specs(model.prior), model.conditional.image_spec]
+
+
 def _nats(model, images, condition):
     """Nats of the stages of a model, the simplest first, each [N]."""
-    if not isinstance(model, AuxiliaryModel):
+    if not isinstance(model, TwoStageModel):
         return [tf.reduce_sum(model.log_prob_terms_of(images, condition), axis=1)]
-    view = model.transform(images)
+    view, rest = model.parts_of(images)
     maps = model.maps(view, condition)
-    last = tf.reduce_sum(model.conditional.log_prob_terms_of(images, maps), axis=1)
+    last = tf.reduce_sum(model.conditional.log_prob_terms_of(rest, maps), axis=1)
     return [*_nats(model.prior, view, condition), last]

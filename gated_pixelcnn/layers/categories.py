@@ -64,7 +64,7 @@ class Categories(Layer):
         self.table = self.add_weight(name="table", shape=shape, initializer=start)
         if self.tied:
             self.output_table = self.table
-        else:  # and not set before: tf.train.Checkpoint would keep the first
+        else:
             start = keras.initializers.RandomNormal(stddev=1 / np.sqrt(self.size))
             self.output_table = self.add_weight(name="output_table", shape=shape, initializer=start)
         self.bias = self.add_weight(name="bias", shape=shape[:2], initializer="zeros")

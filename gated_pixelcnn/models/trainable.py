@@ -153,24 +153,19 @@ def take_layers(own, others):
       ValueError: the weights differ in number or shape.
     """
     weights, found = ([w for x in xs for w in getattr(x, "weights", [x])] for xs in (own, others))
-    shapes, names = [], {"their order": "their order"}
-    for xs in (others, own):
-        pairs = [(_path(w, x), w) for x in xs for w in getattr(x, "weights", [x])]
-        shapes.append([(path, tuple(w.shape)) for path, w in pairs])
-        names |= {path: w.path.partition("/")[2] for path, w in pairs}
+    shapes = [[(_path(w), tuple(w.shape)) for w in ws] for ws in (weights, found)]
     if shapes[0] != shapes[1]:
-        there, wanted = (dict(pairs) for pairs in shapes)
-        path = next(iter(p for p in wanted | there if wanted.get(p) != there.get(p)), "their order")
+        wanted, there = (dict(pairs) for pairs in shapes)
+        name = next(iter(n for n in wanted | there if wanted.get(n) != there.get(n)), "their order")
         raise ValueError(
-            f"the models differ: {names[path]} has the shape {there.get(path)} there and "
-            f"{wanted.get(path)} here."
+            f"the models differ: {name} has the shape {there.get(name)} there and "
+            f"{wanted.get(name)} here."
         )
     for weight, value in zip(weights, found, strict=True):
         weight.assign(value)
     return [layer for x in own if hasattr(x, "_flatten_layers") for layer in x._flatten_layers()]
 
 
-def _path(weight, layer):
-    """The name of a weight in its layer: that of the model counts the models of the process."""
-    _, found, rest = f"/{weight.path}".partition(f"/{layer.name}/")
-    return rest if found else weight.path.partition("/")[2]
+def _path(weight):
+    """The name of a weight without that of its model, which counts the models of the process."""
+    return weight.path.partition("/")[2]

@@ -7,7 +7,7 @@ from gated_pixelcnn.runs.directory import checked_record
 from gated_pixelcnn.spec import MOST_LEVELS
 
 NAME = "gated_pixelcnn.json"
-FORMAT = 4
+FORMAT = 5
 
 
 def of(model, record, max_images):
@@ -20,6 +20,7 @@ def of(model, record, max_images):
         "condition": model.condition_kind,
         "condition_size": model.condition_size,
         "is_lower_bound": model.is_lower_bound,
+        "completes": model.completes,
         "terms": model.terms,
         "max_images": max_images,
         "run": record | {"config": json.loads(record["config"].to_json_best_effort())},

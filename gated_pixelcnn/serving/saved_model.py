@@ -31,8 +31,9 @@ def load_saved_model(path: PathLike) -> "SavedModel":
     known = facts.read(path)
     try:
         loaded = tf.saved_model.load(str(path))
-        exact = () if known["is_lower_bound"] else ("draw_rest", "values")
-        if not all(hasattr(loaded, name) for name in ("draw", "terms", *exact)):
+        graphs = ["draw", "terms", *["draw_rest"] * known["completes"]]
+        graphs += [] if known["is_lower_bound"] else ["values"]
+        if not all(hasattr(loaded, name) for name in graphs):
             raise ValueError("it lacks the graphs of an export")
         return SavedModel(loaded, known, path)
     except Exception as error:  # TensorFlow raises almost anything at a damaged one
@@ -68,7 +69,7 @@ class SavedModel(DensityModel):
             as_served=True,
         )
         self.is_lower_bound, self.terms = known["is_lower_bound"], known["terms"]
-        self.completes = hasattr(loaded, "draw_rest")
+        self.completes = known["completes"]
         self.max_images = known["max_images"]
 
     @property

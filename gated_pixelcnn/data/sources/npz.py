@@ -5,12 +5,16 @@ classes. Images are [N, H, W] or [N, H, W, C]: bytes 0..255, or 0 and 1 (or Fals
 they are binarized, or any values below `data.levels`. Labels are integers [N] or [N, 1]; the
 classes are those of the training images. h_train, h_val and h_test are vectors [N, D] or maps
 [N, H, W, D] of numbers that models may be conditioned on, h_names the names of the D entries.
+
+In the place of x_train may stand two maps of codes of each image, top_train [N, h, w] and
+bottom_train [N, f·h, f·w] (and top_val, …), see `code_maps`.
 """
 
 import dataclasses
 
 import numpy as np
 
+from gated_pixelcnn.code_maps import pack_codes
 from gated_pixelcnn.data import conditions, fingerprint, preprocessing, splits
 from gated_pixelcnn.data.folders import SPLIT_OF
 from gated_pixelcnn.data.npz_reading import (
@@ -28,12 +32,13 @@ SPLITS = {"train": "train", "validation": "val", "test": "test"}
 CONDITION = "h"  # called so in the paper
 MAX_CHANNELS = 4
 MAX_CLASSES = 65_536
+IMAGES, MAPS = ("x",), ("top", "bottom")  # arrays of the images of a split
 
 
 def load(path, config, condition=None, like=None):
     """Loads an npz file; see data.load. It tells its classes itself, so `like` is not needed."""
     arrays, prints = {}, []
-    with opened(path, ("x_train",)) as (archive, _):
+    with opened(path, ("x_train", "bottom_train")) as (archive, _):
         left_out = _left_out(archive, path, config, condition)
         declared = "levels" in archive
         config = _with_values(archive, path, config)
@@ -41,9 +46,9 @@ def load(path, config, condition=None, like=None):
         trained = _labels(archive, "train", path, config)
         names = _class_names(archive, path, trained)
         for split, suffix in SPLITS.items():
-            if f"x_{suffix}" in archive:
+            if _has(archive, suffix):
                 beside = _labels(archive, suffix, path, config, trained)
-                images = _images(archive, suffix, path, beside, config.levels)
+                images = _images(archive, suffix, path, beside, config)
                 if condition:
                     beside = _conditions(archive, suffix, path, config, condition, len(images))
                 prints.append(fingerprint.of_arrays(split, images, beside))
@@ -70,15 +75,13 @@ def load(path, config, condition=None, like=None):
 def describe(path, config, condition=None):
     """Describes an npz file by its array headers and labels; see data.describe."""
     entries = {}
-    with opened(path, ("x_train",)) as (archive, _):
-        shape, dtype = _header(archive, "x_train", path)
-        _check_images(shape, dtype, f"x_train of {path}", config.levels)
+    with opened(path, ("x_train", "bottom_train")) as (archive, _):
+        shape = _shape(archive, path, config)
         names = _class_names(archive, path, _labels(archive, "train", path, config))
         if condition:
             size = _header(archive, _condition_key(archive, "train", path, config), path)[0][-1]
             entries["condition_size"] = size
             entries["condition_names"] = _condition_names(archive, path, config, size)
-    shape = shape[1:] if len(shape) == 4 else (*shape[1:], 1)
     return splits.make_info(config, preprocessing.prepared_shape(shape, config), names, **entries)
 
 
@@ -86,10 +89,10 @@ def _left_out(archive, path, config, condition):
     """Name of an array → why it is not read; a UserError for those of a split called otherwise."""
     read = {"levels", "class_names"} if config.labels else {"levels"}
     feature = config.condition_feature or CONDITION
-    kinds = ["x", *(["y"] if config.labels else []), *([feature] if condition else [])]
+    kinds = [*_kinds(archive), *(["y"] if config.labels else []), *([feature] if condition else [])]
     read |= {f"{feature}_names"} if condition else set()
     for suffix in SPLITS.values():
-        if f"x_{suffix}" in archive:
+        if _has(archive, suffix):
             read |= {f"{kind}_{suffix}" for kind in kinds}
     if "y_train" not in archive:
         read.discard("class_names")
@@ -97,7 +100,7 @@ def _left_out(archive, path, config, condition):
     for name in left_out:
         kind, _, split = name.casefold().partition("_")
         wanted = f"{kind}_{SPLITS.get(SPLIT_OF.get(split))}"
-        if kind in ("x", "y") and split in SPLIT_OF and name != wanted:
+        if kind in (*IMAGES, *MAPS, "y") and split in SPLIT_OF and name != wanted:
             raise UserError(f"{path} has an array {name}, which is not read: call it {wanted}")
     return dict.fromkeys(left_out, "arrays that are not read")
 
@@ -115,16 +118,54 @@ def _with_values(archive, path, config):
     return dataclasses.replace(config, values=LEVELS)
 
 
-def _images(archive, suffix, path, labels, levels):
-    """Returns the images of a split as they are stored, see `as_images`."""
-    what = f"x_{suffix} of {path}"
-    images = read(archive, f"x_{suffix}", path)
-    _check_images(images.shape, images.dtype, what, levels)
-    if labels is not None and len(labels) != len(images):
+def _kinds(archive):
+    """What the arrays of images are called: IMAGES or, where these are not there, MAPS."""
+    return IMAGES if "x_train" in archive else MAPS
+
+
+def _has(archive, suffix):
+    """Whether there are images of a split."""
+    return any(f"{kind}_{suffix}" in archive for kind in _kinds(archive))
+
+
+def _images(archive, suffix, path, labels, config):
+    """Returns the images of a split as they are stored, see `as_images`; two maps as one array."""
+    arrays = []
+    for kind in _kinds(archive):
+        if (name := f"{kind}_{suffix}") not in archive:
+            raise UserError(f"{path} has no array {name}: of two maps of codes both are needed")
+        what, array = f"{name} of {path}", read(archive, name, path)
+        _check_images(array.shape, array.dtype, what, config.levels)
+        if labels is not None and len(labels) != len(array):
+            raise UserError(
+                f"{path} has {len(array)} images in {name} but {len(labels)} labels in y_{suffix}"
+            )
+        arrays.append(as_images(array, what, config.levels))
+    return arrays[0] if len(arrays) == 1 else _packed(arrays, suffix, path, config)
+
+
+def _packed(maps, suffix, path, config):
+    """Two maps [N, h, w, 1] as one array."""
+    if config.values != LEVELS:
         raise UserError(
-            f"{path} has {len(images)} images in x_{suffix} but {len(labels)} labels in y_{suffix}"
+            f"{path} has two maps of codes, top_{suffix} and bottom_{suffix}: they are for "
+            "model.family=code_hierarchy"
         )
-    return as_images(images, what, levels)
+    try:
+        return pack_codes(*(array[..., 0] if array.shape[-1] == 1 else array for array in maps))
+    except ValueError as error:
+        raise UserError(f"top_{suffix} and bottom_{suffix} of {path}: {error}") from error
+
+
+def _shape(archive, path, config):
+    """(H, W, C) of the images by the headers of their arrays."""
+    found = []
+    for kind in _kinds(archive):
+        shape, dtype = _header(archive, f"{kind}_train", path)
+        _check_images(shape, dtype, f"{kind}_train of {path}", config.levels)
+        found.append(np.zeros((1, *shape[1:], *[1] * (len(shape) == 3)), np.uint8))
+    packed = found[0] if len(found) == 1 else _packed(found, "train", path, config)
+    return packed.shape[1:]
 
 
 def _header(archive, key, path):
@@ -153,7 +194,7 @@ def _labels(archive, suffix, path, config, trained=None):
     Those that are not among the labels `trained` are an error.
     """
     key = f"y_{suffix}"
-    present = [f"y_{s}" for s in SPLITS.values() if f"x_{s}" in archive and f"y_{s}" in archive]
+    present = [f"y_{s}" for s in SPLITS.values() if _has(archive, s) and f"y_{s}" in archive]
     if not config.labels or not present:
         return None
     if key not in archive:

@@ -205,7 +205,7 @@ class VQPrior(LikelihoodModel):
         own, found = (kind_of_images(x.image_shape, x.levels) for x in (self, other))
         if own != found:
             raise ValueError(f"its images are {found}, not {own}.")
-        take_layers([self.tokenizer], [other])
+        self.tokenizer.set_weights(other.get_weights())
 
     # Samples.
 

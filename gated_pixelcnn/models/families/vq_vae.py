@@ -85,7 +85,7 @@ class VQVAE(LikelihoodModel):
 
         Args:
           image_shape: (H, W, C) of the images.
-          levels: number of values per colour, 2…256.
+          levels: number of values per colour, 2…65,536.
           codes: K, the number of entries of the codebook.
           code_features: D, the numbers of an entry.
           features: maps of the encoder and of the decoder.
@@ -131,6 +131,10 @@ class VQVAE(LikelihoodModel):
             self.likelihood.parameters_per_pixel, *networks, name="decoder", **own
         )
 
+    def compute_output_shape(self, input_shape: Any = None) -> Shape:
+        """Returns the shape of the terms, for `summary`."""
+        return (None, len(self.terms))
+
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
         vectors = (None, *self.codes_shape, self.quantizer.features)
@@ -138,10 +142,6 @@ class VQVAE(LikelihoodModel):
         self.quantizer.build(vectors)
         self.code_decoder.build(vectors)
         self.built = True
-
-    def compute_output_shape(self, input_shape: Any = None) -> Shape:
-        """Returns the shape of the terms of the bound, for `summary`."""
-        return (None, len(self.terms))
 
     # Codes, see `capabilities.HasCodes`.
 
