@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from families import build, images_of, randomise
+from families import TOKENIZER, build, images_of, randomise
 from scripts import call
 
 import gated_pixelcnn as gpc
@@ -15,7 +15,8 @@ from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.evaluation.codes import Probe, codes, probe
 from gated_pixelcnn.evaluation.images import Images
 
-OPTIONS = {"vq_vae": {"codes": 60, "code_features": 5}}  # so many that all images differ
+MANY = {"codes": 60, "code_features": 5}  # so many that all images differ
+OPTIONS = {"vq_vae": MANY, "vq_prior": {"tokenizer": TOKENIZER | MANY}}
 CODES = {"condition": "image", "code_size": 2, "encoder_features": 4}
 
 
@@ -48,10 +49,10 @@ def test_rings_are_told_by_neighbours_only_and_noise_by_nothing():
     assert max(found.values()) < 0.65
 
 
-@pytest.mark.parametrize("kind", ["image", "mse_autoencoder", "embedding", "vae", "vq_vae"])
+@pytest.mark.parametrize("kind", ["image", "mse_autoencoder", "embedding", "vae", *OPTIONS])
 def test_codes_of_every_kind_of_model_are_probed(kind):
     model = build(**CODES) if kind == "image" else build(kind, **OPTIONS.get(kind, {}))
-    if kind == "vq_vae":
+    if kind in OPTIONS:
         model.build()
         randomise(model, 0)
     images = images_of(model, 30)

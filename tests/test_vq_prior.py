@@ -110,6 +110,17 @@ def test_the_condition_is_one_of_the_codes_and_not_of_pixels_given_these(model):
     assert terms[0, 0] == terms[1, 0] and abs(terms[0, 1] - terms[1, 1]) > 0.01
 
 
+def test_codes_are_the_same_in_half_precision():
+    model = random_model(dtype="float32", **LABEL)
+    half = random_model(dtype="mixed_bfloat16", **LABEL)
+    images = images_of(model, 50)
+    np.testing.assert_array_equal(half.encode(images), model.encode(images))
+    labels = np.arange(50) % 3
+    found, wanted = (x.log_prob_terms(images, labels).numpy() for x in (half, model))
+    np.testing.assert_array_equal(found[:, 0], wanted[:, 0])
+    assert (found[:, 1] != wanted[:, 1]).all()
+
+
 # Training
 
 

@@ -127,6 +127,7 @@ def main(argv):
         )
     if FLAGS.tiles and not model.image_spec.is_categorical:
         raise UserError("--tiles needs a model of categories (model.values=categorical)")
+    look = look_of(FLAGS, model)
     wanted = task.prompts(FLAGS, model, Trained.of(record, FLAGS))
     output = FLAGS.output or os.path.join(
         *((FLAGS.workdir, "samples") if FLAGS.workdir else ()), "sample.png"
@@ -139,7 +140,7 @@ def main(argv):
     seconds = time.perf_counter() - start
     images = np.concatenate([stages[-1] for stages in drawn])
     print(f"{len(images)} images in {seconds:.1f} s ({len(images) / seconds:.1f} images/s)")
-    _write(output, model, images, wanted, drawn[0][:-1] if wanted.keeps_stages else [])
+    _write(output, model, look, images, wanted, drawn[0][:-1] if wanted.keeps_stages else [])
 
 
 def _check_flags():
@@ -179,9 +180,9 @@ def draw(model, wanted):
     return [np.concatenate(stage)[:num] for stage in zip(*batches, strict=True)]
 
 
-def _write(output, model, images, wanted, stages):
+def _write(output, model, look, images, wanted, stages):
     """Writes the files that were asked for and prints their names."""
-    shown = visualization.to_bytes(images, look := look_of(FLAGS, model))
+    shown = visualization.to_bytes(images, look)
     if stages and wanted.shown is None and not model.image_spec.is_categorical:
         before = zip(stages, model.stages, strict=False)  # without the last
         before = [visualization.enlarged(x, spec.levels, model.image_shape) for x, spec in before]

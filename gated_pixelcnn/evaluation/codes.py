@@ -3,7 +3,7 @@
 import numpy as np
 
 from gated_pixelcnn.evaluation.images import Images
-from gated_pixelcnn.models.capabilities import HasCodes, HasLatents
+from gated_pixelcnn.models.capabilities import HasCodes, HasLatents, tokenizer_of
 from gated_pixelcnn.models.families.embedding import Embedding
 
 MOST = 10_000  # training images at most, the first ones
@@ -62,7 +62,7 @@ def codes(model, images):
     if isinstance(model, HasLatents):
         return model.encode_latents(images)
     if isinstance(model, HasCodes):
-        return model.quantizer.look_up(model.encode(images))
+        return tokenizer_of(model).quantizer.look_up(model.encode(images))
     return model(images) if isinstance(model, Embedding) else model.encode(images)
 
 

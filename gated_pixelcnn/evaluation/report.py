@@ -12,7 +12,7 @@ WRONG = {  # by the kind of condition
 BASELINES = {
     "uniform": "uniform",
     "histogram": "pixel histograms",
-    "unigram": "frequencies of all positions",
+    "unigram": "frequencies",
     "gaussian": "Gaussian (at most)",
     "png": "PNG files",
     "webp": "lossless WebP",

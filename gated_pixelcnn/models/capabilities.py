@@ -66,6 +66,11 @@ class HasCodes(Protocol):
         """Returns a checksum of all that codes depend on, and what is made of them."""
 
 
+def tokenizer_of(model: HasCodes) -> HasCodes:
+    """The model that makes codes of images and images of codes: itself, or that of a prior."""
+    return model.tokenizer if model.trains_on_codes else model
+
+
 class Part(NamedTuple):
     """The place of a part of a batch.
 

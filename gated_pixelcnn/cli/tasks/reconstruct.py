@@ -15,7 +15,7 @@ import numpy as np
 from gated_pixelcnn import cli, visualization
 from gated_pixelcnn.cli.tasks.task import FILES, ImagesFlag, PathsFlag, Prompts, Task
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.capabilities import HasCodes, HasLatents, Reconstructs
+from gated_pixelcnn.models.capabilities import HasCodes, HasLatents, Reconstructs, tokenizer_of
 
 MOST = 32  # images in one picture
 CODES = ("m", "mse", "pixelcnn")  # `words` of autoencoders
@@ -199,8 +199,7 @@ def _add_discrete(blocks, model, originals, turn):
     found = np.asarray(model.decode(codes))
     single = found, visualization.to_bytes(found, model.levels)
     # Given codes, nothing depends on what a prior of them is conditioned on.
-    drawing = model.tokenizer if model.trains_on_codes else model
-    blocks[model.codes] = Block(drawing, codes[turn % len(codes)], single)
+    blocks[model.codes] = Block(tokenizer_of(model), codes[turn % len(codes)], single)
 
 
 # Of other models than autoencoders: what they can do, how a Block is made, and the `words`.

@@ -135,7 +135,7 @@ def _images(archive, suffix, path, labels, config):
         if (name := f"{kind}_{suffix}") not in archive:
             raise UserError(f"{path} has no array {name}: of two maps of codes both are needed")
         what, array = f"{name} of {path}", read(archive, name, path)
-        _check_images(array.shape, array.dtype, what)
+        _check_images(array.shape, array.dtype, what, config.levels)
         if labels is not None and len(labels) != len(array):
             raise UserError(
                 f"{path} has {len(array)} images in {name} but {len(labels)} labels in y_{suffix}"
@@ -162,7 +162,7 @@ def _shape(archive, path, config):
     found = []
     for kind in _kinds(archive):
         shape, dtype = _header(archive, f"{kind}_train", path)
-        _check_images(shape, dtype, f"{kind}_train of {path}")
+        _check_images(shape, dtype, f"{kind}_train of {path}", config.levels)
         found.append(np.zeros((1, *shape[1:], *[1] * (len(shape) == 3)), np.uint8))
     packed = found[0] if len(found) == 1 else _packed(found, "train", path, config)
     return packed.shape[1:]
@@ -179,8 +179,8 @@ def _header(archive, key, path):
     return shape, dtype
 
 
-def _check_images(shape, dtype, what):
-    check_images(shape, dtype, what)
+def _check_images(shape, dtype, what, levels):
+    check_images(shape, dtype, what, levels)
     if len(shape) == 4 and shape[-1] > MAX_CHANNELS:
         raise UserError(
             f"{what} has shape {shape}, so {shape[-1]} colours; there may be 1 to {MAX_CHANNELS}, "

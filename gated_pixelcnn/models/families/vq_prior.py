@@ -78,14 +78,17 @@ class VQPrior(LikelihoodModel):
         self.condition_spec = condition_spec(
             condition, condition_size, self.image_spec, condition_names
         )
-        own = {"dtype": self.dtype_policy}
         tokenizer = dict(tokenizer)
         family = tokenizer.pop("family", None)
         if family != "vq_vae":
             raise ValueError(f"family of the tokenizer must be 'vq_vae', got {family!r}.")
         try:
             self.tokenizer = FAMILIES[family](
-                image_shape=self.image_shape, levels=levels, name="tokenizer", **own, **tokenizer
+                image_shape=self.image_shape,
+                levels=levels,
+                name="tokenizer",
+                dtype=self.variable_dtype,  # in half precision it would give other codes
+                **tokenizer,
             )
         except (ValueError, TypeError) as error:
             raise ValueError(f"tokenizer: {error}") from error
@@ -98,7 +101,7 @@ class VQPrior(LikelihoodModel):
             values=CATEGORICAL,
             condition=condition,
             condition_size=condition_size,
-            **own,
+            dtype=self.dtype_policy,
         )
 
     def build(self, input_shape: Any = None) -> None:
