@@ -128,7 +128,7 @@ iterators = [iter(split.train_batches(64, seed)) for seed in range(4)]
 for batches in iterators:
     next(batches)
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, capture_output=True)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300, capture_output=True)
 
 
 def test_batches_without_labels_have_images_only(numbered):

@@ -64,7 +64,7 @@ class TwoStageModel(TrainedApart, LikelihoodModel):
         self.prior = make_submodel(
             prior,
             "prior",
-            note=f" (of the {self.terms[0]} of {view.shape[0]}x{view.shape[1]})",
+            note=f" (of the {self.terms[0]} of {self.image_shape[0]}x{self.image_shape[1]})",
             **_arguments(view),
             condition=condition,
             condition_size=condition_size,
