@@ -286,7 +286,12 @@ def place_codes(model, random):
     """Places codes where vectors are: images differ by them."""
     model = model if isinstance(model, VQVAE) else model.tokenizer
     x = random.uniform(-1, 1, (model.codes, *model.image_shape))
-    z = model.code_encoder(tf.constant(x, model.compute_dtype))
+    maps = model.code_encoder.maps(tf.constant(x, model.compute_dtype))
+    if model.top is not None:
+        z = model.top.encoder(maps)
+        model.top.quantizer.codebook.assign(np.asarray(z)[:, 0, 0])
+        maps = tf.concat([maps, model.top.decoder(z)], axis=-1)
+    z = model.code_encoder.vectors(maps)
     model.quantizer.codebook.assign(np.asarray(z)[:, 0, 0])
 
 

@@ -13,8 +13,8 @@ import gated_pixelcnn as gpc
 from gated_pixelcnn import sampling
 from gated_pixelcnn.configs.training import TrainConfig
 from gated_pixelcnn.models.capabilities import HasCodes
+from gated_pixelcnn.models.code_model import FAR
 from gated_pixelcnn.models.density_model import Request
-from gated_pixelcnn.models.families.vq_vae import FAR
 from gated_pixelcnn.sampling.options import UNCHANGED
 from gated_pixelcnn.spec import bits_per_dim
 from gated_pixelcnn.training.state import TrainState

@@ -1,6 +1,7 @@
 """How much of the class is in a code: a linear probe and the nearest neighbour."""
 
 import numpy as np
+import tensorflow as tf
 
 from gated_pixelcnn.evaluation.images import Images
 from gated_pixelcnn.models.capabilities import HasCodes, HasLatents
@@ -58,11 +59,12 @@ class Probe:
 
 
 def codes(model, images):
-    """The codes of images, their z, or the entries of the codebook: float [N, …]."""
+    """The codes of images, their z, or the entries of codebooks: float [N, …]."""
     if isinstance(model, HasLatents):
         return model.encode_latents(images)
     if isinstance(model, HasCodes):
-        return model.quantizer.look_up(model.encode(images))
+        maps = model.vectors_of(model.encode(images))
+        return tf.concat([tf.reshape(x, [len(images), -1]) for x in maps], axis=1)
     return model(images) if isinstance(model, Embedding) else model.encode(images)
 
 
