@@ -101,6 +101,11 @@ class VQPrior(LikelihoodModel):
             condition_size=condition_size,
             **own,
         )
+        if self.prior.train_only:
+            raise ValueError(
+                f"train_only of a prior of codes must be '', got {self.prior.train_only!r}: of two "
+                "maps it is trained whole."
+            )
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
