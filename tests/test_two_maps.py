@@ -71,8 +71,9 @@ def test_codes_of_an_image_are_both_maps_in_one_array(model):
     np.testing.assert_array_equal(bottom, model.quantizer.nearest(z))
     assert len(np.unique(top)) > 1 and len(np.unique(bottom)) > 1
     np.testing.assert_array_equal(model.encode(images[3:]), codes[3:])
+    quantizers = (model.top.quantizer, model.quantizer)
     for vectors, of_map, quantizer in zip(
-        model.vectors_of(codes), unpack_codes(codes), model.quantizers, strict=True
+        model.vectors_of(codes), unpack_codes(codes), quantizers, strict=True
     ):
         np.testing.assert_array_equal(vectors, quantizer.codebook.numpy()[of_map])
 
@@ -349,6 +350,11 @@ def test_arguments_that_do_not_fit_are_refused(arguments, message):
 def test_codes_that_do_not_fit_are_refused(model):
     with pytest.raises(ValueError, match=r"shape \['N', 1, 2, 5\] .*got \[1, 2, 4\]"):
         model.decode(np.zeros((1, 2, 4), int))
+
+
+def test_a_prior_of_one_map_is_refused_with_advice():
+    with pytest.raises(ValueError, match=r"prior \(of two maps of codes, as vq_prior2 has it\): "):
+        vq_prior(prior={"family": "gated_pixelcnn", "features": 6})
 
 
 def test_a_hierarchy_is_trained_whole():

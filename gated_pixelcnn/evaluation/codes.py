@@ -85,8 +85,11 @@ def probe(known, asked, known_labels, asked_labels):
     known, asked = ((x - mean) / deviation for x in (known, asked))
     one_hot = np.eye(1 + max(known_labels.max(), asked_labels.max()))[known_labels]
     offset = one_hot.mean(axis=0)
-    gram = known.T @ known + RIDGE * len(known) * np.eye(known.shape[1])
-    weights = np.linalg.solve(gram, known.T @ (one_hot - offset))
+    ridge, targets = RIDGE * len(known), one_hot - offset
+    if known.shape[1] <= len(known):
+        weights = np.linalg.solve(_plus(known.T @ known, ridge), known.T @ targets)
+    else:  # the same weights by the smaller matrix
+        weights = known.T @ np.linalg.solve(_plus(known @ known.T, ridge), targets)
     linear = np.argmax(asked @ weights + offset, axis=1)
     # |a − b|² without |a|², which is the same for all b.
     lengths = np.square(known).sum(axis=1)
@@ -95,3 +98,7 @@ def probe(known, asked, known_labels, asked_labels):
         "linear": float(np.mean(linear == asked_labels)),
         "neighbour": float(np.mean(known_labels[nearest] == asked_labels)),
     }
+
+
+def _plus(square, ridge):
+    return square + ridge * np.eye(len(square))

@@ -94,6 +94,7 @@ class VQPrior(LikelihoodModel):
         self.prior = make_submodel(
             prior,
             "prior",
+            note=" (of two maps of codes, as vq_prior2 has it)" if self.tokenizer.top else "",
             image_shape=self.tokenizer.code_image_shape,
             levels=self.tokenizer.codes,
             values=CATEGORICAL,
