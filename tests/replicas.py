@@ -152,7 +152,8 @@ def main():
         for name in set(MAIN) & set(EXACT):
             compare_steps(FAMILIES[name], [strategies[2]])
         # Codes begin anew at vectors of all replicas.
-        compare_steps(FAMILIES["vq_vae"], [strategies[4]], [{"accumulation": 2}])
+        for name in ("vq_vae", "vq_vae-two-maps"):
+            compare_steps(FAMILIES[name], [strategies[4]], [{"accumulation": 2}])
     else:
         for name in ("gated_pixelcnn", "vq_vae"):
             compare_overflow(FAMILIES[name], strategies[2])
