@@ -1,14 +1,12 @@
 """The top map of two maps of codes, and what the bottom map and the decoder see of it.
 
 Source: "Generating Diverse High-Fidelity Images with VQ-VAE-2" (Razavi et al., 2019), section 3.1
-and figure 2a. `[a | b]` are maps beside each other; all but the middle row is there with one map,
-too:
+and figure 2a. The first row is there with one map, too; `[ | ]` puts maps beside each other:
 
-    image ─→ CodeEncoder.maps ──────→ [maps | decoded] ─→ 1×1 ─→ quantizer ─→ [bottom | top] ─→
-                   │                             │                                       │
-                   └─→ encoder ─→ quantizer ─┬─→ decoder                                 │
-                                             └─→ enlarge ────────────────────────────────┘
-                                                                        ─→ CodeDecoder ─→ image
+    image ─→ maps ─┬──────────────────────────────────→ [ | ] ─→ 1×1 ─→ quantizer ─→ [ | ] ─→ image
+                   │                                      ↑                            ↑
+                   └─→ encoder ─→ quantizer ─┬─→ decoder ─┘                            │
+                                             └─→ enlarge ──────────────────────────────┘
 """
 
 from typing import Any

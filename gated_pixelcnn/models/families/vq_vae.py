@@ -173,11 +173,11 @@ class VQVAE(CodeModel):
         return [codes] if self.top is None else list(ops.unpack_codes(codes, self.codes_shape))
 
     def joined(self, maps: list) -> tf.Tensor:
-        """The codes of an image of those of every map, or anything else of each code."""
+        """The way back from `split`; what is given need not be codes, but something of each."""
         return maps[0] if self.top is None else ops.pack_codes(*maps, self.codes_shape)
 
     def quantised(self, images: Array) -> list[tuple]:
-        """Of every map the encoder's vectors z, what becomes of them, and their codes."""
+        """Of every map the encoder's vectors z, what becomes of them, and codes; see `TopMap`."""
         maps, found = self.code_encoder.maps(self.scale(images)), []
         if self.top is not None:
             found.append(self.top(maps))
