@@ -43,6 +43,7 @@ QUANTISED = {
     **{"codes": 5, "code_features": 3, "features": 6, "blocks": 1, "block_features": 4},
     "halvings": 1,
 }
+TWO_MAPS = {"maps": 2, "features": 16}  # enough that not all of the top map are dead ReLUs
 TOKENIZER = {"family": "vq_vae", **QUANTISED}
 SMALL_ENCODER = {"code_size": 3, "encoder_features": 4}
 WHOLE = {"weights": 1.0, "values": ("gray", "colour"), "even": True, "conditions": ("none",)}
@@ -249,6 +250,16 @@ FAMILIES |= {
         },
         **WHOLE,
     ),
+    "vq_vae-two-maps": Family(VQVAE, QUANTISED | TWO_MAPS, **WHOLE | {"weights": 0.7, "even": 2}),
+    "vq_prior-two-maps": Family(
+        VQPrior,
+        {
+            "tokenizer": TOKENIZER | TWO_MAPS,
+            "prior": {"family": "code_hierarchy", **submodels(PART | {"embedding_size": 3})},
+        },
+        # A top map of more than one column.
+        **WHOLE | {"weights": 0.7, "even": 3, "conditions": ("label", "none", "vector")},
+    ),
     "vq_vae-mixture": Family(VQVAE, QUANTISED | {"likelihood": "mixture"}, **WHOLE),
     "agave-pixelcnn_pp": Family(
         AGAVE,
@@ -286,7 +297,12 @@ def place_codes(model, random):
     """Places codes where vectors are: images differ by them."""
     model = model if isinstance(model, VQVAE) else model.tokenizer
     x = random.uniform(-1, 1, (model.codes, *model.image_shape))
-    z = model.code_encoder(tf.constant(x, model.compute_dtype))
+    maps = model.code_encoder.maps(tf.constant(x, model.compute_dtype))
+    if model.top is not None:
+        z = model.top.encoder(maps)
+        model.top.quantizer.codebook.assign(np.asarray(z)[:, 0, 0])
+        maps = tf.concat([maps, model.top.decoder(z)], axis=-1)
+    z = model.code_encoder.vectors(maps)
     model.quantizer.codebook.assign(np.asarray(z)[:, 0, 0])
 
 

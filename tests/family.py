@@ -1,6 +1,7 @@
 """A family in tests: its sizes, and the images and conditions that it is tested with."""
 
 import dataclasses
+import math
 
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 from gated_pixelcnn.models.density_model import DensityModel
@@ -43,7 +44,7 @@ class Family:
       has_blind_spot: then a test of its own compares it with theory, pixel by pixel.
       weights: their size: smaller where nothing saturates.
       values: kinds of VALUES that it is tested with.
-      even: whether height and width must be.
+      even: how often height and width must be even, one after the other.
       conditions: those of its cases in turn; if empty, all.
       shape: of images of its smallest useful size.
     """
@@ -54,16 +55,14 @@ class Family:
     has_blind_spot: bool = False
     weights: float = 1.5
     values: tuple = ("gray", "colour", "bernoulli", "logistic", "mixture")
-    even: bool = False
+    even: int = 0
     conditions: tuple = ()
     shape: tuple = (4, 4, 1)
 
     def fit(self, shape):
         """A shape of about this size that the family takes: an odd side is doubled."""
         height, width, channels = shape
-        if self.even:
-            height, width = height * (1 + height % 2), width * (1 + width % 2)
-        return height, width, channels
+        return math.lcm(height, 2**self.even), math.lcm(width, 2**self.even), channels
 
     def takes(self, shape, likelihood):
         """Whether the family has a model of these images, and is tested with such values."""

@@ -152,7 +152,7 @@ def main():
         for name in set(MAIN) & set(EXACT):
             compare_steps(FAMILIES[name], [strategies[2]])
         # Codes begin anew at vectors of all replicas.
-        for name in ("vq_vae", "vq_prior"):
+        for name in ("vq_vae", "vq_vae-two-maps", "vq_prior"):
             compare_steps(FAMILIES[name], [strategies[4]], [{"accumulation": 2}])
     else:
         for name in ("gated_pixelcnn", "vq_vae"):

@@ -34,8 +34,19 @@ def test_what_a_linear_function_tells_is_told():
     assert found == {"linear": 1.0, "neighbour": 1.0}
     scaled = [x[0] * [1e4, 1e-4] + [7, 0] for x in (known, asked)]  # of any unit
     assert probe(*scaled, known[1], asked[1]) == found
-    constant = [np.concatenate([x[0], np.ones((len(x[0]), 1))], axis=1) for x in (known, asked)]
-    assert probe(*constant, known[1], asked[1]) == found
+    for num in (1, 100):  # more than there are points, too
+        constant = [np.pad(x[0], ((0, 0), (0, num))) for x in (known, asked)]
+        assert probe(*constant, known[1], asked[1]) == found
+
+
+def test_weights_are_the_same_however_many_images_there_are():
+    """Found by the smaller of two matrices."""
+    random = np.random.default_rng(0)
+    known, labels = random.normal(size=(20, 12)), np.arange(20) % 3
+    asked = random.normal(size=(500, 12))
+    wide = [np.pad(x, ((0, 0), (0, 30))) for x in (known, asked)]
+    one, other = (probe(*x, labels, np.arange(500) % 3) for x in ((known, asked), wide))
+    assert one["linear"] == other["linear"] < 0.5
 
 
 def test_rings_are_told_by_neighbours_only_and_noise_by_nothing():

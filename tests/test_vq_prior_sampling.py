@@ -9,7 +9,7 @@ from families import images_of
 from vq_priors import LABEL, LABELS, all_codes, random_model, request_of, tiny_model
 
 from gated_pixelcnn import sampling
-from gated_pixelcnn.models.families.vq_vae import FAR
+from gated_pixelcnn.models.code_model import FAR
 
 
 @pytest.fixture(scope="module")

@@ -186,6 +186,26 @@ vq_prior = Preset(
     ),
 )
 
+# Two maps of codes, a small one above a large one, and a prior of each.
+vqvae2 = vqvae.variant(
+    "VQ-VAE-2 of Fashion-MNIST (embedded): 7x7 codes of 512 above 14x14",
+    parameters=623_426,
+    model=dict(halvings=1, maps=2),
+)
+vq_prior2 = vq_prior.variant(
+    "Prior of both maps of codes of a VQ-VAE-2 of Fashion-MNIST (embedded), by class",
+    parameters=2_630_722,
+    model=dict(
+        tokenizer=vqvae2.model,
+        prior=dict(
+            family="code_hierarchy",
+            prior=vq_prior.model["prior"],
+            conditional=vq_prior.model["prior"],
+            embedding_features=64,
+        ),
+    ),
+)
+
 # 32×32 colour tiles of pictures.
 tiles32 = Preset(
     "32x32 colour tiles (embedded)",

@@ -42,7 +42,7 @@ class CodePrior:
             condition = of_data(batch, labels)
             if condition is not None:
                 condition = filled_up(condition, images.size)
-            codes = model.encode(filled_up(batch, images.size))[..., np.newaxis]
+            codes = model.as_images(model.encode(filled_up(batch, images.size)))
             found = model.prior.log_prob(codes, condition)[: len(batch)]
             nats += float(np.sum(found, dtype=np.float64))
         codes = images.num * math.prod(model.codes_shape)
@@ -68,8 +68,8 @@ class CodeBaselines:
 
 
 def _codes(model, split, size, num):
-    """Codes of images in batches [n, h, w, 1]."""
+    """Codes of images, as images of the prior, in batches."""
     dtype = model.prior.image_spec.dtype.as_numpy_dtype
     for batch, _ in split_batches(split, size, num):
-        codes = np.asarray(model.encode(filled_up(batch, size)))[: len(batch)]
-        yield codes[..., np.newaxis].astype(dtype)
+        codes = model.as_images(model.encode(filled_up(batch, size)))
+        yield np.asarray(codes)[: len(batch)].astype(dtype)

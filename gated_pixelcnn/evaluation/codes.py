@@ -1,9 +1,10 @@
 """How much of the class is in a code: a linear probe and the nearest neighbour."""
 
 import numpy as np
+import tensorflow as tf
 
 from gated_pixelcnn.evaluation.images import Images
-from gated_pixelcnn.models.capabilities import HasCodes, HasLatents, tokenizer_of
+from gated_pixelcnn.models.capabilities import HasCodes, HasLatents
 from gated_pixelcnn.models.families.embedding import Embedding
 
 MOST = 10_000  # training images at most, the first ones
@@ -58,11 +59,12 @@ class Probe:
 
 
 def codes(model, images):
-    """The codes of images, their z, or the entries of the codebook: float [N, …]."""
+    """The codes of images, their z, or the entries of codebooks: float [N, …]."""
     if isinstance(model, HasLatents):
         return model.encode_latents(images)
     if isinstance(model, HasCodes):
-        return tokenizer_of(model).quantizer.look_up(model.encode(images))
+        maps = model.vectors_of(model.encode(images))
+        return tf.concat([tf.reshape(x, [len(images), -1]) for x in maps], axis=1)
     return model(images) if isinstance(model, Embedding) else model.encode(images)
 
 
@@ -83,8 +85,11 @@ def probe(known, asked, known_labels, asked_labels):
     known, asked = ((x - mean) / deviation for x in (known, asked))
     one_hot = np.eye(1 + max(known_labels.max(), asked_labels.max()))[known_labels]
     offset = one_hot.mean(axis=0)
-    gram = known.T @ known + RIDGE * len(known) * np.eye(known.shape[1])
-    weights = np.linalg.solve(gram, known.T @ (one_hot - offset))
+    ridge, targets = RIDGE * len(known), one_hot - offset
+    if known.shape[1] <= len(known):
+        weights = np.linalg.solve(_plus(known.T @ known, ridge), known.T @ targets)
+    else:  # the same weights by the smaller matrix
+        weights = known.T @ np.linalg.solve(_plus(known @ known.T, ridge), targets)
     linear = np.argmax(asked @ weights + offset, axis=1)
     # |a − b|² without |a|², which is the same for all b.
     lengths = np.square(known).sum(axis=1)
@@ -93,3 +98,7 @@ def probe(known, asked, known_labels, asked_labels):
         "linear": float(np.mean(linear == asked_labels)),
         "neighbour": float(np.mean(known_labels[nearest] == asked_labels)),
     }
+
+
+def _plus(square, ridge):
+    return square + ridge * np.eye(len(square))

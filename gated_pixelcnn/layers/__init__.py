@@ -20,6 +20,7 @@ from gated_pixelcnn.layers.shifted_convolutions import (
     PointwiseConv2D,
     VerticalConv2D,
 )
+from gated_pixelcnn.layers.top_map import TopMap
 from gated_pixelcnn.layers.upsampler import Upsampler
 from gated_pixelcnn.layers.vector_quantizer import VectorQuantizer
 from gated_pixelcnn.layers.view_embedding import ViewEmbedding
@@ -50,6 +51,7 @@ __all__ = [
     "RowLSTM",
     "ShiftedConv2D",
     "SkipSum",
+    "TopMap",
     "Upsampler",
     "VectorQuantizer",
     "VerticalConv2D",

@@ -95,6 +95,7 @@ class CodeEncoder(_Network):
         blocks: int,
         block_features: int,
         halvings: int,
+        others: int = 0,
         **kwargs: Any,
     ) -> None:
         """Makes the layer.
@@ -105,6 +106,8 @@ class CodeEncoder(_Network):
           blocks: see `ResidualStack`.
           block_features: see `ResidualStack`.
           halvings: number of strided convolutions, at least 1.
+          others: maps of another network of which the vectors are made, too, see `TopMap`: then
+            `maps` and `vectors` are called one after the other.
           **kwargs: Keras' own (name, dtype).
 
         Raises:
@@ -116,6 +119,7 @@ class CodeEncoder(_Network):
             keras.layers.Conv2D(n, _KERNEL, strides=2, name=f"shrink_{i}", **self.own)
             for i, n in enumerate(maps)
         ]
+        self.others = check_integer("others", others, 0)
         self.vectors = keras.layers.Conv2D(outputs, 1, name="vectors", **self.exact)
 
     def build(self, input_shape: Shape) -> None:
@@ -128,14 +132,18 @@ class CodeEncoder(_Network):
         self.mix.build(shape)
         shape = (*shape[:-1], self.features)
         self.blocks.build(shape)
-        self.vectors.build(shape)
+        self.vectors.build((*shape[:-1], self.features + self.others))
         super().build(input_shape)
+
+    def maps(self, x: tf.Tensor) -> tf.Tensor:
+        """The maps of which vectors are made, [N, h, w, features]."""
+        for layer in self.shrink:
+            x = relu(layer(x))
+        return tf.cast(self.blocks(self.mix(x)), self.variable_dtype)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Encodes images."""
-        for layer in self.shrink:
-            x = relu(layer(x))
-        return self.vectors(tf.cast(self.blocks(self.mix(x)), self.variable_dtype))
+        return self.vectors(self.maps(x))
 
 
 class CodeDecoder(_Network):

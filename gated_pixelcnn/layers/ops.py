@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from gated_pixelcnn.code_maps import code_factor
+
 
 def relu(x):
     """max(x, 0) that keeps NaN.
@@ -28,3 +30,17 @@ def dense(matrix, bias, wanted):
     # size of one pixel the fused kernel takes several times as long.
     minus_bias = -bias
     return lambda x: tf.matmul(x, matrix) - minus_bias
+
+
+def pack_codes(top, bottom, shape):
+    """`code_maps.pack_codes` in a graph: [N, h, w] and [N, f·h, f·w] → [N, *shape]."""
+    h, w, f = shape[0], shape[1], code_factor(shape)
+    below = tf.transpose(tf.reshape(bottom, [-1, h, f, w, f]), [0, 1, 3, 2, 4])
+    return tf.concat([top[..., tf.newaxis], tf.reshape(below, [-1, h, w, f * f])], axis=-1)
+
+
+def unpack_codes(codes, shape):
+    """`code_maps.unpack_codes` in a graph: [N, *shape] → [N, h, w] and [N, f·h, f·w]."""
+    h, w, f = shape[0], shape[1], code_factor(shape)
+    below = tf.transpose(tf.reshape(codes[..., 1:], [-1, h, w, f, f]), [0, 1, 3, 2, 4])
+    return codes[..., 0], tf.reshape(below, [-1, h * f, w * f])

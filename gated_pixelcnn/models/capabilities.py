@@ -48,7 +48,7 @@ class HasCodes(Protocol):
 
     Attributes:
       codes: K, how many entries there are.
-      codes_shape: (h, w) of the codes of an image.
+      codes_shape: of the codes of an image, see `CodeModel`.
       code_sums: see `VQVAE.code_sums`.
     """
 
@@ -57,10 +57,13 @@ class HasCodes(Protocol):
     code_sums: Any
 
     def encode(self, images: "Array") -> "tf.Tensor":
-        """Returns the codes of images, int32 [N, h, w]."""
+        """Returns the codes of images, int32 [N, *codes_shape]."""
 
     def decode(self, codes: "Array") -> "tf.Tensor":
         """Returns an image for the codes of each."""
+
+    def vectors_of(self, codes: "Array") -> "list[tf.Tensor]":
+        """Returns the entries of codes, [N, h, w, D] of every map."""
 
     def fingerprint(self) -> str:
         """Returns a checksum of all that codes depend on, and what is made of them."""

@@ -97,7 +97,7 @@ def code_split(model, split, fingerprint, directory=None, say=print):
       say: function that is told what is done.
 
     Returns:
-      The split of the codes, [N, h, w, 1].
+      The split of the codes as images of the prior.
     """
     path = None if directory is None else Path(directory) / _FILE
     if path is not None and path.exists():
@@ -109,12 +109,12 @@ def code_split(model, split, fingerprint, directory=None, say=print):
             pass  # they are computed again
     say(f"codes of {split.num_images} images")
     dtype = integer_type(model.codes).as_numpy_dtype
-    codes = np.empty((split.num_images, *model.codes_shape, 1), dtype)
+    codes = np.empty((split.num_images, *model.prior.image_shape), dtype)
     beside, first = [], 0
     size = min(_BATCH, split.num_images)
     for images, of_batch in split_batches(split, size):
-        found = np.asarray(model.encode(filled_up(images, size)))[: len(images)]
-        codes[first : first + len(images), ..., 0] = found
+        found = np.asarray(model.as_images(model.encode(filled_up(images, size))))
+        codes[first : first + len(images)] = found[: len(images)]
         beside.append(of_batch)
         first += len(images)
     beside = None if beside[0] is None else np.concatenate(beside)

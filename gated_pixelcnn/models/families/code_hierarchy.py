@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from gated_pixelcnn.code_maps import code_factor
+from gated_pixelcnn.layers import ops
 from gated_pixelcnn.layers.code_embedding import CodeEmbedding
 from gated_pixelcnn.models.registry import register
 from gated_pixelcnn.models.two_stage_model import PART, TwoStageModel
@@ -107,15 +108,12 @@ class CodeHierarchy(TwoStageModel):
 
     def parts_of(self, images: Array) -> tuple[tf.Tensor, tf.Tensor]:
         """See `TwoStageModel`: top and bottom maps, as `unpack_codes`, with a last axis."""
-        h, w, f = *self.image_shape[:2], self.factor
-        below = tf.transpose(tf.reshape(images[..., 1:], [-1, h, w, f, f]), [0, 1, 3, 2, 4])
-        return images[..., :1], tf.reshape(below, [-1, h * f, w * f, 1])
+        top, bottom = ops.unpack_codes(images, self.image_shape)
+        return top[..., tf.newaxis], bottom[..., tf.newaxis]
 
     def whole(self, view: tf.Tensor, rest: tf.Tensor) -> tf.Tensor:
         """See `TwoStageModel`: as `pack_codes`."""
-        h, w, f = *self.image_shape[:2], self.factor
-        below = tf.transpose(tf.reshape(rest, [-1, h, f, w, f]), [0, 1, 3, 2, 4])
-        return tf.concat([view, tf.reshape(below, [-1, h, w, f * f])], axis=-1)
+        return ops.pack_codes(view[..., 0], rest[..., 0], self.image_shape)
 
     def value_log_prob_of(
         self, images: Array, condition: Array | None = None, training: bool = False

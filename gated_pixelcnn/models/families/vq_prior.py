@@ -15,13 +15,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from gated_pixelcnn.models.code_model import FAR
 from gated_pixelcnn.models.composite import make_submodel
 from gated_pixelcnn.models.density_model import Request
-from gated_pixelcnn.models.families.vq_vae import FAR
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.registry import FAMILIES, register
 from gated_pixelcnn.models.trainable import check_family, take_layers
-from gated_pixelcnn.spec import CATEGORICAL, Array, ImageSpec, condition_spec, kind_of_images
+from gated_pixelcnn.spec import CATEGORICAL, Array, ImageSpec, Shape, condition_spec, kind_of_images
 
 
 @register("vq_prior")
@@ -30,7 +30,8 @@ class VQPrior(LikelihoodModel):
 
     Attributes:
       tokenizer: the `VQVAE`.
-      prior: the autoregressive model of codes [N, h, w, 1], with the condition of this one.
+      prior: the autoregressive model of codes as images, [N, h, w, 1] or, of two maps,
+        [N, h, w, 5]; with the condition of this one.
     """
 
     is_lower_bound = True
@@ -58,7 +59,7 @@ class VQPrior(LikelihoodModel):
           tokenizer: family and arguments of the tokenizer; `train` takes those of a run, whose
             weights it has (train.tokenizer).
           prior: family of the prior and its arguments, without its condition. Its values are
-            categorical, and so is its likelihood.
+            categorical, and so is its likelihood. Of two maps of codes it is "code_hierarchy".
           condition: None, "label" or "vector", of the prior.
           condition_size: number of classes or length of the vector.
           condition_names: names of the classes in the order of the labels, or of the entries of
@@ -96,13 +97,19 @@ class VQPrior(LikelihoodModel):
         self.prior = make_submodel(
             prior,
             "prior",
-            image_shape=(*self.tokenizer.codes_shape, 1),
+            note=" (of two maps of codes, as vq_prior2 has it)" if self.tokenizer.top else "",
+            image_shape=self.tokenizer.code_image_shape,
             levels=self.tokenizer.codes,
             values=CATEGORICAL,
             condition=condition,
             condition_size=condition_size,
             dtype=self.dtype_policy,
         )
+        if self.prior.train_only:
+            raise ValueError(
+                f"train_only of a prior of codes must be '', got {self.prior.train_only!r}: of two "
+                "maps it is trained whole."
+            )
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
@@ -114,12 +121,12 @@ class VQPrior(LikelihoodModel):
 
     @property
     def codes(self) -> int:
-        """K, the number of entries of the codebook."""
+        """K, see `CodeModel`."""
         return self.tokenizer.codes
 
     @property
-    def codes_shape(self) -> tuple[int, int]:
-        """(h, w) of the codes of an image."""
+    def codes_shape(self) -> Shape:
+        """See `CodeModel`."""
         return self.tokenizer.codes_shape
 
     def encode(self, images: Array) -> tf.Tensor:
@@ -131,6 +138,14 @@ class VQPrior(LikelihoodModel):
         """Images of codes, see `VQVAE.decode`."""
         self.prepare()
         return self.tokenizer.decode(codes, **how)
+
+    def as_images(self, codes: Array) -> tf.Tensor:
+        """Codes as images of the prior, whose values they are."""
+        return tf.reshape(codes, [-1, *self.prior.image_shape])
+
+    def vectors_of(self, codes: Array) -> list[tf.Tensor]:
+        """See `VQVAE.vectors_of`."""
+        return self.tokenizer.vectors_of(codes)
 
     def fingerprint(self) -> str:
         """That of the tokenizer, see `VQVAE.fingerprint`."""
@@ -155,7 +170,7 @@ class VQPrior(LikelihoodModel):
         """See `LikelihoodModel`: log p(x | c) and log p(c), nats float64 [N, 2]."""
         codes = self.tokenizer.encode_of(images)
         of_image = self.tokenizer.image_log_prob(images, codes)
-        of_codes = self.prior.log_prob_terms_of(codes[..., tf.newaxis], condition, training)
+        of_codes = self.prior.log_prob_terms_of(self.as_images(codes), condition, training)
         return tf.stack([of_image, tf.reduce_sum(of_codes, axis=1)], axis=1)
 
     # Training, on codes.
@@ -176,16 +191,16 @@ class VQPrior(LikelihoodModel):
 
     def initialise(self, images: Array, labels: Array | None = None, but: Sequence = ()) -> None:
         """See `Trainable`: the prior's, by the codes of images."""
-        self.prior.initialise(self.encode(images)[..., tf.newaxis], labels, but)
+        self.prior.initialise(self.as_images(self.encode(images)), labels, but)
 
     def checked_batch(self, images: Array, labels: Array | None = None) -> tuple:
-        """See `Trainable`: codes [N, h, w, 1], which are computed once, or images."""
+        """See `Trainable`: codes as images, which are computed once, or images."""
         if tuple(images.shape[1:]) != self.prior.image_shape:
-            images = self.tokenizer.encode_of(self.checked_images(images))[..., tf.newaxis]
+            images = self.as_images(self.tokenizer.encode_of(self.checked_images(images)))
         return self.prior.checked(images, labels)
 
     def training_loss_of(self, images: Array, condition: Array | None, training: bool) -> tf.Tensor:
-        """Bits of a code [N], given codes [N, h, w, 1]."""
+        """Bits of a code [N], given codes as images."""
         nats = tf.reduce_sum(self.prior.log_prob_terms_of(images, condition, training), axis=1)
         bits = -nats / (math.prod(self.codes_shape) * math.log(2))
         return tf.cast(bits, tf.float32)
@@ -225,7 +240,7 @@ class VQPrior(LikelihoodModel):
         return self.tokenizer.stages
 
     def check_stage(self, codes: Array) -> tf.Tensor:
-        """See `DensityModel.sample_stages`: codes of each image, integers 0…K−1 [N, h, w]."""
+        """See `DensityModel.sample_stages`: codes of each image, integers 0…K−1."""
         return self.tokenizer.check_stage(codes)
 
     def draw(self, request: Request) -> list[tf.Tensor]:
@@ -246,14 +261,13 @@ class VQPrior(LikelihoodModel):
         return images if given is None else [tf.where(known, given, x) for x in images]
 
     def draw_codes(self, request: Request) -> tf.Tensor:
-        """Codes from the prior, int32 [N, h, w]."""
+        """Codes from the prior, int32 [N, *codes_shape]."""
         options = request.options._replace(reduce_log_scale=0.0, most_probable=False)
         example_seeds = tf.cast(request.example_seeds, tf.int64) + FAR
         request = request._replace(options=options, example_seeds=example_seeds)
         if request.given is not None:
-            (h, w), (height, width, channels) = self.codes_shape, self.image_shape
-            squares = [-1, h, height // h, w, width // w, channels]
-            known = tf.reduce_all(tf.reshape(request.known, squares), axis=[2, 4, 5])
             given = tf.cast(self.tokenizer.encode_of(request.given), self.prior.image_spec.dtype)
-            request = request._replace(given=given[..., tf.newaxis], known=known[..., tf.newaxis])
-        return tf.cast(self.prior.draw(request)[-1][..., 0], tf.int32)
+            known = self.tokenizer.known_codes(request.known)
+            request = request._replace(given=self.as_images(given), known=self.as_images(known))
+        codes = tf.reshape(self.prior.draw(request)[-1], [-1, *self.codes_shape])
+        return tf.cast(codes, tf.int32)

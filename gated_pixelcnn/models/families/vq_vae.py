@@ -9,6 +9,9 @@ The codes of an image are a function of it, so log p(x) ≥ log p(x | c) + log p
 which is what is reported; the commitment to the codebook is of training only. As long as no prior
 of codes is trained, p(c) is uniform: log K nats for each code.
 
+With two maps of codes, a top map tells what is far apart, and a bottom map the rest ("Generating
+Diverse High-Fidelity Images with VQ-VAE-2", Razavi et al., 2019, section 3.1), see `layers.TopMap`.
+
 Deviations from the paper:
 - log p(x | c) is that of one of `likelihoods` by pixel, by default a discretized logistic, whose
   mean and scale the decoder gives; the paper has the squared error, which is no probability of an
@@ -27,40 +30,36 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn import graph_checks, likelihoods, sampling
-from gated_pixelcnn.layers import CodeDecoder, CodeEncoder, VectorQuantizer
+from gated_pixelcnn import likelihoods
+from gated_pixelcnn.layers import CodeDecoder, CodeEncoder, TopMap, VectorQuantizer, ops
 from gated_pixelcnn.models.capabilities import Part
-from gated_pixelcnn.models.density_model import LEAST_TEMPERATURE, Request
-from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+from gated_pixelcnn.models.code_model import CodeModel
 from gated_pixelcnn.models.registry import register
-from gated_pixelcnn.sampling import SamplingOptions
 from gated_pixelcnn.spec import (
     Array,
     ConditionSpec,
     ImageSpec,
     Shape,
-    as_array,
     bits_per_dim,
     check_integer,
 )
 
-FAR = 2**32  # example seeds of codes: farther than any that a user can name (int32)
-
 
 @register("vq_vae")
-class VQVAE(LikelihoodModel):
+class VQVAE(CodeModel):
     """Images [N, H, W, C] → codes 0…K−1 [N, h, w] → images.
 
+    Codes of two maps are one array [N, h, w, 5], h×w those of the top map, see `pack_codes`.
+
     Attributes:
-      codes: K, the number of entries of the codebook.
-      codes_shape: (h, w).
-      code_encoder, quantizer, code_decoder: the layers.
+      codes: K, the number of entries of the codebook, or of each of two.
+      codes_shape: (h, w), or (h, w, 5) of two maps.
+      map_sizes: (h, w) of every map, the top map first.
+      code_encoder, quantizer, code_decoder: the layers; `quantizer` is that of the bottom map.
+      top: the layers of a top map, or None.
       likelihood: the `likelihoods.Likelihood` of a pixel.
     """
 
-    is_lower_bound = True
-    completes = False
-    terms = ("image given codes", "codes")
     loss_name = "objective"
 
     def __init__(
@@ -73,6 +72,7 @@ class VQVAE(LikelihoodModel):
         blocks: int = 2,
         block_features: int = 32,
         halvings: int = 2,
+        maps: int = 1,
         decay: float = 0.99,
         commitment: float = 0.25,
         restart_below: float = 0.03,
@@ -86,12 +86,13 @@ class VQVAE(LikelihoodModel):
         Args:
           image_shape: (H, W, C) of the images.
           levels: number of values per colour, 2…65,536.
-          codes: K, the number of entries of the codebook.
+          codes: K, the number of entries of the codebook, or of each of two.
           code_features: D, the numbers of an entry.
           features: maps of the encoder and of the decoder.
           blocks: number of residual blocks of each.
           block_features: maps inside of a block.
           halvings: there are H / 2^halvings rows and W / 2^halvings columns of codes.
+          maps: 2: with a top map of half as many rows and columns, and a codebook of its own.
           decay: γ of the moving averages that train the codebook.
           commitment: β.
           restart_below: see `layers.VectorQuantizer`.
@@ -113,22 +114,37 @@ class VQVAE(LikelihoodModel):
         self.condition_spec = ConditionSpec(0, self.image_spec)
         height, width, channels = self.image_shape
         check_integer("halvings", halvings, 1)
-        if height % 2**halvings or width % 2**halvings:
+        check_integer("maps", maps, 1, 2)
+        most = halvings + maps - 1
+        if height % 2**most or width % 2**most:
             raise ValueError(
-                f"images of {height}x{width} (height x width) cannot be halved {halvings} times; "
+                f"images of {height}x{width} (height x width) cannot be halved {most} times; "
                 "set fewer halvings, or bring images to another size by data.image_size."
             )
-        self.codes, self.codes_shape = codes, (height >> halvings, width >> halvings)
+        self.codes = codes
+        self.map_sizes = [(height >> n, width >> n) for n in range(most, halvings - 1, -1)]
+        self.codes_shape = self.map_sizes[0] if maps == 1 else (*self.map_sizes[0], 5)
         self.commitment = commitment
         self.likelihood = likelihoods.get(likelihood, channels, levels, components)
         own = {"dtype": self.dtype_policy}
-        networks = (features, blocks, block_features, halvings)
+        networks = (features, blocks, block_features)
+        codebook = (codes, code_features)
+        self.top = None
+        if maps == 2:
+            self.top = TopMap(*codebook, *networks, decay, restart_below, name="top", **own)
         self.quantizer = VectorQuantizer(
-            codes, code_features, decay, restart_below, name="quantizer", **own
+            *codebook, decay, restart_below, name="quantizer", dtype=self.variable_dtype
         )
-        self.code_encoder = CodeEncoder(code_features, *networks, name="encoder", **own)
+        self.code_encoder = CodeEncoder(
+            code_features,
+            *networks,
+            halvings,
+            others=0 if self.top is None else code_features,
+            name="encoder",
+            **own,
+        )
         self.code_decoder = CodeDecoder(
-            self.likelihood.parameters_per_pixel, *networks, name="decoder", **own
+            self.likelihood.parameters_per_pixel, *networks, halvings, name="decoder", **own
         )
 
     def compute_output_shape(self, input_shape: Any = None) -> Shape:
@@ -137,79 +153,64 @@ class VQVAE(LikelihoodModel):
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights; `input_shape` is ignored, Keras passes it."""
-        vectors = (None, *self.codes_shape, self.quantizer.features)
+        size, features = self.map_sizes[-1], self.quantizer.features
         self.code_encoder.build((None, *self.image_shape))
-        self.quantizer.build(vectors)
-        self.code_decoder.build(vectors)
+        if self.top is not None:
+            self.top.build((None, *size, self.code_encoder.features))
+        self.quantizer.build((None, *size, features))
+        self.code_decoder.build((None, *size, len(self.map_sizes) * features))
         self.built = True
 
-    # Codes, see `capabilities.HasCodes`.
+    # Maps of codes, the top map first.
 
-    def encode(self, images: Array) -> tf.Tensor:
-        """The codes of images.
+    @property
+    def quantizers(self) -> list[VectorQuantizer]:
+        """That of every map."""
+        return [self.quantizer] if self.top is None else [self.top.quantizer, self.quantizer]
 
-        Args:
-          images: integers 0…levels−1 [N, H, W, C].
+    def split(self, codes: Array) -> list[tf.Tensor]:
+        """The codes of every map, [N, h, w]."""
+        return [codes] if self.top is None else list(ops.unpack_codes(codes, self.codes_shape))
 
-        Returns:
-          int32 0…K−1 [N, h, w].
+    def joined(self, maps: list) -> tf.Tensor:
+        """The way back from `split`; what is given need not be codes, but something of each."""
+        return maps[0] if self.top is None else ops.pack_codes(*maps, self.codes_shape)
 
-        Raises:
-          ValueError: images that do not fit the model.
-        """
-        return self._encode_graph(self.checked_images(images))
+    def quantised(self, images: Array) -> list[tuple]:
+        """Of every map the encoder's vectors z, what becomes of them, and codes; see `TopMap`."""
+        maps, found = self.code_encoder.maps(self.scale(images)), []
+        if self.top is not None:
+            found.append(self.top(maps))
+            maps = tf.concat([maps, self.top.decoder(found[0][1])], axis=-1)
+        z = self.code_encoder.vectors(maps)
+        return [*found, (z, *self.quantizer(z))]
+
+    def known_codes(self, known: tf.Tensor) -> tf.Tensor:
+        """Whether all pixels [N, H, W, C] of each code are known."""
+        height, width, channels = self.image_shape
+        maps = []
+        for h, w in self.map_sizes:
+            squares = tf.reshape(known, [-1, h, height // h, w, width // w, channels])
+            maps.append(tf.reduce_all(squares, axis=[2, 4, 5]))
+        return self.joined(maps)
+
+    def vectors_of(self, codes: Array) -> list[tf.Tensor]:
+        """The entries of the codebooks of codes: [N, h, w, D] of every map."""
+        maps = zip(self.quantizers, self.split(codes), strict=True)
+        return [quantizer.look_up(of_map) for quantizer, of_map in maps]
 
     def encode_of(self, images: Array) -> tf.Tensor:
         """`encode` without checks, for use inside a graph."""
-        return self.quantizer.nearest(self.code_encoder(self.scale(images)))
-
-    def decode(
-        self,
-        codes: Array,
-        most_probable: bool = True,
-        seed: int | Array = 0,
-        example_seeds: int | Array = 0,
-    ) -> tf.Tensor:
-        """Images of codes.
-
-        Args:
-          codes: integers 0…K−1 [N, h, w].
-          most_probable: whether every value is the most probable one given the codes (of a
-            logistic its mean); otherwise images are drawn.
-          seed: integer, see `sample`.
-          example_seeds: integers [N], see `sample`.
-
-        Returns:
-          Integers [N, H, W, C].
-
-        Raises:
-          ValueError: codes that do not fit the model.
-        """
-        self.prepare()
-        if not most_probable:
-            how = {"seed": seed, "example_seeds": example_seeds, "jit": False}
-            return self.sample_stages(stage=codes, **how)[-1]
-        return self._decode_graph(self.check_stage(codes))
-
-    def decode_of(self, codes: Array) -> tf.Tensor:
-        """The most probable values given codes, without checks, for use inside a graph."""
-        parameters = self.parameters_given(codes)
-        shape = [tf.shape(codes)[0], *self.image_shape, self.likelihood.noise_per_value]
-        how = SamplingOptions(LEAST_TEMPERATURE)
-        middle = tf.fill(shape, 0.5)
-        return sampling.sample_independently(self.likelihood, parameters, middle, how)
+        return self.joined([codes for _, _, codes in self.quantised(images)])
 
     def parameters_given(self, codes: Array) -> tf.Tensor:
-        """The parameter map of the likelihood given codes [N, h, w], see `Likelihood`."""
-        return self._parameters(self.quantizer.look_up(codes))
+        """The parameter map of the likelihood given codes, see `Likelihood`."""
+        return self._parameters(self.vectors_of(codes))
 
     def _parameters(self, vectors):
-        return self.likelihood.parameters(self.code_decoder(vectors))
-
-    def code_log_prob(self, codes: Array) -> tf.Tensor:
-        """Nats log p(c) of codes [N, h, w], float64 [N]: that of the uniform prior."""
-        nats = -math.prod(self.codes_shape) * math.log(self.codes)
-        return tf.fill([tf.shape(codes)[0]], tf.constant(nats, tf.float64))
+        *top, bottom = vectors
+        maps = ops.concat([bottom, *map(self.top.enlarge, top)] if top else [bottom])
+        return self.likelihood.parameters(self.code_decoder(maps))
 
     def fingerprint(self) -> str:
         """A checksum of all that codes depend on, and what is made of them: 16 hexadecimal digits.
@@ -220,51 +221,31 @@ class VQVAE(LikelihoodModel):
         self.prepare()
         sizes = (self.image_shape, self.levels, self.codes, self.likelihood)
         checksum = hashlib.blake2b(repr(sizes).encode(), digest_size=8)
-        layers = (self.code_encoder, self.code_decoder)
-        for weight in (*(w for x in layers for w in x.weights), self.quantizer.codebook):
+        layers = [self.code_encoder, self.code_decoder]
+        if self.top is not None:
+            layers += [self.top.encoder, self.top.decoder, self.top.enlarge]
+        codebooks = [quantizer.codebook for quantizer in self.quantizers]
+        for weight in (*(w for x in layers for w in x.weights), *codebooks):
             checksum.update(repr(tuple(weight.shape)).encode())
             checksum.update(np.ascontiguousarray(weight, "<f4").tobytes())
         return checksum.hexdigest()
 
-    # The bound.
-
-    def call(
-        self, images: Array, condition: Array | None = None, training: bool = False
-    ) -> tf.Tensor:
-        """The terms of the bound, see `log_prob_terms_of`; checked as by an exact model."""
-        return self.log_prob_terms_of(*self.checked(images, condition), training)
-
-    def log_prob_terms_of(
-        self, images: Array, condition: Array | None = None, training: bool = False
-    ) -> tf.Tensor:
-        """See `LikelihoodModel`: log p(x | c) and log p(c), nats float64 [N, 2]."""
-        codes = self.encode_of(images)
-        return self._terms(images, codes, self.parameters_given(codes))
-
-    def image_log_prob(self, images: Array, codes: Array) -> tf.Tensor:
-        """Nats log p(x | c) of images given codes [N, h, w], float64 [N]."""
-        return self._image_log_prob(images, self.parameters_given(codes))
-
-    def _image_log_prob(self, images, parameters):
-        nats = tf.cast(self.likelihood.log_prob(parameters, images), tf.float64)
-        return tf.reduce_sum(nats, axis=[1, 2, 3])
-
-    def _terms(self, images, codes, parameters):
-        nats = self._image_log_prob(images, parameters)
-        return tf.stack([nats, self.code_log_prob(codes)], axis=1)
-
     # Training.
 
     def _pass(self, images):
-        """Minus the objective in bits/dim [N], vectors z [N, h, w, D] and codes."""
-        z = self.code_encoder(self.scale(images))
-        vectors, codes = self.quantizer(z)
-        terms = self._terms(images, codes, self._parameters(vectors))
-        distance = tf.square(z - tf.stop_gradient(tf.cast(self.quantizer.look_up(codes), z.dtype)))
-        distance = tf.cast(tf.reduce_mean(distance, axis=[1, 2, 3]), tf.float64)
-        nats = self.commitment * math.prod(self.image_shape) * distance
+        """Minus the objective in bits/dim [N], and what is `quantised`."""
+        maps = self.quantised(images)
+        _, vectors, codes = zip(*maps, strict=True)
+        terms = self.terms_given(images, self.joined(codes), self._parameters(vectors))
+        distance = tf.add_n([tf.reduce_mean(x, axis=[1, 2, 3]) for x in self._distances(maps)])
+        nats = self.commitment * math.prod(self.image_shape) * tf.cast(distance, tf.float64)
         nats -= tf.reduce_sum(terms, axis=1)
-        return tf.cast(bits_per_dim(nats, self.image_shape), tf.float32), z, codes
+        return tf.cast(bits_per_dim(nats, self.image_shape), tf.float32), maps
+
+    def _distances(self, maps):
+        """(z − sg[e])² of every map."""
+        for quantizer, (z, _, codes) in zip(self.quantizers, maps, strict=True):
+            yield tf.square(z - tf.stop_gradient(tf.cast(quantizer.look_up(codes), z.dtype)))
 
     def training_loss_of(self, images: Array, condition: Array | None, training: bool) -> tf.Tensor:
         """Minus the objective in bits/dim of every image [N]."""
@@ -272,97 +253,51 @@ class VQVAE(LikelihoodModel):
 
     @property
     def sum_shapes(self) -> list:
-        """See `LearnsByAverages`."""
+        """See `LearnsByAverages`: of each codebook."""
         codebook = (self.codes, self.quantizer.features)
-        return [codebook[:1], codebook, codebook]
+        return [codebook[:1], codebook, codebook] * len(self.quantizers)
 
     def training_loss_and_sums_of(
         self, images: Array, condition: Array | None, part: Part
     ) -> tuple[tf.Tensor, list]:
-        """See `LearnsByAverages`: what the codebook is trained by."""
-        losses, z, codes = self._pass(images)
-        each = math.prod(self.codes_shape)
-        z = tf.reshape(z, [-1, self.quantizer.features])
-        place = (part.step, part.first * each, part.total * each)
-        return losses, self.quantizer.batch_sums(z, tf.reshape(codes, [-1]), *place)
+        """See `LearnsByAverages`: what the codebooks are trained by."""
+        (losses, maps), sums = self._pass(images), []
+        of_maps = zip(self.quantizers, self.map_sizes, maps, strict=True)
+        for quantizer, size, (z, _, codes) in of_maps:
+            each = math.prod(size)
+            z = tf.reshape(z, [-1, quantizer.features])
+            place = (part.step, part.first * each, part.total * each)
+            sums += quantizer.batch_sums(z, tf.reshape(codes, [-1]), *place)
+        return losses, sums
 
     def take_sums(self, sums: list, when: bool | tf.Tensor = True) -> None:
         """See `LearnsByAverages`."""
-        self.quantizer.update(sums, when)
+        for number, quantizer in enumerate(self.quantizers):
+            quantizer.update(sums[3 * number : 3 * number + 3], when)
 
     # What codes are used.
 
     @functools.cached_property
     def code_sums(self) -> Callable[[tf.Tensor, tf.Tensor], tuple]:
-        """Function (images, 1.0 or 0.0 for each) → how often each code is used [K]; Σ ‖z − e‖²/D.
+        """Function (images, 1.0 or 0.0 for each) → how often each code is used; Σ ‖z − e‖²/D.
 
-        The latter is the sum over the codes of the squared distance per number of z. Float64.
+        The former is of every map, [maps, K]; the latter is the sum over the codes of the squared
+        distance per number of z. Float64.
         """
 
         def sums(images, counted):
-            z = self.code_encoder(self.scale(images))
-            codes = self.quantizer.nearest(z)
-            weights = tf.repeat(counted, math.prod(self.codes_shape))
+            maps, used = self.quantised(images), []
             sizes = {"minlength": self.codes, "maxlength": self.codes}
-            used = tf.math.bincount(tf.reshape(codes, [-1]), weights, **sizes, dtype=tf.float64)
-            distance = tf.square(z - tf.cast(self.quantizer.look_up(codes), z.dtype))
-            distance = tf.reduce_sum(tf.reduce_mean(distance, axis=-1), axis=[1, 2])
-            return used, tf.tensordot(counted, tf.cast(distance, tf.float64), 1)
+            for size, (_, _, codes) in zip(self.map_sizes, maps, strict=True):
+                weights = tf.repeat(counted, math.prod(size))
+                codes = tf.reshape(codes, [-1])
+                used.append(tf.math.bincount(codes, weights, **sizes, dtype=tf.float64))
+            distance = tf.add_n(
+                [
+                    tf.reduce_sum(tf.reduce_mean(x, axis=-1), axis=[1, 2])
+                    for x in self._distances(maps)
+                ]
+            )
+            return tf.stack(used), tf.tensordot(counted, tf.cast(distance, tf.float64), 1)
 
         return tf.function(sums, reduce_retracing=True, autograph=False)
-
-    # Samples.
-
-    @property
-    def draws_logistics(self) -> bool:
-        """See `DensityModel`."""
-        return self.likelihood.is_logistic
-
-    @property
-    def draws_categories(self) -> bool:
-        """See `DensityModel`."""
-        return self.likelihood.is_categorical
-
-    @property
-    def stages(self) -> list[ImageSpec]:
-        """See `DensityModel`: the most probable image given the codes, then the image."""
-        return [self.image_spec, self.image_spec]
-
-    def check_stage(self, codes: Array) -> tf.Tensor:
-        """See `DensityModel.sample_stages`: codes of each image, integers 0…K−1 [N, h, w]."""
-        codes = as_array("codes", codes)
-        if tuple(codes.shape[1:]) != self.codes_shape:
-            raise ValueError(
-                f"codes must have the shape {['N', *self.codes_shape]} of this model, got "
-                f"{list(codes.shape)}."
-            )
-        if not tf.as_dtype(codes.dtype).is_integer:
-            raise ValueError(f"codes must be integers 0…{self.codes - 1}, got {codes.dtype}.")
-        message = f"codes must be 0…{self.codes - 1}"
-        return tf.cast(graph_checks.below(self.codes, message, codes), tf.int32)
-
-    def draw(self, request: Request) -> list[tf.Tensor]:
-        """See `DensityModel`: the most probable images given the codes, and drawn ones."""
-        codes = request.stage
-        if codes is None:
-            codes = self.draw_codes(request)
-        options = request.options
-        shape = (*self.image_shape, self.likelihood.noise_per_value)
-        noise = sampling.uniform_noise(request.seed, request.example_seeds, shape)
-        parameters = self.parameters_given(codes)
-        images = sampling.sample_independently(self.likelihood, parameters, noise, options)
-        return [self.decode_of(codes), images]
-
-    def draw_codes(self, request: Request) -> tf.Tensor:
-        """Codes from the uniform prior, int32 [N, h, w]."""
-        example_seeds = tf.cast(request.example_seeds, tf.int64) + FAR
-        noise = sampling.uniform_noise(request.seed, example_seeds, self.codes_shape)
-        return tf.cast(noise * self.codes, tf.int32)
-
-    @functools.cached_property
-    def _encode_graph(self):
-        return tf.function(self.encode_of, reduce_retracing=True, autograph=False)
-
-    @functools.cached_property
-    def _decode_graph(self):
-        return tf.function(self.decode_of, reduce_retracing=True, autograph=False)
