@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import trials
 from absl import flags
+from classifier import classifier_of
 
 from gated_pixelcnn.errors import UserError, run
 
@@ -72,37 +73,6 @@ def one_class(images):
     return f"npz:{path}"
 
 
-def classifier_of(images):
-    """A network that tells the class of an image, trained on real ones; and its accuracy."""
-    import keras
-
-    x_train, y_train, x_test, y_test = images
-    path = Path(trials.directory_of("classifier.keras", "classes.json"))
-    if path.exists():
-        model = keras.saving.load_model(path)
-    else:
-        keras.utils.set_random_seed(0)
-        conv = {"kernel_size": 3, "padding": "same", "activation": "relu"}
-        model = keras.Sequential(
-            [
-                keras.layers.Rescaling(1 / (LEVELS - 1)),
-                keras.layers.Conv2D(32, **conv),
-                keras.layers.MaxPooling2D(),
-                keras.layers.Conv2D(64, **conv),
-                keras.layers.MaxPooling2D(),
-                keras.layers.Flatten(),
-                keras.layers.Dropout(0.3),
-                keras.layers.Dense(128, activation="relu"),
-                keras.layers.Dense(CLASSES),
-            ]
-        )
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile("adam", loss, metrics=["accuracy"])
-        model.fit(x_train, y_train, batch_size=64, epochs=4, verbose=0)
-        model.save(path)
-    return model
-
-
 def distances(images, others):
     """Of every image to the nearest of others: the root of the mean square of the levels."""
     x, y = (a.reshape(len(a), -1).astype(np.float32) for a in (images, others))
@@ -121,7 +91,7 @@ def quality(images, labels, classifier, training):
     Args:
       images: uint8 [N, H, W, 1].
       labels: the classes that were asked for [N], or None.
-      classifier: see `classifier_of`.
+      classifier: see `classifier`.
       training: images.
     """
     found = classifier.predict(images, batch_size=200, verbose=0).argmax(axis=1)
@@ -185,7 +155,8 @@ def main(arguments):
         RATES,
         "classes.json",
     )
-    classifier = classifier_of(images)
+    path = Path(trials.directory_of("classifier.keras", "classes.json"))
+    classifier = classifier_of(images, LEVELS, path)
     samples = trials.read("classes_samples.json")
     for name in (name for of_row in results.values() for name in of_row):
         if name not in samples:
