@@ -92,7 +92,7 @@ def to_bytes(images, levels):
     if np.ndim(levels) == 0:
         scaled = np.asarray(images, np.float64) * (255 / (levels - 1))
         return np.rint(scaled).astype(np.uint8)
-    maps = _side_by_side(np.asarray(images))[..., 0]
+    maps = side_by_side(np.asarray(images))[..., 0]
     num, rows, columns = maps.shape
     side = levels.shape[1]
     return levels[maps].swapaxes(2, 3).reshape(num, rows * side, columns * side, 3)
@@ -110,12 +110,12 @@ def partly(images, levels, known):
       uint8, see `to_bytes`.
     """
     if np.ndim(levels):
-        known = _side_by_side(np.broadcast_to(known, np.shape(images)))
+        known = side_by_side(np.broadcast_to(known, np.shape(images)))
         known = known.repeat(levels.shape[1], axis=1).repeat(levels.shape[2], axis=2)
     return np.where(known, to_bytes(images, levels), np.uint8(UNDRAWN))
 
 
-def _side_by_side(images):
+def side_by_side(images):
     """The channels of images beside each other: [N, H, W, C] → [N, H, C·W, 1]; or two maps."""
     if images.shape[-1] > MOST_CHANNELS:
         factor = code_factor(images.shape[1:])
@@ -145,7 +145,7 @@ def grid(images, levels, columns=None, magnify=1):
     if images.ndim != 4 or not len(images):
         raise ValueError(f"images must have the shape [N, H, W, C], got {list(images.shape)}.")
     if np.ndim(levels) == 0 and images.shape[-1] not in (1, 3):
-        images = _side_by_side(images)
+        images = side_by_side(images)
     images = to_bytes(images, levels).repeat(magnify, axis=1).repeat(magnify, axis=2)
     num, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(num))

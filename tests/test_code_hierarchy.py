@@ -313,3 +313,12 @@ def test_of_two_maps_both_must_be_there_and_meant(tmp_path):
     ordered = gpc.get_config("digits", [f"data.source=npz:{source}", f"data.levels={K}"])
     with pytest.raises(UserError, match="are for model.family=code_hierarchy"):
         gpc.train(ordered, tmp_path / "run")
+    one = gpc.get_config("codes", [f"data.source=npz:{source}", f"data.levels={K}"])
+    with pytest.raises(UserError, match="5 colour groups.*are for model.family=code_hierarchy"):
+        gpc.train(one, tmp_path / "run")
+
+
+def test_two_maps_are_not_mirrored_as_one_image(tmp_path):
+    source = save(tmp_path / "codes.npz")
+    with pytest.raises(UserError, match="data.flips is of images"):
+        gpc.train(settings(source, "data.flips=true"), tmp_path / "run")

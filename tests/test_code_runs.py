@@ -10,6 +10,7 @@ from scripts import call, read_npz
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.cli import evaluate, export, sample
+from gated_pixelcnn.data import photos
 from gated_pixelcnn.errors import UserError
 
 K = 300
@@ -130,12 +131,38 @@ def test_settings_that_codes_do_not_fit_are_refused(tmp_path, change, message):
         (["--tiles=small.png"], "small.png has 8x8 pixels: no 300 square tiles"),
         (["--tiles=missing.png"], "missing.png cannot be used as tiles"),
         (["--top_p=0"], "top_p must be above 0"),
+        (["--top_p=nan"], "top_p must be above 0"),
+        (["--reduce_log_scale=nan"], "reduce_log_scale must be at least 0"),
+        (["--given=codes.npz", "--keep_rows=1", "--values=bytes"], "--values=bytes is of images"),
     ],
 )
 def test_flags_that_codes_do_not_fit_are_refused(trained, tmp_path, monkeypatch, flags, message):
-    workdir, _ = trained
+    workdir, test = trained
     monkeypatch.chdir(tmp_path)
+    np.savez("codes.npz", images=test)
     Image.fromarray(np.zeros((8, 8), np.uint8)).save("small.png")
     Image.fromarray(np.zeros((8, 8), np.uint8)).save("photo.png")
-    with pytest.raises((UserError, ValueError), match=message):
+    with pytest.raises(UserError, match=message):
         call(sample, monkeypatch, f"--workdir={workdir}", "--num=1", "--nojit", *flags)
+
+
+def test_codes_are_never_taken_for_bytes_though_they_could_be(tmp_path, monkeypatch):
+    codes = np.random.default_rng(0).integers(0, 10, (40, 4, 4))
+    np.savez(tmp_path / "codes.npz", x_train=codes, x_test=codes, images=codes)
+    how = ["data.levels=10", "train.steps=1"]
+    gpc.train(settings(tmp_path / "codes.npz", *how), tmp_path / "run")
+    flags = [f"--workdir={tmp_path / 'run'}", "--values=bytes"]
+    given = [f"--given={tmp_path / 'codes.npz'}", "--keep_rows=1"]
+    for script, more in ((sample, given), (evaluate, [f"--source=npz:{tmp_path / 'codes.npz'}"])):
+        with pytest.raises(UserError, match="--values=bytes is of images: this model is of cat"):
+            call(script, monkeypatch, *flags, *more)
+    np.savez(tmp_path / "more.npz", x_train=codes + 3)
+    with pytest.raises(UserError, match="up to 12, but .* levels 0..9.*raise data.levels"):
+        gpc.train(settings(tmp_path / "more.npz", *how), tmp_path / "other")
+
+
+def test_values_of_more_than_256_levels_are_never_bytes(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.full((1, 4, 4), 400))
+    reading = photos.Reading(values="bytes", by_hand=True)
+    with pytest.raises(UserError, match="at most 256 levels, but the model has 512"):
+        photos.read_images(str(tmp_path / "a.npz"), (4, 4, 1), 512, reading)

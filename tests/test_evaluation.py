@@ -1,5 +1,6 @@
 import io
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -180,6 +181,16 @@ def test_histogram_is_a_distribution_and_finite_for_values_never_seen():
         for v in range(5)
     ]
     np.testing.assert_allclose(np.exp2(-np.array(bits)).sum(), 1, rtol=1e-12)
+
+
+def test_frequencies_of_many_levels_take_the_memory_of_their_table_only():
+    images = np.random.default_rng(0).integers(0, 2**16, (4, 8, 8, 1)).astype(np.uint16)
+    tracemalloc.start()
+    baselines.baselines([images], [images], ImageSpec((8, 8, 1), 2**16, "categorical"))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    tables = (8 * 8 + 1) * 2**16 * 8  # at every place, and at all
+    assert most < 1.1 * tables
 
 
 def test_no_training_images_means_no_histogram():

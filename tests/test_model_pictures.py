@@ -79,6 +79,23 @@ def test_bits_of_pixels_add_up_to_those_of_the_image():
     assert picture.shape[-1] == 3 and np.mean(bits < highest) >= 0.98
 
 
+@pytest.mark.parametrize(("family", "channels"), [("gated_pixelcnn", 2), ("code_hierarchy", 5)])
+def test_bits_of_codes_stand_where_the_codes_are_shown(family, channels):
+    """Two channels, or two maps of which the top one is enlarged, beside each other."""
+    model = build(family, image_shape=(4, 4, channels), levels=9, values="categorical")
+    images = images_of(model, 3)
+    bits = pictures.pixel_bits(model, images)
+    of_values = -model.value_log_prob(images).numpy() / np.log(2)
+    if family == "code_hierarchy":
+        top, bottom = gpc.unpack_codes(of_values)
+        wanted = np.concatenate([top.repeat(2, axis=1).repeat(2, axis=2), bottom], axis=2)
+    else:
+        wanted = np.concatenate([of_values[..., 0], of_values[..., 1]], axis=2)
+    np.testing.assert_allclose(bits, wanted, rtol=1e-5)
+    picture, _ = pictures.draw_pixel_bits(images, model.image_spec, bits)
+    assert picture.shape[-1] == 3
+
+
 def test_heat_goes_from_black_to_white():
     colours = visualization.heat(np.linspace(-0.5, 1.5, 50)).astype(int)
     assert colours[0].tolist() == [0, 0, 0] and colours[-1].tolist() == [255, 255, 230]

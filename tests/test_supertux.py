@@ -93,3 +93,10 @@ def test_a_picture_has_every_tile_in_its_place(tool, tmp_path):
     places = [shown[16, 16], shown[16, 48], shown[48, 16], shown[48, 48]]
     assert np.array(places)[1:].tolist() == [[0, 0, 0], [0, 255, 0], [255, 0, 0]]
     assert places[0].tolist() not in np.array(places)[1:].tolist()
+
+
+def test_without_the_package_the_script_ends_in_a_sentence(tool, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no apt-get
+    monkeypatch.setattr(sys, "argv", ["supertux.py", f"--output={tmp_path / 'a.npz'}"])
+    with pytest.raises(SystemExit, match="supertux-data cannot be had .* by --folder"):
+        tool.main()

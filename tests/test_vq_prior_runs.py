@@ -245,6 +245,8 @@ def test_reconstructions_need_no_label(run, photos, tmp_path, monkeypatch):
     np.testing.assert_array_equal(arrays["decoded_9"], model.decode(codes))
     drawn = model.tokenizer.sample_stages(stage=codes[np.arange(6) % 3], jit=False)[-1]
     np.testing.assert_array_equal(arrays["image_9"], drawn)
+    with pytest.raises(UserError, match="--top_k and --top_p need"):  # of pixels by logistics
+        call(sample, monkeypatch, *arguments, f"--reconstruct={path}", "--top_k=3", "--nojit")
 
 
 def test_one_export_has_tokenizer_prior_and_decoder(run, photos, tmp_path, monkeypatch, capsys):

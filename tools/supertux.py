@@ -140,9 +140,15 @@ def picture(folder, ids):
 
 def unpacked(folder):
     """Downloads and unpacks the package: the folder of its data."""
-    subprocess.run(["apt-get", "download", "-q", "supertux-data"], cwd=folder, check=True)
-    package = next(pathlib.Path(folder).glob("supertux-data_*.deb"))
-    subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
+    try:
+        subprocess.run(["apt-get", "download", "-q", "supertux-data"], cwd=folder, check=True)
+        package = next(pathlib.Path(folder).glob("supertux-data_*.deb"))
+        subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SystemExit(
+            f"error: the package supertux-data cannot be had ({error}): unpack it elsewhere, and "
+            "give its usr/share/games/supertux2 by --folder"
+        ) from error
     return pathlib.Path(folder) / "usr/share/games/supertux2"
 
 

@@ -110,6 +110,8 @@ def main(argv):
     for name in (*("beside", "classify", "likeness", "importance_samples", "csv"), *pictures.FLAGS):
         if FLAGS[name].value and not isinstance(model, DensityModel):
             raise UserError(f"--{name} is not possible: {_no_density(model)}")
+    if FLAGS.values == BYTES and model.image_spec.is_categorical:
+        raise UserError("--values=bytes is of images: this model is of categories")
     others = {workdir: _load_beside(workdir, model) for workdir in FLAGS.beside or ()}
     images = _load_data(record, model)
     split = getattr(images, FLAGS.split)

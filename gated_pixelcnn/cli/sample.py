@@ -115,20 +115,13 @@ def main(argv):
     task = tasks.choose(FLAGS)
     model, record = cli.load_model(FLAGS, whole=task.whole)
     check_density_model(model)
-    if (FLAGS.most_probable or FLAGS.reduce_log_scale) and not model.draws_logistics:
-        raise UserError(
-            "--most_probable and --reduce_log_scale need --workdir of a model that draws from "
-            "logistics (likelihood logistic or mixture)"
-        )
-    if (FLAGS.top_k or FLAGS.top_p < 1) and not model.draws_categories:
-        raise UserError(
-            "--top_k and --top_p need --workdir of a model that draws from a softmax (likelihood "
-            "categorical or independent)"
-        )
+    _check_options(model)
     if FLAGS.tiles and not model.image_spec.is_categorical:
         raise UserError("--tiles needs a model of categories (model.values=categorical)")
     look = look_of(FLAGS, model)
     wanted = task.prompts(FLAGS, model, Trained.of(record, FLAGS))
+    for drawn_from, _ in wanted.requests(model):
+        _check_options(drawn_from)
     output = FLAGS.output or os.path.join(
         *((FLAGS.workdir, "samples") if FLAGS.workdir else ()), "sample.png"
     )
@@ -154,6 +147,24 @@ def _check_flags():
     if not least <= FLAGS.temperature <= most:
         raise UserError(
             f"--temperature must be above 0 ({least:g} to {most:g}), got {FLAGS.temperature}"
+        )
+    if not 0 <= FLAGS.reduce_log_scale < np.inf:
+        raise UserError(f"--reduce_log_scale must be at least 0, got {FLAGS.reduce_log_scale}")
+    if not 0 < FLAGS.top_p <= 1:
+        raise UserError(f"--top_p must be above 0 and at most 1, got {FLAGS.top_p}")
+
+
+def _check_options(model):
+    """Raises a UserError for options of another likelihood than that of a model that draws."""
+    if (FLAGS.most_probable or FLAGS.reduce_log_scale) and not model.draws_logistics:
+        raise UserError(
+            "--most_probable and --reduce_log_scale need --workdir of a model that draws from "
+            "logistics (likelihood logistic or mixture)"
+        )
+    if (FLAGS.top_k or FLAGS.top_p < 1) and not model.draws_categories:
+        raise UserError(
+            "--top_k and --top_p need --workdir of a model that draws from a softmax (likelihood "
+            "categorical or independent)"
         )
 
 

@@ -62,8 +62,9 @@ class Reading:
           resize: See the class.
         """
         data = record["config"]["data"]
-        if resize and record["config"]["model"].get("values") == "categorical":
-            raise UserError("--resize is of images: the categories of this model have no mean")
+        of_images = "resize" if resize else "values=bytes" if flags.values == BYTES else ""
+        if of_images and record["config"]["model"].get("values") == "categorical":
+            raise UserError(f"--{of_images} is of images: this model is of categories")
         return cls(
             flags.values or record["data"].get("values", BYTES),
             bool(flags.values),
@@ -91,6 +92,8 @@ def read_images(path, image_shape, levels, reading=Reading()):  # noqa: B008 (it
     Raises:
       UserError: a file is missing, cannot be read, does not fit, or its values may be either.
     """
+    if levels > 256 and reading.by_hand and reading.values == BYTES:
+        raise UserError(f"--values=bytes is of at most 256 levels, but the model has {levels}")
     if is_npz(path) and not os.path.isdir(path):
         images, reading = _read_npz(path, image_shape, levels, reading)
     elif image_shape[-1] not in (1, 3):

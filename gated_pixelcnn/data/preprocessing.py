@@ -246,5 +246,6 @@ def too_high(source, highest, levels) -> str:
     """Returns the sentence for values that cannot be levels."""
     return (
         f"{source} has values up to {highest}, but they are taken for levels 0..{levels - 1}, as "
-        "data.values or the run says: set data.values=bytes (--values=bytes) if they are bytes"
+        "data.values or the run says: raise data.levels if they are levels, or set "
+        "data.values=bytes (--values=bytes) if they are bytes"
     )

@@ -82,22 +82,27 @@ def draw_receptive_field(position, sizes):
 def pixel_bits(model, images, condition=None):
     """Code lengths of the pixels of images given those before them: bits, float64 [N, H, W].
 
+    Of categories those of each value, where `visualization.to_bytes` shows it: channels, or two
+    maps of codes, stand beside each other.
+
     Raises:
       ValueError: a model of a lower bound, which has no such lengths, or images that do not fit.
     """
     if not isinstance(model, DensityModel) or model.is_lower_bound:
         raise ValueError("bits of single pixels need a model of exact log-probabilities")
-    nats = np.asarray(model.value_log_prob(images, condition), np.float64)
-    return -nats.sum(axis=-1) / np.log(2)
+    bits = -np.asarray(model.value_log_prob(images, condition), np.float64) / np.log(2)
+    if model.image_spec.is_categorical:
+        return visualization.side_by_side(bits)[..., 0]
+    return bits.sum(axis=-1)
 
 
 def draw_pixel_bits(images, spec, bits):
     """Images and their bits by pixel, side by side.
 
     Args:
-      images: integers 0…levels−1 [N, H, W, 1 or 3].
+      images: integers 0…levels−1 [N, H, W, 1 or 3]; of categories [N, H, W, C].
       spec: their `ImageSpec`.
-      bits: [N, H, W], see `pixel_bits`.
+      bits: of `pixel_bits`.
 
     Returns:
       uint8 picture of pairs, and the bits that are white: 99 % of all pixels have fewer.

@@ -9,6 +9,7 @@ from gated_pixelcnn.errors import UserError, nearest
 from gated_pixelcnn.models.registry import FAMILIES
 from gated_pixelcnn.models.trainable import Trainable
 from gated_pixelcnn.spec import CATEGORICAL, stands_beside
+from gated_pixelcnn.visualization import MOST_CHANNELS
 
 
 def data_config(config: ConfigDict) -> data.DataConfig:
@@ -80,5 +81,7 @@ def build_model(
         )
         model.build()
     except (ValueError, TypeError) as error:
-        raise UserError(f"config.model: {error}") from error
+        two = " (two maps of codes are for model.family=code_hierarchy)"
+        maps = image_shape[-1] > MOST_CHANNELS and family is not FAMILIES["code_hierarchy"]
+        raise UserError(f"config.model: {error}{two if maps else ''}") from error
     return model

@@ -151,6 +151,11 @@ def _packed(maps, suffix, path, config):
             f"{path} has two maps of codes, top_{suffix} and bottom_{suffix}: they are for "
             "model.family=code_hierarchy"
         )
+    if config.flips:
+        raise UserError(
+            "data.flips is of images: it would mirror the places of two maps of codes, but not the "
+            "codes of the bottom map at a place"
+        )
     try:
         return pack_codes(*(array[..., 0] if array.shape[-1] == 1 else array for array in maps))
     except ValueError as error:
