@@ -1,6 +1,7 @@
-"""Peak memory of a training step of the ImageNet 64×64 model, with and without rematerialisation.
+"""Peak memory of a training step of a preset, with and without rematerialisation.
 
     python benchmarks/memory.py
+    python benchmarks/memory.py --preset=codes --override=data.levels=8192 --override=model.dropout=0
 
 Every row is a process of its own that builds the model and makes one step. What grows with the
 batch are the activations: the difference between two batches, divided by that of their sizes.
@@ -18,6 +19,7 @@ from gated_pixelcnn.errors import run
 
 _PRESET = flags.DEFINE_string("preset", "imagenet64", "The model.")
 _BATCHES = flags.DEFINE_list("batches", ["2", "4"], "Two batch sizes.")
+_OVERRIDES = flags.DEFINE_multi_string("override", [], "As --config.… of train.py.")
 _ROW = flags.DEFINE_string("row", None, "Makes one step with these settings (JSON) and reports.")
 
 SETTINGS = {"as it is": {}, "remat": {"remat": True}}
@@ -30,17 +32,19 @@ def step(settings):
     import tensorflow as tf
 
     import gated_pixelcnn as gpc
+    from gated_pixelcnn.configs import PRESETS
     from gated_pixelcnn.configs.training import TrainConfig
     from gated_pixelcnn.runs.build import build_model
     from gated_pixelcnn.training.state import TrainState
 
-    config = gpc.get_config(settings.pop("preset"))
+    name = settings.pop("preset")
+    config = gpc.get_config(name, settings.pop("overrides"))
     keras.utils.set_random_seed(0)
-    size = 64 if "64" in config.data.source else 32
-    model = build_model(config, (size, size, 3), 256)
+    model = build_model(config, PRESETS[name].image_shape, config.data.levels)
     state = TrainState(model, TrainConfig(**settings), 0, tf.distribute.get_strategy())
     shape = (settings["batch_size"], *model.image_shape)
-    images = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, model.levels, shape)
+    images = images.astype(model.image_spec.dtype.as_numpy_dtype)
     start = time.perf_counter()
     loss, _ = state.make_step((tf.constant(images),))
     loss = float(loss)
@@ -56,13 +60,14 @@ def main(_):
     import machine
 
     print(machine.describe())
-    print(f"{_PRESET.value}: one step, float32")
+    print(f"{' '.join([_PRESET.value, *_OVERRIDES.value])}: one step, float32")
     print(f"{'setting':10}{'batch':>6}{'peak GB':>9}{'seconds':>9}{'bits/dim':>10}{'GB/image':>10}")
     batches = [int(batch) for batch in _BATCHES.value]
     for name, settings in SETTINGS.items():
         peaks = []
         for batch in batches:
             row = settings | {"batch_size": batch, "preset": _PRESET.value}
+            row["overrides"] = _OVERRIDES.value
             command = [sys.executable, __file__, f"--row={json.dumps(row)}"]
             peak, seconds, loss = json.loads(subprocess.check_output(command).splitlines()[-1])
             peaks.append(peak)

@@ -20,9 +20,14 @@ def pack_codes(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
       [N, h, w, 1 + f²], in the type that holds both.
 
     Raises:
-      ValueError: sizes that do not fit.
+      ValueError: sizes that do not fit, or values that are no integers.
     """
     top, bottom = np.asarray(top), np.asarray(bottom)
+    if np.result_type(top, bottom).kind not in "iu":
+        raise ValueError(
+            f"codes must be integers of types that one type holds, got {top.dtype} and "
+            f"{bottom.dtype}."
+        )
     sizes = f"top {list(top.shape)} and bottom {list(bottom.shape)}"
     if top.ndim != 3 or bottom.ndim != 3 or len(top) != len(bottom) or 0 in top.shape:
         raise ValueError(f"maps of codes must be [N, h, w] and [N, f·h, f·w], got {sizes}.")

@@ -152,6 +152,8 @@ def test_logits_that_need_more_memory_than_there_is_are_refused_with_figures():
         memory.check(model, 16, available=10**9)
     in_parts = build(image_shape=(32, 32, 1), levels=8192, values="categorical")
     memory.check(in_parts, 16, available=10**9)
+    with pytest.raises(UserError, match=r"raise train\.accumulation$"):
+        memory.check(in_parts, 16, available=10**6)
 
 
 def test_the_spec_tells_how_values_are_stored_and_shown():

@@ -73,6 +73,15 @@ def test_maps_that_do_not_fit_are_not_packed(top, bottom):
         gpc.pack_codes(np.zeros(top, int), np.zeros(bottom, int))
 
 
+@pytest.mark.parametrize("types", [(np.float32, np.uint8), (np.uint64, np.int64)])
+def test_maps_whose_codes_would_become_floats_are_not_packed(types):
+    top, bottom = (
+        np.zeros((1, size, size), dtype) for size, dtype in zip((2, 4), types, strict=True)
+    )
+    with pytest.raises(ValueError, match="codes must be integers"):
+        gpc.pack_codes(top, bottom)
+
+
 def test_the_model_takes_the_maps_apart_as_the_functions_do(model):
     codes = codes_of(model)
     parts = model.parts_of(codes)
@@ -143,8 +152,10 @@ def test_any_family_models_either_map(family, part):
 
 def test_samples_have_the_frequencies_of_the_model():
     tiny = random_model((1, 1, 5), 2)
+    randomise(tiny, 2)  # every map is drawn
     everything = np.array(list(itertools.product(range(2), repeat=5)), np.uint8)
     wanted = np.exp(tiny.log_prob(everything.reshape(-1, 1, 1, 5)).numpy())
+    assert wanted.min() > 0.003
     num = 20_000
     drawn = tiny.sample(num, seed=3, jit=False).numpy().reshape(num, 5)
     counts = np.bincount(drawn @ 2 ** np.arange(4, -1, -1), minlength=32)

@@ -247,5 +247,5 @@ def too_high(source, highest, levels) -> str:
     return (
         f"{source} has values up to {highest}, but they are taken for levels 0..{levels - 1}, as "
         "data.values or the run says: raise data.levels if they are levels, or set "
-        "data.values=bytes (--values=bytes) if they are bytes"
+        "data.values=bytes if they are bytes"
     )

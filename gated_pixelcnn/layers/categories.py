@@ -152,18 +152,19 @@ def log_softmax_at(y, table, bias, values):
     """
     wide = tf.float64 if y.dtype == tf.float64 else tf.float32
     size, levels = y.shape[-1], table.shape[0]
-    rows = max(1, _PART // levels)
-    parts = -(-tf.shape(y)[0] // rows)
+    count = tf.shape(y)[0] if y.shape[0] is None else y.shape[0]
+    parts = count // max(1, _PART // levels) + 1
+    rows = -(-count // parts)  # equal parts: a small batch is not padded to a large part
 
     def in_parts(x):
-        x = tf.pad(x, [[0, parts * rows - tf.shape(x)[0]], *[[0, 0]] * (x.shape.rank - 1)])
+        x = tf.pad(x, [[0, parts * rows - count], *[[0, 0]] * (x.shape.rank - 1)])
         return tf.reshape(x, [parts, rows, *x.shape[1:]])
 
     def back(x):
-        return tf.reshape(x, tf.concat([[parts * rows], tf.shape(x)[2:]], 0))[: tf.shape(y)[0]]
+        return tf.reshape(x, tf.concat([[parts * rows], tf.shape(x)[2:]], 0))[:count]
 
     def each(function, *inputs):
-        signature = tf.TensorSpec([rows], wide)
+        signature = tf.TensorSpec([rows if isinstance(rows, int) else None], wide)
         return tf.map_fn(function, inputs, fn_output_signature=signature, parallel_iterations=1)
 
     def nats(inputs):
@@ -184,7 +185,7 @@ def log_softmax_at(y, table, bias, values):
             return index + 1, dys, dtable, dbias + tf.reduce_sum(tf.cast(d, wide), axis=0)
 
         upstreams = in_parts(tf.cast(upstream, wide))
-        dys = tf.TensorArray(y.dtype, parts, element_shape=(rows, size))
+        dys = tf.TensorArray(y.dtype, parts, element_shape=(None, size))
         start = (tf.constant(0), dys, tf.zeros(table.shape, wide), tf.zeros(bias.shape, wide))
         _, dys, dtable, dbias = tf.while_loop(
             lambda index, *_: index < parts, of_part, start, parallel_iterations=1

@@ -6,6 +6,7 @@ import os
 import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.layers.categories import IN_PARTS
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 
 _COPIES_OF_WEIGHTS = 5  # with the gradient, two moments and the moving average
@@ -48,10 +49,14 @@ def _check(model, num, available):
     found = needed(model, num)
     if found > available:
         height, width, channels = model.image_shape
+        ways = ["lower train.batch_size or model.embedding_size", "raise train.accumulation"]
+        if not model.image_spec.is_categorical:
+            ways.append(
+                "set model.values=categorical, whose logits are computed in parts above "
+                f"{IN_PARTS} levels"
+            )
         raise UserError(
             f"{num} images of {height}x{width}x{channels} values with {model.levels} levels need "
             f"{found / 1e9:.3g} GB for weights and logits, but this machine has "
-            f"{available / 1e9:.3g} GB: lower train.batch_size or model.embedding_size, raise "
-            "train.accumulation, or set model.values=categorical, whose logits are computed in "
-            "parts"
+            f"{available / 1e9:.3g} GB: {', or '.join(ways)}"
         )

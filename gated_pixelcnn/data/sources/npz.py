@@ -189,7 +189,8 @@ def _check_images(shape, dtype, what, levels):
     if len(shape) == 4 and shape[-1] > MAX_CHANNELS:
         raise UserError(
             f"{what} has shape {shape}, so {shape[-1]} colours; there may be 1 to {MAX_CHANNELS}, "
-            f"and they are the last axis: [N, H, W, C]"
+            "and they are the last axis: [N, H, W, C]; two maps of codes are saved as top_train "
+            "and bottom_train, see unpack_codes"
         )
 
 
