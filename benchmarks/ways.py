@@ -3,10 +3,9 @@
     python benchmarks/ways.py
     python benchmarks/ways.py --workdir=runs/demo --batches=1,16   # of a run, whose steps are real
 
-Methods: pixel by pixel, or rows as fixed points. What XLA compiles: nothing ("off"), the loop over
-a row's pixels, or everything ("image"). The way that `sample` chooses by itself is marked. How many
-steps rows take depends on the model: those of an untrained one tell nothing. All in one process,
-calls in turn, medians.
+Methods: pixel by pixel, or rows as fixed points; with XLA and without. How many steps rows take
+depends on the model: those of an untrained one tell nothing. All in one process, calls in turn,
+medians.
 """
 
 import sampling as table
@@ -52,15 +51,13 @@ def main(_):
     import numpy as np
     import tensorflow as tf
 
-    from gated_pixelcnn import sampling
-
-    ways = [(method, jit) for method in _METHODS.value for jit in (False, *sampling.COMPILED)]
-    names = {way: f"{way[0]} {way[1] or 'off'}" for way in ways}
+    ways = [(method, jit) for method in _METHODS.value for jit in (True, False)]
+    names = {way: way[0] + (", XLA" if way[1] else "") for way in ways}
     print(machine.describe())
     print(f"{'model':22}{'batch':>6}{'forward':>9}", end="")
     print("".join(f"{name:>14}" for name in names.values()) + f"{'steps of rows':>15}{'passes':>8}")
     for name, model in models():
-        slow = set()
+        left = [way for way in ways if way[0] == "pixels" or model.draws_rows]
         for batch in map(int, _BATCHES.value):
             images = np.random.default_rng(0).integers(0, model.levels, (batch, *model.image_shape))
             images = tf.constant(images.astype(model.image_spec.dtype.as_numpy_dtype))
@@ -70,22 +67,20 @@ def main(_):
             forward = tf.function(lambda x, y, model=model: model(x, y), autograph=False)
             calls = {"forward": lambda: forward(images, label)}  # noqa: B023
             steps = "-"
-            for method, jit in ways:
-                if (method, jit) in slow or (method == "rows" and not model.draws_rows):
-                    continue
+            for method, jit in left:
                 how = {"method": method, "jit": jit}
                 calls[method, jit] = lambda how=how: model.sample(batch, label, **how)  # noqa: B023
                 if method == "rows":
                     steps = str(steps_of(model, batch, label))
             took = machine.alternate(calls, table.REPEATS.value)
-            slow |= {way for way in ways if took.get(way, 0) > _MOST.value}
-            chosen = ("pixels", sampling.fastest(model, batch))
             row = f"{name:22}{batch:6}{took['forward']:8.3f}s"
             for way in ways:
-                mark = "*" if way == chosen else " "
-                row += f"{took[way]:12.4f}s{mark}" if way in took else f"{'-':>14}"
-            best = min(took[way] for way in ways if way in took)
+                row += f"{took[way]:13.4f}s" if way in took else f"{'-':>14}"
+            best = min(took[way] for way in left)
+            left = [way for way in left if took[way] < _MOST.value]
             print(f"{row}{steps:>15}{best / took['forward']:8.2f}", flush=True)
+            if not left:
+                break
 
 
 def steps_of(model, batch, label):

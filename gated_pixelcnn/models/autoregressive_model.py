@@ -320,11 +320,8 @@ class AutoregressiveModel(LikelihoodModel):
     def draw(self, request: Request) -> list[tf.Tensor]:
         """See `DensityModel`: in one stage."""
         noise = sampling.noise(request.seed, request.example_seeds, self)
-        jit = request.jit
-        if jit is True:
-            jit = sampling.fastest(self, request.num)
         method = request.method if self.draws_rows else "pixels"
-        how = request.options, request.given, request.known, jit, method
+        how = request.options, request.given, request.known, request.jit, method
         return [sampling.sample(self, noise, request.condition, *how)]
 
     # Keras.

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.capabilities import Reconstructs
-from gated_pixelcnn.sampling import COMPILED, METHODS, SamplingOptions
+from gated_pixelcnn.sampling import METHODS, SamplingOptions
 from gated_pixelcnn.spec import Array, ImageSpec, Inputs, as_array, check_integer
 
 LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
@@ -34,7 +34,7 @@ class Request(NamedTuple):
       given: images [N, H, W, C], or None.
       known: booleans [N, H, W, C], or None.
       example_seeds: integers [N].
-      jit: what XLA compiles: True, what is fastest; False, nothing; or see `sampling.loop.run`.
+      jit: whether XLA compiles.
       stage: what was drawn before, of a model that draws in stages and is given one; or None.
       method: see `sampling.loop.run`.
     """
@@ -46,7 +46,7 @@ class Request(NamedTuple):
     given: tf.Tensor | None
     known: tf.Tensor | None
     example_seeds: tf.Tensor
-    jit: bool | str = False
+    jit: bool = False
     stage: tf.Tensor | None = None
     method: str = "pixels"
 
@@ -228,7 +228,7 @@ class DensityModel(Inputs):
         given: Array | None = None,
         known: Array | None = None,
         example_seeds: int | Array = 0,
-        jit: bool | str = True,
+        jit: bool = True,
         method: str = "pixels",
         reduce_log_scale: float = 0.0,
         most_probable: bool = False,
@@ -255,9 +255,8 @@ class DensityModel(Inputs):
             example_seeds[i]), whatever the batch that it is drawn in; images with the same example
             seed have the same ones. An integer is that of the first image; the others count on.
           jit: whether XLA compiles: faster, after some seconds of compilation for every number of
-            images. "row" compiles the loop over a row's pixels, "image" everything; True chooses
-            what is faster for the model and the number. Sums are rounded differently, so a model
-            in half precision draws other images with it than without.
+            images. Sums are rounded differently, so a model in half precision draws other images
+            with it than without.
           method: "pixels" draws one pixel after the other; "rows" all pixels of a row at once,
             again and again until none changes. That gives the same images (but where a sum is
             rounded to the other side of a boundary) in fewer steps one after the other, each of
@@ -355,9 +354,8 @@ class DensityModel(Inputs):
         num = check_integer("num", num, 1)
         condition = self.condition_spec.numbered(condition, num)
         seed = check_seed(seed)
-        if not isinstance(jit, bool | np.bool_) and jit not in COMPILED:
-            allowed = ", ".join(map(repr, COMPILED))
-            raise ValueError(f"jit must be True, False or one of {allowed}, got {jit!r}.")
+        if not isinstance(jit, bool | np.bool_):
+            raise ValueError(f"jit must be True or False, got {jit!r}.")
         if method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}.")
         if method == "rows" and not self.draws_rows:
@@ -371,7 +369,6 @@ class DensityModel(Inputs):
             given, known = self.image_spec.check_completion(given, known, num)
         example_seeds = self._checked_example_seeds(example_seeds, num)
         example_seeds = tf.constant(example_seeds, tf.int32)
-        jit = bool(jit) if isinstance(jit, np.bool_) else jit
         request = Request(num, condition, seed, options, given, known, example_seeds, jit)
         return request._replace(method=method)
 

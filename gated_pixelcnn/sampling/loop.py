@@ -6,7 +6,6 @@ Autoregressive Models", 2017), so a batch costs one or two forward passes. The l
 """
 
 import functools
-import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from gated_pixelcnn.sampling.options import UNCHANGED
 from gated_pixelcnn.sampling.rows import draw_row
 
 Nest = Any  # of tensors
+METHODS = ("pixels", "rows")  # see `run`
 
 
 class CachedDecoder(Protocol):
@@ -134,7 +134,7 @@ def sample(
 
 
 def run(model, condition, inputs, choose, jit=False, method="pixels"):
-    """Runs a model incrementally over whole images; see `ways` for what to choose.
+    """Runs a model incrementally over whole images.
 
     Args:
       model: a density model.
@@ -142,16 +142,16 @@ def run(model, condition, inputs, choose, jit=False, method="pixels"):
       inputs: nest of tensors [N, H, W, C, …] that `choose` reads.
       choose: function (parameters of the likelihood [N, P], colour, the pixel's earlier values
         int32 [N, colour], the pixel's `inputs` [N, C, …]) → values int32 [N].
-      jit: what XLA compiles: False, nothing; "row", the loop over a row's pixels, in which small
-        operations abound; "image", all.
+      jit: whether XLA compiles all of it: the time of a pixel is that of many small operations,
+        which cost nothing then.
       method: "pixels": one pixel after the other; or "rows": see `rows.draw_row`.
 
     Returns:
       The chosen values, integers [N, H, W, C], in the type of `ImageSpec.dtype`; and how many steps
       were made one after the other, int32: of a pixel, or of a whole row.
     """
-    if jit == "image":
-        whole = functools.partial(_run, model, choose=choose, jit=False, method=method)
+    if jit:
+        whole = functools.partial(_run, model, choose=choose, jit=jit, method=method)
         return tf.function(whole, autograph=False, jit_compile=True)(condition, inputs)
     return _run(model, condition, inputs, choose, jit, method)
 
@@ -182,13 +182,11 @@ def _run(model, condition, inputs, choose, jit, method):
         values, row_cache = zip(*(run_pixels(*pair) for pair in pairs), strict=True)
         return tf.concat(values, axis=0), join(row_cache, -2), width
 
-    @tf.function(jit_compile=True, autograph=False) if jit else lambda f: f
     def at_once(row, here, above):
         return draw_row(model, decoder, row, here, choose, above)
 
     of_row = {"pixels": by_pixels, "rows": at_once}[method]
 
-    @tf.function(jit_compile=True, autograph=False) if jit else lambda f: f
     def run_pixels(row, inputs):
         num = size(tf.nest.flatten(inputs)[0], 1)
 
@@ -227,22 +225,19 @@ def parts_of(num, jit):
     """Sizes of the parts of a batch whose pixels run side by side.
 
     The products of one pixel are too small for several processors: it is parts of the batch that
-    keep them busy. A GPU takes the whole batch at once.
+    keep them busy. A GPU, and a program of XLA, take the whole batch at once.
 
     Args:
       num: number of images, a scalar tensor where it is not known.
-      jit: what XLA compiles, see `run`.
+      jit: see `run`.
 
     Returns:
       List of sizes; they add up to `num`.
     """
-    if tf.config.list_physical_devices("GPU") or (jit and tf.is_tensor(num)):
+    if jit or tf.config.list_physical_devices("GPU"):
         return [num]
-    if not jit:
-        # Two, whatever this machine: an exported graph runs elsewhere. One of them may be empty.
-        return [num - num // 2, num // 2]
-    parts = max(1, min(os.cpu_count(), num // 8))  # fewer images in a part were slower
-    return [num // parts + (i < num % parts) for i in range(parts)]
+    # Two, whatever this machine: an exported graph runs elsewhere. One of them may be empty.
+    return [num - num // 2, num // 2]
 
 
 def split(nest, parts, axis):

@@ -56,9 +56,7 @@ def draw_row(model, decoder, row, inputs, choose, guess):
         return drawn, right, steps + 1, tf.reduce_any(changed), row_cache
 
     first = step(guess, tf.zeros_like(guess[:, 0, 0]), tf.constant(0))
-    values, _, steps, _, row_cache = tf.while_loop(
-        lambda _, right, steps, on, cache: on, step, first
-    )
+    values, _, steps, _, row_cache = tf.while_loop(lambda *now: now[3], step, first)
     return values, row_cache, steps
 
 

@@ -279,7 +279,7 @@ class GatedPixelCNNDecoder:
         return model.head(x), (self.cache_of_inputs(inputs[1:]), keys_values)
 
     def cache_of_inputs(self, inputs):
-        """What `row_cache` has of the inputs of the blocks but the first, a list of [N, 1, W, p]."""
+        """What `row_cache` has of blocks' inputs but the first one's, a list of [N, 1, W, p]."""
         return ()
 
     def above(self, number, x, row_cache):
