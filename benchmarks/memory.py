@@ -1,7 +1,7 @@
 """Peak memory of a training step of a preset, with and without rematerialisation.
 
     python benchmarks/memory.py
-    python benchmarks/memory.py --preset=codes --override=data.levels=8192 --override=model.dropout=0
+    python benchmarks/memory.py --preset=codes --override=model.dropout=0
 
 Every row is a process of its own that builds the model and makes one step. What grows with the
 batch are the activations: the difference between two batches, divided by that of their sizes.

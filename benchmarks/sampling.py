@@ -11,9 +11,9 @@ from absl import flags
 
 from gated_pixelcnn.errors import run
 
-_REPEATS = flags.DEFINE_integer("repeats", 7, "Counted calls of each function.", lower_bound=1)
-_FAMILY = flags.DEFINE_string("family", "", "Only the rows of this family.")
-_WORKDIR = flags.DEFINE_string("workdir", "", "Of a run, whose model is measured alone.")
+REPEATS = flags.DEFINE_integer("repeats", 7, "Counted calls of each function.", lower_bound=1)
+FAMILY = flags.DEFINE_string("family", "", "Only the rows of this family.")
+WORKDIR = flags.DEFINE_string("workdir", "", "Of a run, whose model is measured alone.")
 _BATCH = flags.DEFINE_integer("batch", 16, "Images at once, of --workdir.", lower_bound=1)
 _NAIVE = flags.DEFINE_bool("naive", False, "Also run naive sampling, once: minutes.")
 
@@ -42,12 +42,12 @@ def models():
     import gated_pixelcnn as gpc
     from gated_pixelcnn.models.registry import FAMILIES
 
-    if _WORKDIR.value:
-        model = gpc.load(_WORKDIR.value)
+    if WORKDIR.value:
+        model = gpc.load(WORKDIR.value)
         yield model.family, model.family, _BATCH.value, model
         return
     for family, batch, shape, arguments in SIZES:
-        if _FAMILY.value not in ("", family):
+        if FAMILY.value not in ("", family):
             continue
         if isinstance(arguments, str):
             yield family, arguments, batch, gpc.build_model(gpc.get_config(arguments), shape, 256)
@@ -83,7 +83,7 @@ def main(_):
                 "sample": lambda: model.sample(batch, label),  # noqa: B023
                 "plain": lambda: model.sample(batch, label, jit=False),  # noqa: B023
             },
-            _REPEATS.value,
+            REPEATS.value,
         )
         exact = not model.is_lower_bound  # else nobody would sample naively
         passes = shape[0] * shape[1] * getattr(model, "colours", shape[-1]) if exact else np.nan

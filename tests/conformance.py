@@ -84,6 +84,11 @@ def exact(all_cases):
     return [case for case in all_cases if FAMILIES[case[0]].is_exact]
 
 
+def with_whole_rows(all_cases):
+    """The cases of families that run all pixels of a row at once."""
+    return [case for case in all_cases if FAMILIES[case[0]].model.has_whole_rows]
+
+
 def density(all_cases):
     """The cases of families with log-probabilities and samples."""
     return [case for case in all_cases if FAMILIES[case[0]].is_density]

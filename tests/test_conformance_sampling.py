@@ -26,6 +26,7 @@ from conformance import (
     reloaded,
     shared_model,
     tiny_model,
+    with_whole_rows,
 )
 from families import MAIN, images_of
 
@@ -50,7 +51,7 @@ def test_incremental_parameters_equal_those_of_the_parallel_pass(case):
     row_cache = decoder.first_row_cache()
     for row in range(height):
         state, context = decoder.row(state, finished, row_cache, row)
-        finished = seen[:, row]
+        finished, context = seen[:, row], decoder.by_pixels(context)
         pixels = decoder.first_pixels(2)
         for column in range(width):
             found = []
@@ -67,6 +68,28 @@ def test_incremental_parameters_equal_those_of_the_parallel_pass(case):
         row_cache = decoder.row_cache(pixels)
 
 
+@cases(with_whole_rows(exact(CASES)), is_quick)
+def test_parameters_of_whole_rows_equal_those_of_the_parallel_pass(case):
+    model = build(case, dtype="float64")
+    images, condition = images_of(model, 2), condition_of(model, 2)
+    expected = model(images, condition).numpy()
+    decoder = model.cached_decoder(2, model.map_condition(condition))
+    seen = model.network_input(images)
+    state, finished = decoder.first_rows(), tf.zeros_like(seen[:, 0])
+    row_cache = decoder.first_row_cache()
+    for row in range(model.image_shape[0]):
+        state, context = decoder.row(state, finished, row_cache, row)
+        finished = seen[:, row]
+        outputs, row_cache = decoder.whole_row(context, finished[:, tf.newaxis])
+        found = model.likelihood.parameters(model.raw_parameters(outputs))[:, 0]
+        np.testing.assert_allclose(found, expected[:, row], atol=1e-10)
+
+
+@cases(with_whole_rows(exact(FEWER)), is_colour)
+def test_rows_at_once_draw_the_same_images(case):
+    check_against_naive(case, jit=False, method="rows")
+
+
 @cases(exact(CASES), is_one_of_a_main_family)
 def test_fast_and_naive_sampling_draw_the_same_images(case):
     check_against_naive(case, jit=False)
@@ -78,10 +101,10 @@ def test_fast_sampling_with_xla_draws_the_same_images(case):
     check_against_naive(case, jit=True)
 
 
-def check_against_naive(case, jit):
+def check_against_naive(case, **how):
     """Fails where one forward pass per value draws other images from the same noise."""
     model = shared_model(case)
-    fast = model.sample(NUM, condition_of(model, NUM), seed=3, jit=jit)
+    fast = model.sample(NUM, condition_of(model, NUM), seed=3, **how)
     np.testing.assert_array_equal(fast, drawn_naively(case))
 
 

@@ -34,12 +34,34 @@ def test_same_seed_gives_same_images_whatever_the_batch_and_the_compiler(draw):
     whole = draw("--label=0,1,2", "--num=11", "--seed=5")
     assert whole["images"].shape == (11, 8, 8, 1) and whole["images"].max() < 16
     np.testing.assert_array_equal(whole["labels"], np.arange(11) % 3)
-    for arguments in (["--batch_size=4"], ["--batch_size=1"], ["--nojit", "--batch_size=5"]):
+    ways = (["--batch_size=4"], ["--batch_size=1"], ["--nojit", "--batch_size=5"])
+    for arguments in (*ways, ["--nojit", "--method=rows"]):
         cut = draw("--label=0,1,2", "--num=11", "--seed=5", *arguments)
         np.testing.assert_array_equal(cut["images"], whole["images"])
     other = draw("--label=0,1,2", "--num=11", "--seed=6")
     assert (other["images"] != whole["images"]).mean() > 0.5
     assert len(np.unique(whole["images"], axis=0)) == 11
+
+
+def test_what_was_drawn_before_ctrl_c_is_kept(draw, monkeypatch, capsys):
+    whole = draw("--label=0,1,2", "--num=11", "--nojit")
+    original, calls = gpc.GatedPixelCNN.sample_stages, []
+
+    def stopped(*arguments, **how):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*arguments, **how)
+
+    monkeypatch.setattr(gpc.GatedPixelCNN, "sample_stages", stopped)
+    kept = draw("--label=0,1,2", "--num=11", "--nojit", "--batch_size=4")
+    assert len(kept["images"]) == 8
+    for name in ("images", "labels"):
+        np.testing.assert_array_equal(kept[name], whole[name][:8])
+    assert "stopped: 8 of 11 images are there" in capsys.readouterr().err
+    calls[:] = 2 * [()]
+    with pytest.raises(KeyboardInterrupt):  # nothing was drawn
+        draw("--label=0,1,2", "--num=11", "--nojit", "--batch_size=4")
 
 
 def test_all_labels_get_a_row_each(draw, tmp_path):

@@ -93,7 +93,17 @@ OWN = (  # flags of all tasks
     ),
     IntegerFlag("batch_size", "Images drawn at once.", 64, least=1),
     Flag("jit", "Compile with XLA: seconds once, then faster.", True, flags.DEFINE_bool),
+    Flag(
+        "method",
+        "Draw one of the pixels after the other, or all pixels of a row at once until none "
+        "changes: the same images in fewer, larger steps.",
+        "pixels",
+        functools.partial(flags.DEFINE_enum, enum_values=["pixels", "rows"]),
+    ),
 )
+
+
+SECONDS_BETWEEN_LINES = 5
 
 
 def define_flags(values=None):
@@ -129,9 +139,12 @@ def main(argv):
         files.check_writable(name)
 
     start = time.perf_counter()
-    drawn = [draw(*request) for request in wanted.requests(model)]
+    requests = wanted.requests(model)
+    drawn = [draw(*request, can_stop=len(requests) == 1) for request in requests]
     seconds = time.perf_counter() - start
     images = np.concatenate([stages[-1] for stages in drawn])
+    if len(images) < wanted.num:
+        wanted = wanted.first(len(images))
     print(f"{len(images)} images in {seconds:.1f} s ({len(images) / seconds:.1f} images/s)")
     _write(output, model, look, images, wanted, drawn[0][:-1] if wanted.keeps_stages else [])
 
@@ -166,13 +179,19 @@ def _check_options(model):
             "--top_k and --top_p need --workdir of a model that draws from a softmax (likelihood "
             "categorical or independent)"
         )
+    if FLAGS.method == "rows" and not model.draws_rows:
+        raise UserError(
+            "--method=rows needs --workdir of a model whose pixels of a row can be run at once: "
+            "not of diagonal_bilstm, nor of latent variables alone"
+        )
 
 
-def draw(model, wanted):
+def draw(model, wanted, can_stop=False):
     """Draws from Prompts in batches; image i does not depend on how they are cut.
 
     Returns:
       List of uint8 [num, h, w, C]: all stages of a model that draws in stages, the images last.
+      After Ctrl-C those that were drawn until then, if it `can_stop`.
     """
     num = wanted.num
     size = min(FLAGS.batch_size, num)
@@ -180,6 +199,7 @@ def draw(model, wanted):
         "seed": FLAGS.seed,
         "temperature": FLAGS.temperature,
         "jit": FLAGS.jit,
+        "method": FLAGS.method,
         "reduce_log_scale": FLAGS.reduce_log_scale,
         "most_probable": FLAGS.most_probable,
         "top_k": FLAGS.top_k,
@@ -187,7 +207,19 @@ def draw(model, wanted):
     }
     # The last batch is drawn in full and cut: another size would be traced (or compiled) anew.
     parts = (np.arange(first, first + size) % num for first in range(0, num, size))
-    batches = [model.sample_stages(size, **wanted.arguments(part), **how) for part in parts]
+    batches, told = [], time.monotonic()
+    try:
+        for part in parts:
+            stages = model.sample_stages(size, **wanted.arguments(part), **how)
+            batches.append([np.asarray(stage) for stage in stages])
+            done = len(batches) * size
+            if done < num and time.monotonic() - told > SECONDS_BETWEEN_LINES:
+                told = time.monotonic()
+                print(f"{done} of {num} images", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        if not (batches and can_stop):
+            raise
+        print(f"stopped: {len(batches) * size} of {num} images are there", file=sys.stderr)
     return [np.concatenate(stage)[:num] for stage in zip(*batches, strict=True)]
 
 

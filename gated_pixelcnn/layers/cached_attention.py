@@ -60,6 +60,30 @@ class CachedAttention:
         """Those of a row that is finished [2·heads, N, W·d]."""
         return tf.reshape(row, (self.shape[0], -1, self.shape[-1]))
 
+    def whole_row(
+        self, rows: Sequence, number: tf.Tensor, x: tf.Tensor, image: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The block over all pixels of a row at once.
+
+        Args:
+          rows: of `for_pixels`.
+          number: of the row, for every image [N, 1].
+          x: the row's features [N, 1, W, p].
+          image: the row as the first block sees it [N, 1, W, C].
+
+        Returns:
+          [N, 1, W, p], and the cache of `row_cache`.
+        """
+        layer = self.layer
+        columns = tf.range(self.width)[tf.newaxis, tf.newaxis]
+        index = tf.broadcast_to(number[:1, :, tf.newaxis], tf.shape(columns))
+        place = layer.place.slide(layer.coordinates(index, columns, self.height, self.width))
+        shape = (layer.heads, -1, self.height * self.width, layer.head_features)
+        keys, values = (tf.reshape(of_rows, shape) for of_rows in rows)
+        above = tf.range(self.height * self.width) < number[0] * self.width
+        y, key_value = layer.across(x, image, place, [(keys, values, above)])
+        return y, self.row_cache(key_value)
+
     def pixel(
         self, rows: Sequence, row: tf.Tensor, number: tf.Tensor, index: tf.Tensor
     ) -> tuple[Callable, Callable]:
@@ -146,6 +170,27 @@ class CachedAttentions:
     def row_cache(self, row: list) -> list[tf.Tensor]:
         """See `CachedAttention`."""
         return [each.row_cache(of_it) for each, of_it in zip(self.each, row, strict=True)]
+
+    def whole_row(self, above: list, image: tf.Tensor) -> tuple[dict, list]:
+        """Functions of the features of a row, by the number of the block before; and their caches.
+
+        A function x → y, see `CachedAttention.whole_row`, adds its cache to the list.
+        """
+        if not self.each:
+            return {}, []
+        number, *above = above
+        caches = []
+
+        def of(each, rows):
+            def block(x):
+                y, cache = each.whole_row(rows, number, x, image)
+                caches.append(cache)
+                return y
+
+            return block
+
+        blocks = zip(self.after, self.each, above, strict=True)
+        return {i: of(each, rows) for i, each, rows in blocks}, caches
 
     def pixel(self, above: list, row: list, index: tf.Tensor) -> tuple[dict, Callable]:
         """See `CachedAttention`: functions by the number of the block before, and one of all."""

@@ -165,14 +165,36 @@ class CausalAttention(Layer):
         height, width = x.shape[1:3]
         rows, columns = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")
         place = self.place.slide(self.coordinates(rows, columns, height, width)[tf.newaxis])
+        return self.across(x, image, place, training=training)[0]
+
+    def across(
+        self,
+        x: tf.Tensor,
+        image: tf.Tensor,
+        place: tf.Tensor,
+        finished: Sequence[tuple[tf.Tensor, tf.Tensor, tf.Tensor]] = (),
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The block over rows at once.
+
+        Args:
+          x: features [N, h, W, p].
+          image: what the first block sees [N, h, W, C].
+          place: output of the layer `place` [1 or N, h, W, …].
+          finished: positions before these rows, see the parts of `attend`.
+          training: whether dropout is on.
+
+        Returns:
+          [N, h, W, p]; and keys and values [2·heads, N, h·W, d].
+        """
+        height, width = x.shape[1:3]
         for_query, for_key_value = self.split_place(place)
         queries = self.of_heads(self.query(x) + for_query, self.colours)
-        keys, values = tf.split(
-            self.of_heads(self.key_value(tf.concat([x, image], axis=-1)) + for_key_value, 1), 2
-        )
+        key_value = self.key_value(tf.concat([x, image], axis=-1)) + for_key_value
+        key_value = self.of_heads(key_value, 1)
         position = tf.range(height * width)
         earlier = position < tf.repeat(position, self.colours)[:, tf.newaxis]  # j < i
-        attended = attend(queries, [(keys, values, earlier)])
+        attended = attend(queries, [*finished, (*tf.split(key_value, 2), earlier)])
         shape = (self.heads, -1, height, width, self.colours, self.head_features)
         attended = tf.transpose(tf.reshape(attended, shape), [1, 2, 3, 4, 0, 5])
         attended = tf.reshape(attended, (-1, height, width, self.query.filters))
@@ -180,7 +202,7 @@ class CausalAttention(Layer):
         gated = self.unit.function(pre)
         if self.dropout is not None:
             gated = self.dropout(gated, training=training)
-        return x + self.output_conv(gated)
+        return x + self.output_conv(gated), key_value
 
     def coordinates(
         self, rows: tf.Tensor, columns: tf.Tensor, height: int, width: int

@@ -307,11 +307,16 @@ class GatedBlock(Layer):
         """
         window, projected = self.column_conv.window(vertical), self.project(condition)
         above, link = self.vertical(window, projected, training)
-        window = self.row_conv.window(horizontal)
-        project = self.output_conv.slide if self.horizontal_output else None
-        convolve = self.row_conv.slide
-        y, gated = self.horizontal(convolve, project, window, link, horizontal, training=training)
+        y, gated = self.across(horizontal, link, training)
         return above if self.stacks == 2 else y, y, gated
+
+    def across(
+        self, x: tf.Tensor, link: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor | None, tf.Tensor]:
+        """`horizontal` over whole rows at once: [N, h, W, inputs] and the link [N, h, W, 2p]."""
+        project = self.output_conv.slide if self.horizontal_output else None
+        window = self.row_conv.window(x)
+        return self.horizontal(self.row_conv.slide, project, window, link, x, training=training)
 
     def step(self, colour: int) -> Callable:
         """`horizontal` at one pixel and for one colour, its weights gathered once."""

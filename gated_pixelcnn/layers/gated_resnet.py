@@ -78,6 +78,11 @@ class ShiftedConv2D(NormalisedConv2D):
         y = tf.nn.conv2d(self.pad_sides(row), kernel[:1], strides=self.strides, padding="VALID")
         return tf.nn.bias_add(y, bias)
 
+    def own_row(self, row: tf.Tensor) -> tf.Tensor:
+        """The lower row of a kernel of two, without the bias: [N, 1, W, filters]."""
+        kernel, _ = self.weights_now()
+        return tf.nn.conv2d(self.pad_sides(row), kernel[1:], strides=self.strides, padding="VALID")
+
     def step(self) -> Callable:
         """The lower row of a kernel of two, at one pixel.
 
@@ -248,26 +253,45 @@ class GatedResnet(Layer):
           A function (x [N, F], the other one that is known at this pixel only or None, `link` of
           this pixel [N, 3F], `seen` of the pixel at the left) → (y [N, F], seen).
         """
-        first_step, second_step = self.first.step(), self.second.step()
+        first, second = self.first.step(), self.second.step()
         shortcut = self._of_other(1)[0] if self.others > 1 else None
 
         def block(x, other, link, left):
-            link_first, link_second = tf.split(link, [self.features, 2 * self.features], axis=-1)
-            if shortcut is not None:
-                link_first += tf.matmul(concat_elu(other), shortcut)
-            seen = [None, None]
-
-            def first(z):
-                seen[0] = z
-                return first_step(tf.concat([left[0], z], axis=-1)) + link_first
-
-            def second(z):
-                seen[1] = z
-                return second_step(tf.concat([left[1], z], axis=-1)) + link_second
-
-            return self.of(x, first, second), tuple(seen)
+            from_other = 0.0 if shortcut is None else tf.matmul(concat_elu(other), shortcut)
+            return self._of_own_row(
+                x,
+                from_other,
+                link,
+                lambda z: first(tf.concat([left[0], z], axis=-1)),
+                lambda z: second(tf.concat([left[1], z], axis=-1)),
+            )
 
         return block
+
+    def across(
+        self, x: tf.Tensor, other: tf.Tensor | None, link: tf.Tensor
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+        """The block of ul over all pixels of a row; see `step`, tensors are [N, 1, W, …]."""
+        from_other = 0.0
+        if self.others > 1:
+            shortcut = self._of_other(1)[0][tf.newaxis, tf.newaxis]
+            from_other = tf.nn.conv2d(concat_elu(other), shortcut, 1, "VALID")
+        return self._of_own_row(x, from_other, link, self.first.own_row, self.second.own_row)
+
+    def _of_own_row(self, x, from_other, link, first, second):
+        """The block of ul: what the convolutions see in the own row, and all else that is added."""
+        link_first, link_second = tf.split(link, [self.features, 2 * self.features], axis=-1)
+        seen = [None, None]
+
+        def whole_first(z):
+            seen[0] = z
+            return first(z) + link_first + from_other
+
+        def whole_second(z):
+            seen[1] = z
+            return second(z) + link_second
+
+        return self.of(x, whole_first, whole_second), tuple(seen)
 
     def first_pixel(self, num: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """`seen` left of pixel 0: zeros [N, 2F] each."""

@@ -58,6 +58,11 @@ class MaskedBlock(StackLayer):
         convolved = self.conv(relu(self.reduce(relu(x))))
         return self.finish(relu(convolved + self.project(condition)), x, self.expand.slide)
 
+    def across(self, x: tf.Tensor, link: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+        """See `StackLayer`."""
+        z = relu(self.reduce(relu(x)))
+        return self.finish(relu(self.conv.row(z) + link), x, self.expand.slide), (z,)
+
     def first_state(self, num: int | tf.Tensor, width: int) -> tuple[tf.Tensor, ...]:
         """Above row 0: the masked convolution's ⌊n/2⌋ input rows, zeros [N, 1, W, h]."""
         rows = self.conv.above.kernel_shape[0]

@@ -147,6 +147,12 @@ class RowLSTM(StackLayer):
         hidden, cell = state
         return tf.concat([self.state_to_state(hidden) + projected, cell], axis=-1)
 
+    def across(self, x: tf.Tensor, link: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+        """See `StackLayer`."""
+        gates, cell = tf.split(link, [GATES * self.features, self.features], axis=-1)
+        state = hidden, _ = lstm(gates + self.input_to_state(x), cell)
+        return self.finish(hidden, x, self.expand.slide), state
+
     def first_pixels(self, num: int | tf.Tensor) -> list[tuple[tf.Tensor, ...]]:
         """Zeros: the layer's input [N, 2h]."""
         return [(self.zeros(num, 2 * self.features),)] * self.input_to_state.pixels_before

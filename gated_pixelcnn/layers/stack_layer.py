@@ -34,6 +34,8 @@ class StackLayer(Layer):
       row and the state above it;
     - `link(state, projected)`: what a row has from above and of the condition, [N, 1, W, features]
       in `link_parts` parts that have the same colour groups;
+    - `across(x, link)`: the layer over all pixels of a row, [N, 1, W, 2h] → the same, and what is
+      cached of them (a tuple of [N, 1, W, …]), where a row's pixels need each other's inputs only;
     - `first_pixels(num)`: what `step` reads of the pixels left of pixel 0, the oldest first, a list
       of tuples of [N, features];
     - `step(colour)`: the layer at one pixel and for one colour, its weights gathered once. That is

@@ -32,7 +32,10 @@ class AutoregressiveModel(LikelihoodModel):
       categories: the vectors of categorical values, or None.
       encoder: what makes the code of an image condition, or None.
       remat: whether the backward pass computes the inside of blocks again, see `rematerialised`.
+      has_whole_rows: whether its `CachedDecoder` runs all pixels of a row at once.
     """
+
+    has_whole_rows = False
 
     def __init__(
         self,
@@ -300,6 +303,11 @@ class AutoregressiveModel(LikelihoodModel):
         return of_colours(self.value_log_prob_of(images, condition, training))
 
     @property
+    def draws_rows(self) -> bool:
+        """See `DensityModel`."""
+        return self.has_whole_rows
+
+    @property
     def draws_logistics(self) -> bool:
         """See `DensityModel`."""
         return self.likelihood.is_logistic
@@ -312,7 +320,8 @@ class AutoregressiveModel(LikelihoodModel):
     def draw(self, request: Request) -> list[tf.Tensor]:
         """See `DensityModel`: in one stage."""
         noise = sampling.noise(request.seed, request.example_seeds, self)
-        how = request.options, request.given, request.known, request.jit
+        method = request.method if self.draws_rows else "pixels"
+        how = request.options, request.given, request.known, request.jit, method
         return [sampling.sample(self, noise, request.condition, *how)]
 
     # Keras.

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.capabilities import Reconstructs
-from gated_pixelcnn.sampling import SamplingOptions
+from gated_pixelcnn.sampling import METHODS, SamplingOptions
 from gated_pixelcnn.spec import Array, ImageSpec, Inputs, as_array, check_integer
 
 LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
@@ -36,6 +36,7 @@ class Request(NamedTuple):
       example_seeds: integers [N].
       jit: whether XLA compiles.
       stage: what was drawn before, of a model that draws in stages and is given one; or None.
+      method: see `sampling.loop.run`.
     """
 
     num: int | None
@@ -47,6 +48,7 @@ class Request(NamedTuple):
     example_seeds: tf.Tensor
     jit: bool = False
     stage: tf.Tensor | None = None
+    method: str = "pixels"
 
 
 def check_density_model(model):
@@ -83,6 +85,7 @@ class DensityModel(Inputs):
       terms: names of the terms of a lower bound; None for an exact log-probability.
       trained_term: the one of the terms that is trained; "" for all.
       untrained: the part that nobody has trained, as in "prior"; "" if none is.
+      draws_rows: whether `sample` can draw the pixels of a row at once.
       draws_logistics: whether `sample` can reduce their scales.
       draws_categories: whether `sample` can leave out their least probable values.
     """
@@ -92,6 +95,7 @@ class DensityModel(Inputs):
     terms: tuple[str, ...] | None = None
     untrained = ""
     trained_term = ""
+    draws_rows = False
     draws_logistics = False
     draws_categories = False
 
@@ -225,6 +229,7 @@ class DensityModel(Inputs):
         known: Array | None = None,
         example_seeds: int | Array = 0,
         jit: bool = True,
+        method: str = "pixels",
         reduce_log_scale: float = 0.0,
         most_probable: bool = False,
         top_k: int = 0,
@@ -249,9 +254,14 @@ class DensityModel(Inputs):
           example_seeds: integers [N]: the random numbers of image i are a function of (seed,
             example_seeds[i]), whatever the batch that it is drawn in; images with the same example
             seed have the same ones. An integer is that of the first image; the others count on.
-          jit: whether XLA compiles the loop over a row's pixels: faster, after some seconds of
-            compilation for every number of images. Sums are rounded differently, so a model in
-            half precision draws other images with it than without.
+          jit: whether XLA compiles: faster, after some seconds of compilation for every number of
+            images. Sums are rounded differently, so a model in half precision draws other images
+            with it than without.
+          method: "pixels" draws one pixel after the other; "rows" all pixels of a row at once,
+            again and again until none changes. That gives the same images (but where a sum is
+            rounded to the other side of a boundary) in fewer steps one after the other, each of
+            which is more work: for GPUs. Not of Diagonal BiLSTM, whose pixels see all columns of
+            the rows above through those that come before.
           reduce_log_scale: at least 0; with logistics, what is subtracted from their log-scales.
           most_probable: with logistics, whether only their component is drawn and the value is its
             mode.
@@ -269,7 +279,11 @@ class DensityModel(Inputs):
             model whose `log_prob` is a lower bound.
         """
         how = {"temperature": temperature, "seed": seed, "example_seeds": example_seeds, "jit": jit}
-        how |= {"reduce_log_scale": reduce_log_scale, "most_probable": most_probable}
+        how |= {
+            "method": method,
+            "reduce_log_scale": reduce_log_scale,
+            "most_probable": most_probable,
+        }
         how |= {"top_k": top_k, "top_p": top_p}
         return self.sample_stages(num, condition, given=given, known=known, **how)[-1]
 
@@ -310,7 +324,16 @@ class DensityModel(Inputs):
         raise ValueError("this model draws an image in one stage: leave out stage.")
 
     def _request(
-        self, num, condition, seed=0, given=None, known=None, example_seeds=0, jit=True, **options
+        self,
+        num,
+        condition,
+        seed=0,
+        given=None,
+        known=None,
+        example_seeds=0,
+        jit=True,
+        method="pixels",
+        **options,
     ):
         """The `Request` for the arguments of `sample`, which are checked."""
         self.prepare()
@@ -333,13 +356,21 @@ class DensityModel(Inputs):
         seed = check_seed(seed)
         if not isinstance(jit, bool | np.bool_):
             raise ValueError(f"jit must be True or False, got {jit!r}.")
+        if method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}.")
+        if method == "rows" and not self.draws_rows:
+            raise ValueError(
+                "method='rows' is for models whose pixels of a row can be run at once: not for "
+                "diagonal_bilstm, latent variables or an export."
+            )
         options = self._checked_options(**options)
         condition = self.condition_spec.check(condition, num)
         if given is not None:
             given, known = self.image_spec.check_completion(given, known, num)
         example_seeds = self._checked_example_seeds(example_seeds, num)
         example_seeds = tf.constant(example_seeds, tf.int32)
-        return Request(num, condition, seed, options, given, known, example_seeds, jit)
+        request = Request(num, condition, seed, options, given, known, example_seeds, jit)
+        return request._replace(method=method)
 
     def _checked_options(
         self, temperature=1.0, reduce_log_scale=0.0, most_probable=False, top_k=0, top_p=1.0

@@ -190,6 +190,54 @@ class PixelCNNPPDecoder:
             return projected
         return projected[:, index][:, tf.newaxis]
 
+    def by_pixels(self, row):
+        """What `row` gave, as `pixel` reads it: the same."""
+        return row
+
+    def whole_row(self, row, x):
+        """See `sampling.CachedDecoder`."""
+        with gathered(self.gathered):
+            return self._whole_row(row, self.model.with_ones(x))
+
+    def _whole_row(self, row, x):
+        links, fresh = row["links"], [[] for _ in self.ul]
+        caches = self.first_row_cache()  # of scales that are not due
+
+        def run_block(number, i, x, mirrored):
+            link = _of_row(links[number]["blocks"][:, i])
+            (other,) = mirrored or (None,)
+            y, seen = self.ul[number].blocks[i].across(x, other, link)
+            fresh[number].append(tf.concat(seen, axis=-1))
+            return y
+
+        def run_deeper(number, x, lower):
+            scale, link, deeper = self.ul[number], links[number], slice(number + 1, None)
+            unchanged = caches[deeper]
+
+            def due():
+                y = lower(scale.shrink.own_row(x) + _of_row(link["shrink"]))
+                finish(number + 1)
+                return scale.enlarge.slide(y)[:, :1, : x.shape[2]], y, caches[deeper]
+
+            def not_due():
+                y = _of_row(self.first_row_cache()[number]["lower"])
+                return _of_row(link["enlarged"]), y, unchanged
+
+            is_due = tf.reduce_any(link["due"] > 0)
+            enlarged, y, caches[deeper] = tf.cond(is_due, due, not_due)
+            kept = {"shrink": _by_pixel(x), "lower": _by_pixel(y)}
+            caches[number] = {**caches[number], **kept}
+            return enlarged
+
+        def finish(number):
+            blocks = tf.concat(fresh[number], axis=1)  # [N, blocks, W, 4F]
+            caches[number] = {**caches[number], "blocks": tf.transpose(blocks, [2, 1, 0, 3])}
+
+        x = self.model.first_left.own_row(x) + _of_row(row["first"])
+        x = walk(self.ul, x, run_block, run_deeper)
+        finish(0)
+        return self.model.parameters_of(self.model.head.slide, x), caches
+
     # Pixels
 
     def first_pixels(self, num):
@@ -263,3 +311,13 @@ class PixelCNNPPDecoder:
             at["lower"] = index // 2 ** (number + 1)
             arrays.append({name: array[name].write(at[name], new[name]) for name in array})
         return {"pixel": self.model.with_ones(drawn), "ul": states, "arrays": arrays}
+
+
+def _of_row(pixels):
+    """[W, N, F] → [N, 1, W, F]."""
+    return tf.transpose(pixels, [1, 0, 2])[:, tf.newaxis]
+
+
+def _by_pixel(row):
+    """[N, 1, W, F] → [W, N, F]."""
+    return tf.transpose(row[:, 0], [1, 0, 2])

@@ -218,8 +218,8 @@ class SingleStackDecoder:
           index: of the row to come.
 
         Returns:
-          New states, and the links of the first convolution [W, colours, N, 2h / colours] and of
-          the layers [W, colours, L, N, features / colours].
+          New states, and the links of the first convolution [N, W, 2h] and of the layers
+          [L, N, W, features].
         """
         image, old = states
         first, blocks = self.model.first, self.model.blocks
@@ -241,11 +241,34 @@ class SingleStackDecoder:
             block.link(state, here)[:, 0]
             for block, state, here in zip(blocks, states, projected, strict=True)
         ]
+        return (image, states), (link, tf.stack(links))
+
+    def by_pixels(self, row):
+        """What `row` gave, as `pixel` reads it.
+
+        Links of the first convolution [W, colours, N, 2h / colours] and of the layers
+        [W, colours, L, N, features / colours].
+        """
+        link, links = row
         link = tf.stack([self._of_colour(link, colour) for colour in self.colours])
-        parts = blocks[0].link_parts
-        links = tf.stack([self._of_colour(tf.stack(links), c, parts) for c in self.colours])
-        links = tf.transpose(links, [3, 0, 1, 2, 4])
-        return (image, states), (tf.transpose(link, [2, 0, 1, 3]), links)
+        parts = self.model.blocks[0].link_parts
+        links = tf.stack([self._of_colour(links, colour, parts) for colour in self.colours])
+        return tf.transpose(link, [2, 0, 1, 3]), tf.transpose(links, [3, 0, 1, 2, 4])
+
+    def whole_row(self, row, x):
+        """All layers over all pixels of a row, see `sampling.CachedDecoder`."""
+        model, (link, links) = self.model, row
+        x = model.first.row(x) + link[:, tf.newaxis]
+        outputs, caches = [], []
+        for block, link in zip(model.blocks, tf.unstack(links), strict=True):
+            x, cached = block.across(x, link[:, tf.newaxis])
+            outputs.append(x)
+            caches.append(cached)
+        cache = tuple(
+            tf.transpose(tf.concat(of_layers, axis=1), [2, 1, 0, 3])
+            for of_layers in zip(*caches, strict=True)
+        )
+        return model.head(x if model.skips is None else model.skips(outputs)), cache
 
     def _projected_at(self, index):
         """The row `index` of every projected condition, or what all rows share."""

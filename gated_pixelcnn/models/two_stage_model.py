@@ -238,6 +238,11 @@ class TwoStageModel(TrainedApart, LikelihoodModel):
         return tf.concat([maps, h], axis=-1)
 
     @property
+    def draws_rows(self) -> bool:
+        """See `DensityModel`: in one of the submodels at least, the other draws by pixels."""
+        return self.prior.draws_rows or self.conditional.draws_rows
+
+    @property
     def draws_logistics(self) -> bool:
         """See `DensityModel`: in one of the submodels at least, the other draws as it is."""
         return self.prior.draws_logistics or self.conditional.draws_logistics

@@ -5,7 +5,7 @@ finished pixels of the row once per pixel (Ramachandran et al., "Fast Generation
 Autoregressive Models", 2017), so a batch costs one or two forward passes. The loop is one graph.
 """
 
-import os
+import functools
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -13,8 +13,10 @@ import tensorflow as tf
 
 from gated_pixelcnn.sampling.independent import draw_value
 from gated_pixelcnn.sampling.options import UNCHANGED
+from gated_pixelcnn.sampling.rows import draw_row
 
 Nest = Any  # of tensors
+METHODS = ("pixels", "rows")  # see `run`
 
 
 class CachedDecoder(Protocol):
@@ -39,8 +41,11 @@ class CachedDecoder(Protocol):
           index: of the row to come.
 
         Returns:
-          The new state, and a nest of tensors [W, …, N, features] that `pixel` reads.
+          The new state, and what the row has from above: a nest of tensors.
         """
+
+    def by_pixels(self, row: Nest) -> Nest:
+        """What `row` gave, as `pixel` reads it: a nest of tensors [W, …, N, features]."""
 
     def first_pixels(self, num: int | tf.Tensor) -> Nest:
         """State of what depends on the finished pixels of a row, before its pixel 0.
@@ -60,7 +65,7 @@ class CachedDecoder(Protocol):
 
         Args:
           state: of `first_pixels` or of the pixel before.
-          row: what `row` gave for the pixel's row.
+          row: of `by_pixels`, for the pixel's row.
           index: of the pixel in its row.
           draw: function (colour, raw outputs [N, P]) → the drawn value as the network sees it, or
             those of all colours where they share their parameters. Called once per colour group,
@@ -77,8 +82,29 @@ class CachedDecoder(Protocol):
           state: that after the row's last pixel.
         """
 
+    def whole_row(self, row: Nest, x: tf.Tensor) -> tuple[tf.Tensor, Nest]:
+        """Runs all pixels of a row at once; only where `AutoregressiveModel.has_whole_rows`.
 
-def sample(model, noise, condition=None, options=UNCHANGED, given=None, known=None, jit=False):
+        Args:
+          row: what `row` gave for the row.
+          x: the row's values as the network sees them [N, 1, W, input_features].
+
+        Returns:
+          Raw outputs [N, 1, W, output_features]; those of a pixel depend on what is before it in
+          `x`. And the cache of `row_cache`.
+        """
+
+
+def sample(
+    model,
+    noise,
+    condition=None,
+    options=UNCHANGED,
+    given=None,
+    known=None,
+    jit=False,
+    method="pixels",
+):
     """Draws images value by value in the order (row, column, colour); runs inside a graph.
 
     Args:
@@ -89,6 +115,7 @@ def sample(model, noise, condition=None, options=UNCHANGED, given=None, known=No
       given: integers [N, H, W, C] or None.
       known: booleans [N, H, W, C]; where True the value of `given` is kept.
       jit: see `run`.
+      method: see `run`.
 
     Returns:
       Integers [N, H, W, C], in the type of `ImageSpec.dtype`.
@@ -103,10 +130,10 @@ def sample(model, noise, condition=None, options=UNCHANGED, given=None, known=No
             return drawn
         return tf.where(here["known"][:, colour], here["given"][:, colour], drawn)
 
-    return run(model, condition, inputs, choose, jit)
+    return run(model, condition, inputs, choose, jit, method)[0]
 
 
-def run(model, condition, inputs, choose, jit=False):
+def run(model, condition, inputs, choose, jit=False, method="pixels"):
     """Runs a model incrementally over whole images.
 
     Args:
@@ -115,12 +142,21 @@ def run(model, condition, inputs, choose, jit=False):
       inputs: nest of tensors [N, H, W, C, …] that `choose` reads.
       choose: function (parameters of the likelihood [N, P], colour, the pixel's earlier values
         int32 [N, colour], the pixel's `inputs` [N, C, …]) → values int32 [N].
-      jit: whether XLA compiles the loop over a row's pixels, in which small operations abound.
-        The vertical stack's large convolutions are faster without.
+      jit: whether XLA compiles all of it: the time of a pixel is that of many small operations,
+        which cost nothing then.
+      method: "pixels": one pixel after the other; or "rows": see `rows.draw_row`.
 
     Returns:
-      The chosen values, integers [N, H, W, C], in the type of `ImageSpec.dtype`.
+      The chosen values, integers [N, H, W, C], in the type of `ImageSpec.dtype`; and how many steps
+      were made one after the other, int32: of a pixel, or of a whole row.
     """
+    if jit:
+        whole = functools.partial(_run, model, choose=choose, jit=jit, method=method)
+        return tf.function(whole, autograph=False, jit_compile=True)(condition, inputs)
+    return _run(model, condition, inputs, choose, jit, method)
+
+
+def _run(model, condition, inputs, choose, jit, method):
     height, width, channels = model.image_shape
     first = tf.nest.flatten(inputs)[0]
     batch = first.shape[0]
@@ -133,15 +169,24 @@ def run(model, condition, inputs, choose, jit=False):
     parts = parts_of(num, jit)
     together = model.likelihood.colours_share_parameters
 
-    def run_row(index, state, finished, row_cache, image):
+    def run_row(index, state, finished, row_cache, image, steps, above):
         state, row = decoder.row(state, finished, row_cache, index)
         here = tf.nest.map_structure(lambda x: x[index], inputs)
+        values, row_cache, made = of_row(row, here, above)
+        image = image.write(index, values)
+        return index + 1, state, model.network_input(values), row_cache, image, steps + made, values
+
+    def by_pixels(row, here, _):
+        row = decoder.by_pixels(row)
         pairs = zip(split(row, parts, -2), split(here, parts, 1), strict=True)
         values, row_cache = zip(*(run_pixels(*pair) for pair in pairs), strict=True)
-        values, row_cache = tf.concat(values, axis=0), join(row_cache, -2)
-        return index + 1, state, model.network_input(values), row_cache, image.write(index, values)
+        return tf.concat(values, axis=0), join(row_cache, -2), width
 
-    @tf.function(jit_compile=True, autograph=False) if jit else lambda f: f
+    def at_once(row, here, above):
+        return draw_row(model, decoder, row, here, choose, above)
+
+    of_row = {"pixels": by_pixels, "rows": at_once}[method]
+
     def run_pixels(row, inputs):
         num = size(tf.nest.flatten(inputs)[0], 1)
 
@@ -168,31 +213,31 @@ def run(model, condition, inputs, choose, jit=False):
 
     image = tf.TensorArray(tf.int32, height, element_shape=(batch, width, channels))
     before = tf.zeros((num, width, model.input_features), model.compute_dtype)
+    above = tf.zeros((num, width, channels), tf.int32)
     loop = (tf.constant(0), decoder.first_rows(), before, decoder.first_row_cache(), image)
-    *_, image = tf.while_loop(lambda i, *_: i < height, run_row, loop)
-    return tf.cast(tf.transpose(image.stack(), [1, 0, 2, 3]), model.image_spec.dtype)
+    loop = (*loop, tf.constant(0), above)
+    *_, image, steps, _ = tf.while_loop(lambda i, *_: i < height, run_row, loop)
+    images = tf.cast(tf.transpose(image.stack(), [1, 0, 2, 3]), model.image_spec.dtype)
+    return images, steps
 
 
 def parts_of(num, jit):
     """Sizes of the parts of a batch whose pixels run side by side.
 
     The products of one pixel are too small for several processors: it is parts of the batch that
-    keep them busy. A GPU takes the whole batch at once.
+    keep them busy. A GPU, and a program of XLA, take the whole batch at once.
 
     Args:
       num: number of images, a scalar tensor where it is not known.
-      jit: whether XLA compiles the loop over pixels.
+      jit: see `run`.
 
     Returns:
       List of sizes; they add up to `num`.
     """
-    if tf.config.list_physical_devices("GPU") or (jit and tf.is_tensor(num)):
+    if jit or tf.config.list_physical_devices("GPU"):
         return [num]
-    if not jit:
-        # Two, whatever this machine: an exported graph runs elsewhere. One of them may be empty.
-        return [num - num // 2, num // 2]
-    parts = max(1, min(os.cpu_count(), num // 8))  # fewer images in a part were slower
-    return [num // parts + (i < num % parts) for i in range(parts)]
+    # Two, whatever this machine: an exported graph runs elsewhere. One of them may be empty.
+    return [num - num // 2, num // 2]
 
 
 def split(nest, parts, axis):

@@ -120,6 +120,11 @@ class Prompts:
     stage: np.ndarray | None = None
     keeps_stages = True  # whether stages that are drawn before the images are saved, too
 
+    def first(self, num):
+        """The first of the images only: all, or those that were drawn until Ctrl-C."""
+        saved = {name: array[:num] for name, array in self.saved.items()}
+        return dataclasses.replace(self, num=num, saved=saved)
+
     def requests(self, model):
         """Returns the models that draw and what each of them draws from."""
         return [(model, self)]

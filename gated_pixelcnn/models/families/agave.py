@@ -189,6 +189,11 @@ class AGAVE(TrainedApart, LatentVariableModel):
         return self.decoder.draws_categories
 
     @property
+    def draws_rows(self) -> bool:
+        """See `DensityModel`."""
+        return self.decoder.draws_rows
+
+    @property
     def draws_logistics(self) -> bool:
         """See `DensityModel`."""
         return self.decoder.draws_logistics

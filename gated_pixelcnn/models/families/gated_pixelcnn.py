@@ -41,6 +41,8 @@ from gated_pixelcnn.spec import Array
 class GatedPixelCNN(AutoregressiveModel):
     """A stack of gated blocks (Figure 2) between an image and the parameters of its likelihood."""
 
+    has_whole_rows = True
+
     def __init__(
         self,
         image_shape: tuple[int, int, int],
@@ -239,8 +241,8 @@ class GatedPixelCNNDecoder:
           index: of the row to come.
 
         Returns:
-          New caches, and the links [W, colours, blocks, N, 2p / colours] with what the attentions
-          read of the rows above.
+          New caches, and the links of all blocks [blocks, N, W, 2p] with what the attentions read
+          of the rows above.
         """
         (caches, attended), (row_cache, keys_values) = caches, row_cache
         attended, above = self.attentions.row(attended, keys_values, index)
@@ -254,16 +256,38 @@ class GatedPixelCNNDecoder:
             here = [p[:, index][:, tf.newaxis] if is_map(p) else p for p in projected]
             x, link = block.vertical(block.column_conv.pad_sides(window), here)
             links.append(link[:, 0])
+        return (new, attended), (tf.stack(links), above)
+
+    def by_pixels(self, row):
+        """What `row` gave, as `pixel` reads it: links [W, colours, blocks, N, 2p / colours]."""
+        links, above = row
         links = tf.stack([self._of_colour(links, colour) for colour in self.colours])
-        return (new, attended), (tf.transpose(links, [3, 0, 1, 2, 4]), above)
+        return tf.transpose(links, [3, 0, 1, 2, 4]), above
+
+    def whole_row(self, row, x):
+        """The horizontal stack over all pixels of a row, see `sampling.CachedDecoder`."""
+        model, (links, above) = self.model, row
+        attend, keys_values = self.attentions.whole_row(above, x)
+        gates, inputs = [], []
+        for i, (block, link) in enumerate(zip(model.blocks, tf.unstack(links), strict=True)):
+            inputs.append(x)
+            x, gated = block.across(x, link[:, tf.newaxis])
+            gates.append(gated)
+            if i in attend:
+                x = attend[i](x)
+        x = x if model.skips is None else model.skips(gates)
+        return model.head(x), (self.cache_of_inputs(inputs[1:]), keys_values)
+
+    def cache_of_inputs(self, inputs):
+        """What `row_cache` has of blocks' inputs but the first one's, a list of [N, 1, W, p]."""
+        return ()
 
     def above(self, number, x, row_cache):
         """The newest row as a block but the first sees it: the vertical output before it."""
         return x
 
     def _of_colour(self, links, colour):
-        """The links' columns of one colour: L × [N, W, 2p] → [L, N, W, 2p / colours]."""
-        links = tf.stack(links)
+        """The links' columns of one colour: [L, N, W, 2p] → [L, N, W, 2p / colours]."""
         if self.model.colours == 1:
             return links
         block = self.model.blocks[0]
@@ -291,7 +315,7 @@ class GatedPixelCNNDecoder:
 
         Args:
           caches: of `first_pixels` or of the pixel before.
-          row: of `row`.
+          row: of `by_pixels`.
           index: of the pixel in its row.
           draw: function (colour, parameters [N, P]) → the drawn value, scaled [N, values], of this
             colour or, where they share parameters, of all.
@@ -346,6 +370,13 @@ class OneStackDecoder(GatedPixelCNNDecoder):
     def row_cache(self, caches):
         """The inputs of a row's pixels of all blocks but the first [W, blocks, N, p]."""
         return caches[-1].stack(), super().row_cache(caches)[1]
+
+    def cache_of_inputs(self, inputs):
+        """See `GatedPixelCNNDecoder`."""
+        width, features = self.model.image_shape[1], self.model.features
+        if not inputs:
+            return tf.zeros((width, 0, self.num, features), self.dtype)
+        return tf.transpose(tf.concat(inputs, axis=1), [2, 1, 0, 3])
 
     def above(self, number, x, row_cache):
         """See `GatedPixelCNNDecoder`: its own input."""

@@ -14,3 +14,4 @@ class PixelCNN(ConvolutionalStack):
     """Residual blocks of masked convolutions, see `MaskedBlock`."""
 
     layer = MaskedBlock
+    has_whole_rows = True

@@ -34,6 +34,7 @@ class PixelCNNPP(AutoregressiveModel):
     `model.initialise(images)` before.
     """
 
+    has_whole_rows = True
     initialised_by_data = True
 
     def __init__(

@@ -13,3 +13,4 @@ class RowLSTMModel(ConvolutionalStack):
     """Row LSTM layers, which see a triangle above every pixel."""
 
     layer = RowLSTM
+    has_whole_rows = True

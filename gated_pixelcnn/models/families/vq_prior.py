@@ -225,6 +225,11 @@ class VQPrior(LikelihoodModel):
     # Samples.
 
     @property
+    def draws_rows(self) -> bool:
+        """See `DensityModel`: of codes."""
+        return self.prior.draws_rows
+
+    @property
     def draws_logistics(self) -> bool:
         """See `DensityModel`: in the pixels given codes."""
         return self.tokenizer.draws_logistics
