@@ -68,3 +68,28 @@ def test_failure_of_the_import_is_not_hidden(tmp_path):
 )
 def test_nearest_suggests_what_is_alike_or_lists_what_there_is(word, hint):
     assert nearest(word, ["mnist", "cifar10"]) == hint
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("sample", ["--workdir={nothing}"], "is not the work directory of a run"),
+        ("evaluate", ["--workdir={nothing}"], "is not the work directory of a run"),
+        ("export", ["--workdir={nothing}"], "is not the work directory of a run"),
+        ("sample", ["--workdir={digits}"], "give --label=0…9"),
+        ("sample", ["--workdir={digits}", "--label=bag"], "bag is neither a number 0…9"),
+        ("sample", ["--workdir={digits}", "--temperature=0"], "--temperature must be above 0"),
+        ("evaluate", ["--workdir={digits}", "--saved_model=x"], "give either --workdir or"),
+    ],
+)
+def test_mistakes_that_the_run_tells_do_not_wait_for_tensorflow(
+    digits, tmp_path, script, arguments, message
+):
+    arguments = [text.format(nothing=tmp_path, digits=digits) for text in arguments]
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('it was imported')")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.argv[0] = {script!r}; "
+    program += f"from gated_pixelcnn.cli import {script}; {script}.run()"
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and message in done.stderr

@@ -10,7 +10,17 @@ import gated_pixelcnn
 PACKAGE = pathlib.Path(gated_pixelcnn.__file__).parent
 # Every arrow points down: a room imports from those above it, here too inside of functions.
 ROOMS = (
-    *("errors", "names", "paths", "files", "code_maps", "graph_checks", "spec", "visualization"),
+    *(
+        "errors",
+        "limits",
+        "names",
+        "paths",
+        "files",
+        "code_maps",
+        "graph_checks",
+        "spec",
+        "visualization",
+    ),
     *("sampling", "likelihoods", "layers", "models"),
     *("data", "keras_settings", "configs", "runs", "evaluation", "training", "serving", "cli"),
 )

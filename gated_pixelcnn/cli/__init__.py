@@ -82,6 +82,31 @@ def define_reading_flags(values, layout=False):
         )
 
 
+def read_run(values):
+    """What config.json of the run that flags name tells without TensorFlow.
+
+    Args:
+      values: of the flags of `define_model_flags`: workdir or saved_model must be given.
+
+    Returns:
+      See `RunDirectory.read_facts`; None of a SavedModel.
+
+    Raises:
+      UserError: it is no directory of a run, or the flags exclude each other.
+    """
+    workdir, saved_model = values.workdir, values.saved_model
+    if workdir and saved_model:
+        raise UserError("give either --workdir or --saved_model, not both")
+    if saved_model and values.prior:
+        raise UserError("--prior needs --workdir: an exported model holds its prior")
+    if saved_model:
+        return None
+    from gated_pixelcnn.runs.directory import RunDirectory
+
+    check_workdir(workdir, ", or --saved_model, the one that export.py wrote")
+    return RunDirectory(workdir).read_facts()
+
+
 def load_model(values, whole=True):
     """Loads what a script needs: of a trained run, or of a SavedModel that export.py wrote.
 
@@ -96,22 +121,16 @@ def load_model(values, whole=True):
     Raises:
       UserError: it is not such a directory, or what it holds cannot be used.
     """
-    workdir, saved_model = values.workdir, values.saved_model
-    if workdir and saved_model:
-        raise UserError("give either --workdir or --saved_model, not both")
-    if saved_model and values.prior:
-        raise UserError("--prior needs --workdir: an exported model holds its prior")
-    if saved_model:
+    if read_run(values) is None:
         from gated_pixelcnn.serving import load_saved_model
 
-        model = load_saved_model(saved_model)
+        model = load_saved_model(values.saved_model)
         return model, model.run
     from gated_pixelcnn.runs.directory import RunDirectory
     from gated_pixelcnn.runs.load import check_trained, load
 
-    check_workdir(workdir, ", or --saved_model, the one that export.py wrote")
-    record = RunDirectory(workdir).read_config()
-    model = load(workdir, prior=values.prior or ())
+    record = RunDirectory(values.workdir).read_config()
+    model = load(values.workdir, prior=values.prior or ())
     if whole:
         check_trained(model)
     return model, record

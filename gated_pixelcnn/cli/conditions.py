@@ -46,7 +46,9 @@ def read_conditions(values, model, trained):
     of_kind = _OF_KIND.get(kind, ())
     given = [name for name in of_kind if values[name].value not in (None, "", [])]
     if kind == "label":
-        labels = parse_labels(values.label, model, trained.class_names, trained.empty_classes)
+        labels = parse_labels(
+            values.label, model.condition_size, trained.class_names, trained.empty_classes
+        )
         names = [class_name(label, trained.class_names) for label in labels]
         return np.array(labels, np.int32), names
     if not of_kind:

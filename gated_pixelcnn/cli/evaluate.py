@@ -86,15 +86,6 @@ def define_flags():
 
 def main(argv):
     """Runs the script; see the module."""
-    from gated_pixelcnn.evaluation import report
-    from gated_pixelcnn.evaluation.baselines import Baselines
-    from gated_pixelcnn.evaluation.bits import BitsPerDim
-    from gated_pixelcnn.evaluation.code_prior import CodeBaselines
-    from gated_pixelcnn.evaluation.evaluators import ALWAYS, evaluate_all, validation_of
-    from gated_pixelcnn.evaluation.images import Images
-    from gated_pixelcnn.evaluation.reconstruction import MeanImage
-    from gated_pixelcnn.models.density_model import DensityModel
-
     cli.check_no_arguments(argv)
     cli.resolve_paths(FLAGS)
     if FLAGS.split not in SPLITS:
@@ -106,6 +97,17 @@ def main(argv):
         likeness=FLAGS.likeness,
         importance_samples=FLAGS.importance_samples,
     )
+    cli.read_run(FLAGS)
+    errors.import_tensorflow_quietly()
+    from gated_pixelcnn.evaluation import report
+    from gated_pixelcnn.evaluation.baselines import Baselines
+    from gated_pixelcnn.evaluation.bits import BitsPerDim
+    from gated_pixelcnn.evaluation.code_prior import CodeBaselines
+    from gated_pixelcnn.evaluation.evaluators import ALWAYS, evaluate_all, validation_of
+    from gated_pixelcnn.evaluation.images import Images
+    from gated_pixelcnn.evaluation.reconstruction import MeanImage
+    from gated_pixelcnn.models.density_model import DensityModel
+
     model, record = cli.load_model(FLAGS)
     for name in (*("beside", "classify", "likeness", "importance_samples", "csv"), *pictures.FLAGS):
         if FLAGS[name].value and not isinstance(model, DensityModel):
@@ -368,4 +370,4 @@ def run():
     sys.modules["__main__"].__doc__ = __doc__
     flags.disclaim_key_flags()
     define_flags()
-    errors.run(main)
+    errors.run(main, load_tensorflow=False)  # main does, when what is cheap was checked

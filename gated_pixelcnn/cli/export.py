@@ -9,6 +9,7 @@ import sys
 from absl import flags
 
 from gated_pixelcnn import cli, errors
+from gated_pixelcnn.runs.directory import RunDirectory
 
 FLAGS = flags.FLAGS
 
@@ -46,12 +47,14 @@ def define_flags():
 
 def main(argv):
     """Runs the script; see the module."""
-    from gated_pixelcnn.serving import export, load_saved_model
-
     cli.check_no_arguments(argv)
     cli.resolve_paths(FLAGS)
     cli.check_at_least(1, max_images=FLAGS.max_images)
     cli.check_workdir(FLAGS.workdir)
+    RunDirectory(FLAGS.workdir).read_facts()
+    errors.import_tensorflow_quietly()
+    from gated_pixelcnn.serving import export, load_saved_model
+
     path = export(
         FLAGS.workdir,
         FLAGS.output,
@@ -69,4 +72,4 @@ def run():
     sys.modules["__main__"].__doc__ = __doc__
     flags.disclaim_key_flags()
     define_flags()
-    errors.run(main)
+    errors.run(main, load_tensorflow=False)  # main does, when what is cheap was checked

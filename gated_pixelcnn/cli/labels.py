@@ -12,13 +12,12 @@ def class_name(label, class_names):
     return class_names[label] if label < len(class_names) else str(label)
 
 
-def parse_labels(text, model, class_names=(), empty_classes=()):
-    """Reads --label: "all", or numbers or names of classes, with commas between them.
+def parse_labels(text, classes, class_names=(), empty_classes=()):
+    """Reads --label: "all", or numbers or names of `classes` classes, with commas between them.
 
     Returns:
       List of labels, without those of `empty_classes`.
     """
-    classes = model.condition_size
     words = paths.split_names(text or "", lambda word: word in class_names)
     if not words:
         raise UserError(

@@ -20,9 +20,11 @@ from absl import flags
 
 from gated_pixelcnn import cli, errors, files, visualization
 from gated_pixelcnn.cli import tasks
+from gated_pixelcnn.cli.labels import parse_labels
 from gated_pixelcnn.cli.tasks.task import Flag, IntegerFlag, PathFlag, Trained, look_of
 from gated_pixelcnn.code_maps import unpack_codes
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.limits import LEAST_TEMPERATURE, MOST_TEMPERATURE
 
 FLAGS = flags.FLAGS
 OWN = (  # flags of all tasks
@@ -117,12 +119,14 @@ def define_flags(values=None):
 
 def main(argv):
     """Runs the script; see the module."""
-    from gated_pixelcnn.models.density_model import check_density_model
-
     cli.check_no_arguments(argv)
     cli.resolve_paths(FLAGS)
     _check_flags()
     task = tasks.choose(FLAGS)
+    _check_label(task, cli.read_run(FLAGS))
+    errors.import_tensorflow_quietly()
+    from gated_pixelcnn.models.density_model import check_density_model
+
     model, record = cli.load_model(FLAGS, whole=task.whole)
     check_density_model(model)
     _check_options(model)
@@ -150,8 +154,6 @@ def main(argv):
 
 
 def _check_flags():
-    from gated_pixelcnn.models.density_model import LEAST_TEMPERATURE, MOST_TEMPERATURE
-
     for flag in OWN:
         flag.check(FLAGS)
     if not 0 <= FLAGS.seed < 2**63:
@@ -165,6 +167,15 @@ def _check_flags():
         raise UserError(f"--reduce_log_scale must be at least 0, got {FLAGS.reduce_log_scale}")
     if not 0 < FLAGS.top_p <= 1:
         raise UserError(f"--top_p must be above 0 and at most 1, got {FLAGS.top_p}")
+
+
+def _check_label(task, record):
+    """Raises a UserError for a label that is missing or wrong, as config.json tells already."""
+    if record is None or not isinstance(task, tasks.Draw) or FLAGS.like:
+        return
+    if record["config"]["model"].get("condition") == "label":
+        empty = record["data"].get("empty_classes", ())
+        parse_labels(FLAGS.label, record["condition_size"], record["class_names"], empty)
 
 
 def _check_options(model):
@@ -265,4 +276,4 @@ def run():
     sys.modules["__main__"].__doc__ = __doc__
     flags.disclaim_key_flags()
     define_flags()
-    errors.run(main)
+    errors.run(main, load_tensorflow=False)  # main does, when what is cheap was checked

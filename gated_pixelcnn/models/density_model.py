@@ -15,12 +15,10 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.limits import LEAST_TEMPERATURE, MOST_TEMPERATURE
 from gated_pixelcnn.models.capabilities import Reconstructs
 from gated_pixelcnn.sampling import METHODS, SamplingOptions
 from gated_pixelcnn.spec import Array, ImageSpec, Inputs, as_array, check_integer
-
-LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
-MOST_TEMPERATURE = 1e6  # the scales of a logistic times it stay finite
 
 
 class Request(NamedTuple):

@@ -83,6 +83,16 @@ class RunDirectory:
         Raises:
           UserError: it is missing or not one of ours.
         """
+        return self._read(checked_record)
+
+    def read_facts(self):
+        """The same but for "config", which is what the file has and not complete: a plain dict.
+
+        Completing it needs the families, and they need TensorFlow.
+        """
+        return self._read(checked_facts)
+
+    def _read(self, checked):
         if not self.config.is_file():
             raise UserError(
                 f"{self.path} is not the work directory of a run: it has no config.json; "
@@ -91,7 +101,7 @@ class RunDirectory:
         try:
             record = json.loads(self.config.read_text())
             if (found := record["format"]) == FORMAT:
-                return checked_record(record)
+                return checked(record)
         except KeyError as error:
             raise UserError(
                 f"{self.config} is damaged ({error.args[0]} is missing); restore or retrain"
@@ -103,6 +113,11 @@ class RunDirectory:
 
 def checked_record(record):
     """The record of a run as it was before JSON; raises KeyError, TypeError or ValueError."""
+    return checked_facts(record) | {"config": complete(record["config"])}
+
+
+def checked_facts(record):
+    """The same but for its configuration, see `RunDirectory.read_facts`."""
     keys = flat(record["config"])
     for key in _NEEDED:
         keys[key]
@@ -117,11 +132,7 @@ def checked_record(record):
     if not isinstance(empty, list) or not all(type(label) is int for label in empty):
         raise ValueError("data.empty_classes are not labels")
     shape, _, _ = checked_sizes(record)
-    return record | {
-        "config": complete(record["config"]),
-        "image_shape": shape,
-        "data": found,
-    }
+    return record | {"image_shape": shape, "data": found}
 
 
 def checked_sizes(record):
