@@ -165,6 +165,8 @@ def _check_flags():
         )
     if not 0 <= FLAGS.reduce_log_scale < np.inf:
         raise UserError(f"--reduce_log_scale must be at least 0, got {FLAGS.reduce_log_scale}")
+    if FLAGS.saved_model and FLAGS.method == "rows":
+        raise UserError("--method=rows needs --workdir: an exported model draws by pixels")
     if not 0 < FLAGS.top_p <= 1:
         raise UserError(f"--top_p must be above 0 and at most 1, got {FLAGS.top_p}")
 
@@ -192,8 +194,9 @@ def _check_options(model):
         )
     if FLAGS.method == "rows" and not model.draws_rows:
         raise UserError(
-            "--method=rows needs --workdir of a model whose pixels of a row can be run at once: "
-            "not of diagonal_bilstm, nor of latent variables alone"
+            "--method=rows is for models whose pixels of a row can be run at once: not for "
+            "diagonal_bilstm, nor where pixels are independent (of latent variables alone, or of "
+            "the codes of a VQ-VAE)"
         )
 
 
