@@ -11,6 +11,7 @@ from test_mse_autoencoder import LEVELS, NAMES, SHAPE, photos, random_weights, w
 import gated_pixelcnn as gpc
 from gated_pixelcnn import data, evaluation, visualization
 from gated_pixelcnn.cli import evaluate, sample
+from gated_pixelcnn.cli.tasks.reconstruct import Block, Reconstructions
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.evaluation import BitsPerDim, report
 from gated_pixelcnn.runs.checkpoints import Checkpoints, named, values
@@ -377,3 +378,17 @@ def test_what_cannot_be_reconstructed_is_one_clear_sentence(
         files = [f"--reconstruct={source}", output]
         call(sample, monkeypatch, f"--workdir={runs / workdir}", *files, *arguments)
     assert not (tmp_path / "a.png").exists()
+
+
+def test_fewer_images_than_rows_leave_cells_gray_beside_single_reconstructions():
+    originals = photos(3, seed=1)
+    blocks = {1: Block(model=object()), 2: Block(single=(originals, originals))}
+    wanted = Reconstructions(
+        6, np.arange(6), 3, shown=originals[:, None], originals=originals, blocks=blocks
+    )
+    cells = wanted.first(2).cells(originals[:2])  # as after Ctrl-C
+    drawn, single = np.split(cells, 2)
+    np.testing.assert_array_equal(drawn[:2, 2], originals[:2])
+    np.testing.assert_array_equal(single[:, 1], originals)
+    for undrawn in (drawn[:, 1], drawn[2, 2], single[:, 2]):
+        assert (undrawn == visualization.UNDRAWN).all()

@@ -44,6 +44,15 @@ def test_every_way_draws_the_same_images(model, jit):
         np.testing.assert_array_equal(model.sample(20, seed=4, jit=jit, method=method), wanted)
 
 
+def test_one_stack_of_one_block_draws_the_same_images_in_every_way():
+    model = gpc.GatedPixelCNN((3, 4, 1), 7, features=6, layers=1, stacks=1)
+    model.build()
+    randomise(model, 0)
+    wanted = model.sample(5, seed=4, jit=False, method="rows").numpy()
+    for jit in (False, True):
+        np.testing.assert_array_equal(model.sample(5, seed=4, jit=jit), wanted)
+
+
 def test_a_request_for_rows_arrives(model, monkeypatch):
     found = []
     monkeypatch.setattr(sampling, "sample", lambda *arguments: found.append(arguments))

@@ -59,10 +59,12 @@ class Reconstructions(Prompts):
     def cells(self, images):
         """See `Prompts`; images are those of all models, [models × num, H, W, C]."""
         drawn, found = self._by_size(images), []
-        empty = np.full_like(images[: self.num], visualization.UNDRAWN)
+        # One for every row at least: after Ctrl-C there can be fewer images than that.
+        number = max(self.num, self.rows)
+        empty = np.full((number, *images.shape[1:]), visualization.UNDRAWN, np.uint8)
         singles = any(block.single for block in self.blocks.values())
         for size, block in self.blocks.items():
-            cells = super().cells(drawn.get(size, empty))  # the original first
+            cells = super().cells(drawn.get(size, empty[: self.num]))  # the original first
             if singles:
                 single = block.single[1] if block.single else empty[: self.rows]
                 cells = np.insert(cells, 1, single, axis=1)

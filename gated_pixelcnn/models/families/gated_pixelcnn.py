@@ -393,7 +393,8 @@ class OneStackDecoder(GatedPixelCNNDecoder):
         """See `GatedPixelCNNDecoder`."""
         *caches, array = caches
         first, later, keys_values = super().pixel(caches, row, index, draw)
-        inputs = later[-1] if later else tf.zeros((0, tf.shape(first)[0], 0), self.dtype)
+        none = tf.zeros((0, tf.shape(first)[0], self.model.features), self.dtype)
+        inputs = later[-1] if later else none  # of one block, which is the first
         return first, later, keys_values, array.write(index, inputs)
 
 
