@@ -253,8 +253,9 @@ class DensityModel(Inputs):
             example_seeds[i]), whatever the batch that it is drawn in; images with the same example
             seed have the same ones. An integer is that of the first image; the others count on.
           jit: whether XLA compiles: faster, after some seconds of compilation for every number of
-            images (on a CPU not for hundreds of images at once, see docs/results.md). Sums are rounded differently, so a model in half precision draws other images
-            with it than without.
+            images (on a CPU not for hundreds of images at once, see docs/results.md). Sums are
+            rounded differently, so a model in half precision draws other images with it than
+            without.
           method: "pixels" draws one pixel after the other; "rows" all pixels of a row at once,
             again and again until none changes. That gives the same images (but where a sum is
             rounded to the other side of a boundary) in fewer steps one after the other, each of
