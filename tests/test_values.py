@@ -225,9 +225,9 @@ def test_classes_without_training_images_are_left_out_of_all(tmp_path):
     bunch = data.load(npz(tmp_path / "a.npz", train=[1, 3, 1]))
     model = SimpleNamespace(condition_kind="label", condition_size=bunch.num_classes)
     empty = bunch.record()["empty_classes"]
-    assert parse_labels("all", model, bunch.class_names, empty) == [1, 3]
+    assert parse_labels("all", model.condition_size, bunch.class_names, empty) == [1, 3]
     with pytest.raises(UserError, match="--label: 0 is a class of which there was no image"):
-        parse_labels("0", model, bunch.class_names, empty)
+        parse_labels("0", model.condition_size, bunch.class_names, empty)
 
 
 def arrays(**changes):
