@@ -10,8 +10,8 @@ import tensorflow as tf
 import gated_pixelcnn as gpc
 from gated_pixelcnn import configs, sampling
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.families.auxiliary import AuxiliaryModel
+from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.models.transforms import Grayscale, Half
 
 SMALL = {"family": "gated_pixelcnn", "features": 6, "layers": 2, "first_kernel_size": 3}

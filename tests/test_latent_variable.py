@@ -12,7 +12,7 @@ from families import latent_model as build
 
 from gated_pixelcnn import sampling
 from gated_pixelcnn.layers import AutoregressiveFlow
-from gated_pixelcnn.models.density_model import Request
+from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
 
 every_family = pytest.mark.parametrize("family", ["vae", "agave"])

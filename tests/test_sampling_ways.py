@@ -6,6 +6,7 @@ from families import randomise
 import gated_pixelcnn as gpc
 from gated_pixelcnn import sampling
 from gated_pixelcnn.models.registry import FAMILIES
+from gated_pixelcnn.models.request import checked_request
 from gated_pixelcnn.sampling import UNCHANGED, draw_value, loop
 
 SMALL = {"features": 6, "layers": 2, "first_kernel_size": 3}
@@ -57,7 +58,7 @@ def test_a_request_for_rows_arrives(model, monkeypatch):
     found = []
     monkeypatch.setattr(sampling, "sample", lambda *arguments: found.append(arguments))
     for method in sampling.METHODS:
-        model.draw(model._request(3, None, method=method))
+        model.draw(checked_request(model, 3, None, method=method))
     assert [arguments[-1] for arguments in found] == list(sampling.METHODS)
 
 

@@ -18,7 +18,7 @@ from gated_pixelcnn.evaluation.code_prior import CodeBaselines, CodePrior
 from gated_pixelcnn.evaluation.code_usage import CodeUsage
 from gated_pixelcnn.evaluation.codes import codes as probed
 from gated_pixelcnn.models.capabilities import HasCodes
-from gated_pixelcnn.models.density_model import Request
+from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.sampling.options import UNCHANGED
 from gated_pixelcnn.spec import bits_per_dim
 from gated_pixelcnn.training.state import TrainState

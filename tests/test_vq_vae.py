@@ -14,7 +14,7 @@ from gated_pixelcnn.evaluation import Images
 from gated_pixelcnn.evaluation.code_usage import CodeUsage
 from gated_pixelcnn.likelihoods.logistic import to_level
 from gated_pixelcnn.models.capabilities import HasCodes, HasLatents, Reconstructs
-from gated_pixelcnn.models.density_model import Request
+from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.spec import bits_per_dim
 from gated_pixelcnn.training.state import TrainState
 

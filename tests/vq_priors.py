@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from families import FAMILIES, randomise
 
-from gated_pixelcnn.models.density_model import Request
+from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.sampling.options import UNCHANGED
 
 NAME = "vq_prior"

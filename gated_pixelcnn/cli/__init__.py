@@ -108,7 +108,7 @@ def read_run(values):
 
 
 def load_model(values, whole=True):
-    """Loads what a script needs: of a trained run, or of a SavedModel that export.py wrote.
+    """Loads what a script needs: of a trained run, or of a SavedModel; after `read_run`.
 
     Args:
       values: of the flags of `define_model_flags`: workdir or saved_model must be given.
@@ -121,7 +121,7 @@ def load_model(values, whole=True):
     Raises:
       UserError: it is not such a directory, or what it holds cannot be used.
     """
-    if read_run(values) is None:
+    if values.saved_model:
         from gated_pixelcnn.serving import load_saved_model
 
         model = load_saved_model(values.saved_model)

@@ -18,8 +18,8 @@ import tensorflow as tf
 from gated_pixelcnn import likelihoods, sampling
 from gated_pixelcnn.layers import Categories, Condition, Encoder
 from gated_pixelcnn.layers.categories import IN_PARTS
-from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.sampling import CachedDecoder
 from gated_pixelcnn.spec import CATEGORICAL, ORDERED, Array, ImageSpec, Shape, condition_spec
 

@@ -16,8 +16,8 @@ import tensorflow as tf
 from gated_pixelcnn import graph_checks, sampling
 from gated_pixelcnn.likelihoods import Likelihood
 from gated_pixelcnn.limits import LEAST_TEMPERATURE
-from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.sampling import SamplingOptions
 from gated_pixelcnn.spec import Array, ImageSpec, Shape, as_array
 

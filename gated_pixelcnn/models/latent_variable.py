@@ -25,8 +25,8 @@ from gated_pixelcnn.likelihoods.logistic import (
     discretized_logistic_log_prob,
     to_level,
 )
-from gated_pixelcnn.models.density_model import Request, check_seed
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+from gated_pixelcnn.models.request import Request, check_seed
 from gated_pixelcnn.models.transforms import View
 from gated_pixelcnn.spec import (
     Array,

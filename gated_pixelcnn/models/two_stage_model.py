@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from gated_pixelcnn.layers import Condition, ViewEmbedding
 from gated_pixelcnn.models.composite import TrainedApart, make_submodel
-from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
+from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.spec import Array, ImageSpec, as_array
 
 PART = {"family": "gated_pixelcnn"}

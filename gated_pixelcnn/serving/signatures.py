@@ -10,7 +10,7 @@ import tensorflow as tf
 from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.graph_checks import after, of_shape, required
 from gated_pixelcnn.limits import LEAST_TEMPERATURE, MOST_TEMPERATURE
-from gated_pixelcnn.models.density_model import Request
+from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.sampling import SamplingOptions
 from gated_pixelcnn.serving.decoding import decode
 from gated_pixelcnn.spec import bits_per_dim

@@ -20,9 +20,9 @@ import tensorflow as tf
 from gated_pixelcnn.errors import nearest
 from gated_pixelcnn.layers import ViewEmbedding
 from gated_pixelcnn.models.composite import TrainedApart, make_submodel
-from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
 from gated_pixelcnn.models.registry import register
+from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.models.transforms import VIEWS, Coarse
 from gated_pixelcnn.spec import Array, ImageSpec, bits_per_dim, check_integer
 

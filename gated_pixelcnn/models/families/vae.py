@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from gated_pixelcnn import sampling
 from gated_pixelcnn.likelihoods.logistic import clamp_log_scale, draw_logistic
-from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.latent_variable import LatentVariableModel
 from gated_pixelcnn.models.registry import register
+from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.models.transforms import Whole
 from gated_pixelcnn.spec import Array
 

@@ -17,9 +17,9 @@ import tensorflow as tf
 
 from gated_pixelcnn.models.code_model import FAR
 from gated_pixelcnn.models.composite import make_submodel
-from gated_pixelcnn.models.density_model import Request
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.registry import FAMILIES, register
+from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.models.trainable import check_family, take_layers
 from gated_pixelcnn.spec import CATEGORICAL, Array, ImageSpec, Shape, condition_spec, kind_of_images
 
