@@ -6,6 +6,7 @@ Autoregressive Models", 2017), so a batch costs one or two forward passes. The l
 """
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -150,23 +151,25 @@ def run(model, condition, inputs, choose, jit=False, method="pixels"):
       The chosen values, integers [N, H, W, C], in the type of `ImageSpec.dtype`; and how many steps
       were made one after the other, int32: of a pixel, or of a whole row.
     """
-    if jit:
-        whole = functools.partial(_run, model, choose=choose, jit=jit, method=method)
-        return tf.function(whole, autograph=False, jit_compile=True)(condition, inputs)
-    return _run(model, condition, inputs, choose, jit, method)
+    if not jit:
+        return _run(model, condition, inputs, choose, jit, method)
+    program = functools.partial(_run, model, choose=choose, jit=jit, method=method)
+    program = tf.function(program, autograph=False, jit_compile=True)
+    parts = parts_of(size(tf.nest.flatten(inputs)[0], 0), jit)
+    pairs = zip(split(condition, parts, 0), split(inputs, parts, 0), strict=True)
+    images, steps = zip(*(program(*pair) for pair in pairs), strict=True)
+    return tf.concat(images, axis=0), tf.reduce_max(steps)
 
 
 def _run(model, condition, inputs, choose, jit, method):
     height, width, channels = model.image_shape
     first = tf.nest.flatten(inputs)[0]
-    batch = first.shape[0]
-    num = tf.shape(first)[0] if batch is None else batch
+    batch, num = first.shape[0], size(first, 0)
     # Position first, so that a row or a pixel is one slice.
     inputs = tf.nest.map_structure(
         lambda x: tf.transpose(x, [1, 2, 0, *range(3, x.shape.rank)]), inputs
     )
     decoder = model.cached_decoder(num, model.map_condition(condition))
-    parts = parts_of(num, jit)
     together = model.likelihood.colours_share_parameters
 
     def run_row(index, state, finished, row_cache, image, steps, above):
@@ -178,6 +181,7 @@ def _run(model, condition, inputs, choose, jit, method):
 
     def by_pixels(row, here, _):
         row = decoder.by_pixels(row)
+        parts = [num] if jit else parts_of(num, jit)
         pairs = zip(split(row, parts, -2), split(here, parts, 1), strict=True)
         values, row_cache = zip(*(run_pixels(*pair) for pair in pairs), strict=True)
         return tf.concat(values, axis=0), join(row_cache, -2), width
@@ -222,28 +226,35 @@ def _run(model, condition, inputs, choose, jit, method):
 
 
 def parts_of(num, jit):
-    """Sizes of the parts of a batch whose pixels run side by side.
+    """Sizes of the parts of a batch that run side by side.
 
     The products of one pixel are too small for several processors: it is parts of the batch that
-    keep them busy. A GPU, and a program of XLA, take the whole batch at once.
+    keep them busy. A GPU takes the whole batch at once.
 
     Args:
       num: number of images, a scalar tensor where it is not known.
-      jit: see `run`.
+      jit: whether a part is a program of XLA, for all rows; else it is for the pixels of a row.
 
     Returns:
       List of sizes; they add up to `num`.
     """
-    if jit or tf.config.list_physical_devices("GPU"):
+    if tf.config.list_physical_devices("GPU") or (jit and tf.is_tensor(num)):
         return [num]
-    # Two, whatever this machine: an exported graph runs elsewhere. One of them may be empty.
-    return [num - num // 2, num // 2]
+    # In a graph of TensorFlow two, whatever this machine: an export runs elsewhere, and each part
+    # adds operations. One of them may be empty.
+    most = min(processors(), num) if jit else 2
+    return [num // most + (part < num % most) for part in range(most)]
+
+
+def processors():
+    """How many operations TensorFlow runs at once on this machine."""
+    return tf.config.threading.get_inter_op_parallelism_threads() or len(os.sched_getaffinity(0))
 
 
 def split(nest, parts, axis):
     """Splits every tensor of a nest into parts of the batch, given by their sizes."""
-    if len(parts) == 1:
-        return [nest]
+    if len(parts) == 1 or nest is None:
+        return [nest] * len(parts)
     flat = [tf.split(x, parts, axis) for x in tf.nest.flatten(nest)]
     return [tf.nest.pack_sequence_as(nest, part) for part in zip(*flat, strict=True)]
 

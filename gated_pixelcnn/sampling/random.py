@@ -28,7 +28,9 @@ def noise(seed, example_seeds, model):
 
 def uniform_noise(seed, example_seeds, shape):
     """The numbers of `noise`, of any shape for an image: [N, *shape]."""
-    return _noise(tf.cast(seed, tf.int64), tf.cast(example_seeds, tf.int64), tuple(shape))
+    example_seeds = tf.cast(example_seeds, tf.int64)
+    numbers = _noise(tf.cast(seed, tf.int64), example_seeds, tuple(shape))
+    return tf.ensure_shape(numbers, (*example_seeds.shape, *shape))
 
 
 def gaussian_noise(seed, example_seeds, shape):
