@@ -10,6 +10,7 @@ from gated_pixelcnn import visualization
 from gated_pixelcnn.cli import sample
 from gated_pixelcnn.data import DataConfig, load
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.models.density_model import DensityModel
 
 
 @pytest.fixture
@@ -41,6 +42,21 @@ def test_same_seed_gives_same_images_whatever_the_batch_and_the_compiler(draw):
     other = draw("--label=0,1,2", "--num=11", "--seed=6")
     assert (other["images"] != whole["images"]).mean() > 0.5
     assert len(np.unique(whole["images"], axis=0)) == 11
+
+
+def test_xla_compiles_where_several_batches_are_drawn_or_it_is_asked_for(draw, monkeypatch):
+    asked, sample_stages = [], DensityModel.sample_stages
+
+    def remember(self, *arguments, jit, **how):
+        asked.append(jit)
+        return sample_stages(self, *arguments, jit=False, **how)
+
+    monkeypatch.setattr(DensityModel, "sample_stages", remember)
+    draw("--label=0,1,2", "--num=5", "--batch_size=5")
+    draw("--label=0,1,2", "--num=5", "--batch_size=3")
+    draw("--label=0,1,2", "--num=5", "--jit")
+    draw("--label=0,1,2", "--num=5", "--batch_size=3", "--nojit")
+    assert asked == [False, True, True, True, False, False]
 
 
 def test_what_was_drawn_before_ctrl_c_is_kept(draw, monkeypatch, capsys):

@@ -94,7 +94,12 @@ OWN = (  # flags of all tasks
         "the grid is made of. By default every category has a colour of its own.",
     ),
     IntegerFlag("batch_size", "Images drawn at once.", 64, least=1),
-    Flag("jit", "Compile with XLA: seconds once, then faster.", True, flags.DEFINE_bool),
+    Flag(
+        "jit",
+        "Compile with XLA: seconds once, then faster. By default where several batches are drawn.",
+        None,
+        flags.DEFINE_bool,
+    ),
     Flag(
         "method",
         "Draw one of the pixels after the other, or all pixels of a row at once until none "
@@ -212,7 +217,7 @@ def draw(model, wanted, can_stop=False):
     how = {
         "seed": FLAGS.seed,
         "temperature": FLAGS.temperature,
-        "jit": FLAGS.jit,
+        "jit": num > size if FLAGS.jit is None else FLAGS.jit,
         "method": FLAGS.method,
         "reduce_log_scale": FLAGS.reduce_log_scale,
         "most_probable": FLAGS.most_probable,

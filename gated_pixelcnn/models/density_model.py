@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.capabilities import Reconstructs
-from gated_pixelcnn.models.request import Request, checked_request
+from gated_pixelcnn.models.request import Request, checked_request, compiled_num
 from gated_pixelcnn.spec import Array, ImageSpec, Inputs
 
 
@@ -103,8 +103,15 @@ class DensityModel(Inputs):
     def _graphs(self):
         retraced = {"reduce_retracing": True, "autograph": False}
         hooks = {"log_prob_terms_of": retraced, "value_log_prob_of": retraced}
-        hooks["draw"] = {"autograph": False}  # faster where the number of images is known
-        return {name: tf.function(getattr(self, name), **how) for name, how in hooks.items()}
+        graphs = {name: tf.function(getattr(self, name), **how) for name, how in hooks.items()}
+        # Faster where the number of images is known.
+        draw = tf.function(self.draw, autograph=False)
+
+        def draw_padded(request):
+            num = compiled_num(request.num)
+            return [x[: request.num] for x in draw(request.padded(num))]
+
+        return graphs | {"draw": lambda x: draw_padded(x) if x.jit else draw(x)}
 
     # The public methods.
 

@@ -37,6 +37,28 @@ class Request(NamedTuple):
     stage: tf.Tensor | None = None
     method: str = "pixels"
 
+    def padded(self, num):
+        """The same for `num` images: the last one again and again."""
+        more = num - tf.shape(self.example_seeds)[0]
+
+        def pad(x):
+            x = tf.concat([x, tf.repeat(x[-1:], more, axis=0)], axis=0)
+            return x if tf.is_tensor(num) else tf.ensure_shape(x, (num, *x.shape[1:]))
+
+        rows = ("condition", "given", "known", "example_seeds", "stage")
+        longer = {name: pad(x) for name in rows if (x := getattr(self, name)) is not None}
+        return self._replace(num=None if tf.is_tensor(num) else num, **longer)
+
+
+def compiled_num(num):
+    """How many images XLA compiles for, where so many are wanted.
+
+    1…8, 10, 12, 14, 16, 20, 24, …: three binary digits and zeros, so that there are few programs
+    for all numbers, and at most a quarter of the work is for nothing.
+    """
+    step = 1 << max(0, num.bit_length() - 3)
+    return -(-num // step) * step
+
 
 def check_seed(seed):
     """A seed as int64, or the ValueError that says why it is none; a tensor in a graph stays."""

@@ -151,14 +151,21 @@ def run(model, condition, inputs, choose, jit=False, method="pixels"):
       The chosen values, integers [N, H, W, C], in the type of `ImageSpec.dtype`; and how many steps
       were made one after the other, int32: of a pixel, or of a whole row.
     """
-    if not jit:
-        return _run(model, condition, inputs, choose, jit, method)
     program = functools.partial(_run, model, choose=choose, jit=jit, method=method)
+    if not jit:
+        return program(condition, inputs)
     program = tf.function(program, autograph=False, jit_compile=True)
-    parts = parts_of(size(tf.nest.flatten(inputs)[0], 0), jit)
-    pairs = zip(split(condition, parts, 0), split(inputs, parts, 0), strict=True)
-    images, steps = zip(*(program(*pair) for pair in pairs), strict=True)
-    return tf.concat(images, axis=0), tf.reduce_max(steps)
+    num = size(tf.nest.flatten(inputs)[0], 0)
+
+    def side_by_side(parts):
+        pairs = zip(split(condition, parts, 0), split(inputs, parts, 0), strict=True)
+        images, steps = zip(*(program(*pair) for pair in pairs), strict=True)
+        return tf.concat(images, axis=0), tf.reduce_max(steps)
+
+    parts = parts_of(num, jit)
+    if not tf.is_tensor(num):
+        return side_by_side(parts)
+    return tf.cond(num < 2, lambda: side_by_side([num]), lambda: side_by_side(parts))
 
 
 def _run(model, condition, inputs, choose, jit, method):
@@ -238,17 +245,20 @@ def parts_of(num, jit):
     Returns:
       List of sizes; they add up to `num`.
     """
-    if tf.config.list_physical_devices("GPU") or (jit and tf.is_tensor(num)):
+    if tf.config.list_physical_devices("GPU"):
         return [num]
-    # In a graph of TensorFlow two, whatever this machine: an export runs elsewhere, and each part
-    # adds operations. One of them may be empty.
-    most = min(processors(), num) if jit else 2
-    return [num // most + (part < num % most) for part in range(most)]
+    # Where each part adds operations, and where an export runs elsewhere, two; one may be empty.
+    most = min(processors(), num) if jit and not tf.is_tensor(num) else 2
+    return [(num + most - 1 - part) // most for part in range(most)]
 
 
 def processors():
     """How many operations TensorFlow runs at once on this machine."""
-    return tf.config.threading.get_inter_op_parallelism_threads() or len(os.sched_getaffinity(0))
+    if wanted := tf.config.threading.get_inter_op_parallelism_threads():
+        return wanted
+    if hasattr(os, "sched_getaffinity"):  # of Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def split(nest, parts, axis):

@@ -30,6 +30,7 @@ def export(
     max_images: int = MAX_IMAGES,
     warm_up: bool = True,
     prior: PathLike | Sequence[PathLike] = (),
+    jit: bool = False,
 ) -> Path:
     """Exports a model as the next version: that of a run, with its averaged (EMA) weights, or any.
 
@@ -45,6 +46,8 @@ def export(
       warm_up: Whether warm-up requests are written; a server that batches requests refuses a
         version with those of signatures that cannot be batched.
       prior: See `load`.
+      jit: Whether XLA compiles what draws, at the first request of a number of images: faster,
+        but not every server can run it (see docs/serving.md).
 
     Returns:
       Path of the version.
@@ -62,7 +65,7 @@ def export(
     directory = Path(paths.of_saved_model(output or default))
     try:
         with versions.unfinished(directory) as path:
-            write(model, record, path, max_images, warm_up)
+            write(model, record, path, max_images, warm_up, jit)
             return versions.publish(path, directory)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
@@ -99,6 +102,7 @@ def write(
     path: PathLike,
     max_images: int = MAX_IMAGES,
     warm_up: bool = True,
+    jit: bool = False,
 ) -> None:
     """Writes a SavedModel with its signatures, warm-up requests and facts.
 
@@ -108,9 +112,10 @@ def write(
       path: The directory to make.
       max_images: See `export`.
       warm_up: See `export`.
+      jit: See `export`.
     """
     reading = record["data"].get("values", BYTES), record["config"]["data"]["grayscale"]
-    signatures = Signatures(model, max_images, *reading)
+    signatures = Signatures(model, max_images, *reading, jit)
     signatures.save(path)
     extra = Path(path) / "assets.extra"  # servers leave it alone, but for the warm-up requests
     extra.mkdir()

@@ -2,7 +2,7 @@
 
 A server runs these without Python, so whatever a request may get wrong is checked in the graph:
 it ends in an InvalidArgument error and never in a wrong answer. Only operations that every
-TensorFlow runtime has are used: no Python functions, no XLA.
+TensorFlow runtime has are used: no Python functions, and XLA only where it is asked for.
 """
 
 import tensorflow as tf
@@ -10,7 +10,7 @@ import tensorflow as tf
 from gated_pixelcnn.data.preprocessing import BYTES
 from gated_pixelcnn.graph_checks import after, of_shape, required
 from gated_pixelcnn.limits import LEAST_TEMPERATURE, MOST_TEMPERATURE
-from gated_pixelcnn.models.request import Request
+from gated_pixelcnn.models.request import Request, compiled_num
 from gated_pixelcnn.sampling import SamplingOptions
 from gated_pixelcnn.serving.decoding import decode
 from gated_pixelcnn.spec import bits_per_dim
@@ -28,7 +28,7 @@ class Signatures:
         of a model that completes; values: nats of every value, of an exact one.
     """
 
-    def __init__(self, model, max_images, values=BYTES, gray=False):
+    def __init__(self, model, max_images, values=BYTES, gray=False, jit=False):
         """Traces the graphs.
 
         Args:
@@ -37,8 +37,9 @@ class Signatures:
             before it takes the server's memory.
           values: whether image files hold levels or bytes, as those of the run did.
           gray: whether colours of image files become gray, as those of the run did.
+          jit: whether XLA compiles what draws.
         """
-        self._model, self._max_images = model, max_images
+        self._model, self._max_images, self._jit = model, max_images, jit
         self._reading = {"values": values, "gray": gray}
         images = model.image_spec.served()
         known = tf.TensorSpec([None, *model.image_shape], tf.bool)
@@ -144,9 +145,14 @@ class Signatures:
     def _drawn(self, example_seeds, condition, seed, temperature, images=None, known=None):
         condition = condition[0] if condition else None
         options = SamplingOptions(checked_temperature(temperature))
-        return self._model.draw(
-            Request(None, condition, seed, options, images, known, example_seeds)
-        )[-1]
+        how = options, images, known, example_seeds, self._jit
+        request = Request(None, condition, seed, *how)
+        if not self._jit:
+            return self._model.draw(request)[-1]
+        num = tf.shape(example_seeds)[0]
+        sizes = tf.constant(sorted({compiled_num(n) for n in range(1, self._max_images + 1)}))
+        longer = request.padded(sizes[tf.searchsorted(sizes, [num])[0]])
+        return self._model.draw(longer)[-1][:num]
 
     def _terms(self, images, **condition):
         images, *condition = self._checked_batch({"images": images, **condition}).values()
