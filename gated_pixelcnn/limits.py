@@ -1,4 +1,5 @@
-"""Limits of arguments, which scripts check before TensorFlow is there."""
+"""What arguments may be, which scripts check before TensorFlow is there."""
 
 LEAST_TEMPERATURE = 1e-6  # logits divided by it stay finite
 MOST_TEMPERATURE = 1e6  # the scales of a logistic times it stay finite
+METHODS = ("pixels", "rows", "image")  # of sampling, see `sampling.loop.run`

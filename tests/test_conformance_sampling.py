@@ -90,6 +90,11 @@ def test_rows_at_once_draw_the_same_images(case):
     check_against_naive(case, jit=False, method="rows")
 
 
+@cases(exact(FEWER), is_colour)
+def test_all_pixels_at_once_draw_the_same_images(case):
+    check_against_naive(case, jit=False, method="image")
+
+
 @cases(exact(CASES), is_one_of_a_main_family)
 def test_fast_and_naive_sampling_draw_the_same_images(case):
     check_against_naive(case, jit=False)

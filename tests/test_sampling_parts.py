@@ -7,7 +7,7 @@ from exported import graph_of
 from families import randomise
 
 import gated_pixelcnn as gpc
-from gated_pixelcnn import sampling
+from gated_pixelcnn.limits import METHODS
 from gated_pixelcnn.models.registry import FAMILIES
 from gated_pixelcnn.models.request import compiled_num
 from gated_pixelcnn.sampling import loop
@@ -73,7 +73,7 @@ def test_processors_are_those_that_tensorflow_may_use(monkeypatch):
     assert loop.processors() == 5
 
 
-@pytest.mark.parametrize("method", sampling.METHODS)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("processors", [1, 3])
 def test_images_are_the_same_however_many_processors_there_are(monkeypatch, method, processors):
     monkeypatch.setattr(loop, "processors", lambda: processors)

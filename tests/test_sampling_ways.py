@@ -5,6 +5,7 @@ from families import randomise
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn import sampling
+from gated_pixelcnn.limits import METHODS
 from gated_pixelcnn.models.registry import FAMILIES
 from gated_pixelcnn.models.request import checked_request
 from gated_pixelcnn.sampling import UNCHANGED, draw_value, loop
@@ -41,7 +42,7 @@ def steps_of(model, num, **how):
 def test_every_way_draws_the_same_images(model, jit):
     wanted = model.sample(20, seed=4, jit=False).numpy()
     assert len(np.unique(wanted)) == model.levels
-    for method in sampling.METHODS:
+    for method in METHODS:
         np.testing.assert_array_equal(model.sample(20, seed=4, jit=jit, method=method), wanted)
 
 
@@ -57,18 +58,19 @@ def test_one_stack_of_one_block_draws_the_same_images_in_every_way():
 def test_a_request_for_rows_arrives(model, monkeypatch):
     found = []
     monkeypatch.setattr(sampling, "sample", lambda *arguments: found.append(arguments))
-    for method in sampling.METHODS:
+    for method in METHODS:
         model.draw(checked_request(model, 3, None, method=method))
-    assert [arguments[-1] for arguments in found] == list(sampling.METHODS)
+    assert [arguments[-1] for arguments in found] == list(METHODS)
 
 
-def test_rows_are_completed_as_pixels_are(model):
+def test_images_are_completed_in_every_way(model):
     random = np.random.default_rng(0)
     given = random.integers(0, 7, (10, *model.image_shape)).astype(np.uint8)
     how = {"given": given, "known": random.random(given.shape) < 0.3, "seed": 2, "jit": False}
     how |= {"temperature": 0.7, "top_k": 4}
-    found = model.sample(method="rows", **how)
-    np.testing.assert_array_equal(found, model.sample(**how))
+    wanted = model.sample(**how)
+    for method in METHODS[1:]:
+        np.testing.assert_array_equal(model.sample(method=method, **how), wanted)
 
 
 def test_steps_are_counted_and_are_at_most_one_more_than_the_values_of_a_row(model):
@@ -79,6 +81,9 @@ def test_steps_are_counted_and_are_at_most_one_more_than_the_values_of_a_row(mod
     np.testing.assert_array_equal(rows, pixels)
     assert 2 * height < made <= height * (width * channels + 1)
     assert steps_of(model, 1, method="rows")[1] <= made  # a batch waits for the slowest
+    images, made = steps_of(model, 20, method="image")
+    np.testing.assert_array_equal(images, pixels)
+    assert height < made <= height * width * channels + 1
 
 
 def test_rows_whose_pixels_do_not_depend_on_each_other_take_two_steps():
@@ -90,6 +95,7 @@ def test_rows_whose_pixels_do_not_depend_on_each_other_take_two_steps():
     images, made = steps_of(model, 20, method="rows")
     assert len(np.unique(images)) > 3
     assert made == 2 * 5  # the values, and that nothing changes
+    assert steps_of(model, 20, method="image")[1] <= 5 + 1
 
 
 def test_the_stages_of_a_model_are_drawn_by_rows_where_they_can_be():
@@ -98,7 +104,7 @@ def test_the_stages_of_a_model_are_drawn_by_rows_where_they_can_be():
     model = FAMILIES["auxiliary"]((4, 6, 1), 5, embedding_features=3, **arguments)
     model.build()
     randomise(model, 0)
-    assert model.draws_rows and not model.conditional.draws_rows
+    assert "rows" in model.methods and "rows" not in model.conditional.methods
     rows = model.sample(6, seed=3, jit=False, method="rows")
     np.testing.assert_array_equal(rows, model.sample(6, seed=3, jit=False))
 
@@ -107,7 +113,7 @@ def test_the_stages_of_a_model_are_drawn_by_rows_where_they_can_be():
     ("how", "message"),
     [
         ({"jit": "rows"}, "jit must be True or False, got 'rows'"),
-        ({"method": "row"}, "method must be one of pixels, rows, got 'row'"),
+        ({"method": "row"}, "method must be one of pixels, rows, image, got 'row'"),
     ],
 )
 def test_ways_that_there_are_not_are_refused(model, how, message):
@@ -117,5 +123,9 @@ def test_ways_that_there_are_not_are_refused(model, how, message):
 
 def test_a_family_whose_pixels_need_each_others_states_is_not_drawn_by_rows():
     model = FAMILIES["diagonal_bilstm"]((3, 4, 1), 4, features=4, layers=1)
-    with pytest.raises(ValueError, match="method='rows' is for models whose pixels of a row can"):
+    model.build()
+    assert model.sample(1, jit=False, method="image").shape == (1, 3, 4, 1)
+    with pytest.raises(
+        ValueError, match="method='rows' is not for this model, which draws by pixels or image"
+    ):
         model.sample(1, method="rows")

@@ -24,7 +24,7 @@ from gated_pixelcnn.cli.labels import parse_labels
 from gated_pixelcnn.cli.tasks.task import Flag, IntegerFlag, PathFlag, Trained, look_of
 from gated_pixelcnn.code_maps import unpack_codes
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.limits import LEAST_TEMPERATURE, MOST_TEMPERATURE
+from gated_pixelcnn.limits import LEAST_TEMPERATURE, METHODS, MOST_TEMPERATURE
 
 FLAGS = flags.FLAGS
 OWN = (  # flags of all tasks
@@ -102,10 +102,10 @@ OWN = (  # flags of all tasks
     ),
     Flag(
         "method",
-        "Draw one of the pixels after the other, or all pixels of a row at once until none "
-        "changes: the same images in fewer, larger steps.",
+        "Draw one of the pixels after the other, or all pixels of a row or of the image at once "
+        "until none changes: the same images in fewer, larger steps.",
         "pixels",
-        functools.partial(flags.DEFINE_enum, enum_values=["pixels", "rows"]),
+        functools.partial(flags.DEFINE_enum, enum_values=METHODS),
     ),
 )
 
@@ -170,8 +170,10 @@ def _check_flags():
         )
     if not 0 <= FLAGS.reduce_log_scale < np.inf:
         raise UserError(f"--reduce_log_scale must be at least 0, got {FLAGS.reduce_log_scale}")
-    if FLAGS.saved_model and FLAGS.method == "rows":
-        raise UserError("--method=rows needs --workdir: an exported model draws by pixels")
+    if FLAGS.saved_model and FLAGS.method != "pixels":
+        raise UserError(
+            f"--method={FLAGS.method} needs --workdir: an exported model draws by pixels"
+        )
     if not 0 < FLAGS.top_p <= 1:
         raise UserError(f"--top_p must be above 0 and at most 1, got {FLAGS.top_p}")
 
@@ -197,11 +199,10 @@ def _check_options(model):
             "--top_k and --top_p need --workdir of a model that draws from a softmax (likelihood "
             "categorical or independent)"
         )
-    if FLAGS.method == "rows" and not model.draws_rows:
+    if FLAGS.method not in model.methods:
         raise UserError(
-            "--method=rows is for models whose pixels of a row can be run at once: not for "
-            "diagonal_bilstm, nor where pixels are independent (of latent variables alone, or of "
-            "the codes of a VQ-VAE)"
+            f"--method={FLAGS.method} is not for this model, which draws by "
+            f"{' or '.join(model.methods)}"
         )
 
 

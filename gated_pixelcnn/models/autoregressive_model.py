@@ -18,6 +18,7 @@ import tensorflow as tf
 from gated_pixelcnn import likelihoods, sampling
 from gated_pixelcnn.layers import Categories, Condition, Encoder
 from gated_pixelcnn.layers.categories import IN_PARTS
+from gated_pixelcnn.limits import METHODS
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.request import Request
 from gated_pixelcnn.sampling import CachedDecoder
@@ -303,9 +304,9 @@ class AutoregressiveModel(LikelihoodModel):
         return of_colours(self.value_log_prob_of(images, condition, training))
 
     @property
-    def draws_rows(self) -> bool:
+    def methods(self) -> tuple[str, ...]:
         """See `DensityModel`."""
-        return self.has_whole_rows
+        return tuple(method for method in METHODS if method != "rows" or self.has_whole_rows)
 
     @property
     def draws_logistics(self) -> bool:
@@ -320,7 +321,7 @@ class AutoregressiveModel(LikelihoodModel):
     def draw(self, request: Request) -> list[tf.Tensor]:
         """See `DensityModel`: in one stage."""
         noise = sampling.noise(request.seed, request.example_seeds, self)
-        method = request.method if self.draws_rows else "pixels"
+        method = request.method if request.method in self.methods else "pixels"
         how = request.options, request.given, request.known, request.jit, method
         return [sampling.sample(self, noise, request.condition, *how)]
 

@@ -47,7 +47,7 @@ class DensityModel(Inputs):
       terms: names of the terms of a lower bound; None for an exact log-probability.
       trained_term: the one of the terms that is trained; "" for all.
       untrained: the part that nobody has trained, as in "prior"; "" if none is.
-      draws_rows: whether `sample` can draw the pixels of a row at once.
+      methods: those of `sampling.METHODS` that `sample` can draw by.
       draws_logistics: whether `sample` can reduce their scales.
       draws_categories: whether `sample` can leave out their least probable values.
     """
@@ -57,7 +57,7 @@ class DensityModel(Inputs):
     terms: tuple[str, ...] | None = None
     untrained = ""
     trained_term = ""
-    draws_rows = False
+    methods = ("pixels",)
     draws_logistics = False
     draws_categories = False
 
@@ -210,10 +210,10 @@ class DensityModel(Inputs):
             rounded differently, so a model in half precision draws other images with it than
             without.
           method: "pixels" draws one pixel after the other; "rows" all pixels of a row at once,
-            again and again until none changes. That gives the same images (but where a sum is
-            rounded to the other side of a boundary) in fewer steps one after the other, each of
-            which is more work: for GPUs. Not of Diagonal BiLSTM, whose pixels see all columns of
-            the rows above through those that come before.
+            again and again until none changes; "image" all of the image. That gives the same images
+            (but where a sum is rounded to the other side of a boundary) in fewer steps one after
+            the other, each of which is more work: for GPUs. Rows are not of Diagonal BiLSTM, whose
+            pixels see all columns of the rows above through those that come before.
           reduce_log_scale: at least 0; with logistics, what is subtracted from their log-scales.
           most_probable: with logistics, whether only their component is drawn and the value is its
             mode.

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn.limits import LEAST_TEMPERATURE, MOST_TEMPERATURE
-from gated_pixelcnn.sampling import METHODS, SamplingOptions
+from gated_pixelcnn.limits import LEAST_TEMPERATURE, METHODS, MOST_TEMPERATURE
+from gated_pixelcnn.sampling import SamplingOptions
 from gated_pixelcnn.spec import as_array, check_integer
 
 
@@ -106,10 +106,9 @@ def checked_request(
         raise ValueError(f"jit must be True or False, got {jit!r}.")
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}.")
-    if method == "rows" and not model.draws_rows:
+    if method not in model.methods:
         raise ValueError(
-            "method='rows' is for models whose pixels of a row can be run at once: not for "
-            "diagonal_bilstm, latent variables or an export."
+            f"method={method!r} is not for this model, which draws by {' or '.join(model.methods)}."
         )
     options = _checked_options(model, **options)
     condition = model.condition_spec.check(condition, num)

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from gated_pixelcnn.layers import Condition, ViewEmbedding
+from gated_pixelcnn.limits import METHODS
 from gated_pixelcnn.models.composite import TrainedApart, make_submodel
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.request import Request
@@ -238,9 +239,10 @@ class TwoStageModel(TrainedApart, LikelihoodModel):
         return tf.concat([maps, h], axis=-1)
 
     @property
-    def draws_rows(self) -> bool:
-        """See `DensityModel`: in one of the submodels at least, the other draws by pixels."""
-        return self.prior.draws_rows or self.conditional.draws_rows
+    def methods(self) -> tuple[str, ...]:
+        """See `DensityModel`: of one of the submodels at least, the other draws by pixels."""
+        found = {*self.prior.methods, *self.conditional.methods}
+        return tuple(method for method in METHODS if method in found)
 
     @property
     def draws_logistics(self) -> bool:

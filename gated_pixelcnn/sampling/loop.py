@@ -12,12 +12,11 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from gated_pixelcnn.sampling.fixed_point import draw_at_once
 from gated_pixelcnn.sampling.independent import draw_value
 from gated_pixelcnn.sampling.options import UNCHANGED
-from gated_pixelcnn.sampling.rows import draw_row
 
 Nest = Any  # of tensors
-METHODS = ("pixels", "rows")  # see `run`
 
 
 class CachedDecoder(Protocol):
@@ -145,13 +144,17 @@ def run(model, condition, inputs, choose, jit=False, method="pixels"):
         int32 [N, colour], the pixel's `inputs` [N, C, …]) → values int32 [N].
       jit: whether XLA compiles all of it: the time of a pixel is that of many small operations,
         which cost nothing then.
-      method: "pixels": one pixel after the other; or "rows": see `rows.draw_row`.
+      method: "pixels": one pixel after the other; "rows": all pixels of a row at once, or "image":
+        all of the image, see `fixed_point`.
 
     Returns:
       The chosen values, integers [N, H, W, C], in the type of `ImageSpec.dtype`; and how many steps
-      were made one after the other, int32: of a pixel, or of a whole row.
+      were made one after the other, int32: of a pixel, a whole row, or the whole image.
     """
-    program = functools.partial(_run, model, choose=choose, jit=jit, method=method)
+    if method == "image":
+        program = functools.partial(_run_image, model, choose=choose)
+    else:
+        program = functools.partial(_run, model, choose=choose, jit=jit, method=method)
     if not jit:
         return program(condition, inputs)
     program = tf.function(program, autograph=False, jit_compile=True)
@@ -166,6 +169,18 @@ def run(model, condition, inputs, choose, jit=False, method="pixels"):
     if not tf.is_tensor(num):
         return side_by_side(parts)
     return tf.cond(num < 2, lambda: side_by_side([num]), lambda: side_by_side(parts))
+
+
+def _run_image(model, condition, inputs, choose):
+    condition = model.map_condition(condition)
+    num = size(tf.nest.flatten(inputs)[0], 0)
+
+    def outputs_of(values):
+        return model.parameter_map(model.network_input(values), condition), ()
+
+    guess = tf.zeros((num, *model.image_shape), tf.int32)
+    values, _, steps = draw_at_once(model, outputs_of, inputs, choose, guess)
+    return tf.cast(values, model.image_spec.dtype), steps
 
 
 def _run(model, condition, inputs, choose, jit, method):
@@ -194,7 +209,15 @@ def _run(model, condition, inputs, choose, jit, method):
         return tf.concat(values, axis=0), join(row_cache, -2), width
 
     def at_once(row, here, above):
-        return draw_row(model, decoder, row, here, choose, above)
+        def outputs_of(values):
+            return decoder.whole_row(row, model.network_input(values))
+
+        here = tf.nest.map_structure(
+            lambda x: tf.transpose(x, [1, 0, *range(2, x.shape.rank)])[:, tf.newaxis], here
+        )
+        guess = above[:, tf.newaxis]
+        values, row_cache, made = draw_at_once(model, outputs_of, here, choose, guess)
+        return values[:, 0], row_cache, made
 
     of_row = {"pixels": by_pixels, "rows": at_once}[method]
 

@@ -189,9 +189,9 @@ class AGAVE(TrainedApart, LatentVariableModel):
         return self.decoder.draws_categories
 
     @property
-    def draws_rows(self) -> bool:
+    def methods(self) -> tuple[str, ...]:
         """See `DensityModel`."""
-        return self.decoder.draws_rows
+        return self.decoder.methods
 
     @property
     def draws_logistics(self) -> bool:

@@ -225,9 +225,9 @@ class VQPrior(LikelihoodModel):
     # Samples.
 
     @property
-    def draws_rows(self) -> bool:
+    def methods(self) -> tuple[str, ...]:
         """See `DensityModel`: of codes."""
-        return self.prior.draws_rows
+        return self.prior.methods
 
     @property
     def draws_logistics(self) -> bool:
