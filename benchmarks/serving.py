@@ -36,7 +36,6 @@ def main(_):
     import machine
     import numpy as np
 
-
     print(machine.describe())
     head = ("exported", "with XLA", "sample", "no XLA", "exp./no XLA", "XLA/sample")
     print(f"{'model':24}{'batch':>6}" + "".join(f"{name:>12}" for name in head), end="")

@@ -18,10 +18,10 @@ from gated_pixelcnn.cli import evaluate
 from gated_pixelcnn.cli.labels import parse_labels
 from gated_pixelcnn.data import photos, preprocessing
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.progress import Progress
 from gated_pixelcnn.runs import directory as run_directory
 from gated_pixelcnn.serving.decoding import decode
 from gated_pixelcnn.training import train
-from gated_pixelcnn.training.progress import Progress
 
 NO_FLAGS = SimpleNamespace(values=None, alpha=None, frames=None)
 LIMITS = [1000, 0]  # in memory, streamed

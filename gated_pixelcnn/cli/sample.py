@@ -25,6 +25,7 @@ from gated_pixelcnn.cli.tasks.task import Flag, IntegerFlag, PathFlag, Trained, 
 from gated_pixelcnn.code_maps import unpack_codes
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.limits import LEAST_TEMPERATURE, METHODS, MOST_TEMPERATURE
+from gated_pixelcnn.progress import Progress
 
 FLAGS = flags.FLAGS
 OWN = (  # flags of all tasks
@@ -108,9 +109,6 @@ OWN = (  # flags of all tasks
         functools.partial(flags.DEFINE_enum, enum_values=METHODS),
     ),
 )
-
-
-SECONDS_BETWEEN_LINES = 5
 
 
 def define_flags(values=None):
@@ -227,19 +225,21 @@ def draw(model, wanted, can_stop=False):
     }
     # The last batch is drawn in full and cut: another size would be traced (or compiled) anew.
     parts = (np.arange(first, first + size) % num for first in range(0, num, size))
-    batches, told = [], time.monotonic()
+    batches, start = [], time.monotonic()
+    bar = Progress(seconds_between_lines=5)
     try:
         for part in parts:
             stages = model.sample_stages(size, **wanted.arguments(part), **how)
             batches.append([np.asarray(stage) for stage in stages])
             done = len(batches) * size
-            if done < num and time.monotonic() - told > SECONDS_BETWEEN_LINES:
-                told = time.monotonic()
-                print(f"{done} of {num} images", file=sys.stderr, flush=True)
+            if done < num:
+                left = (time.monotonic() - start) * (num - done) / done
+                bar.update(done / num, f"{done} of {num} images", left)
     except KeyboardInterrupt:
         if not (batches and can_stop):
             raise
-        print(f"stopped: {len(batches) * size} of {num} images are there", file=sys.stderr)
+        bar.say(f"stopped: {len(batches) * size} of {num} images are there")
+    bar.clear()
     return [np.concatenate(stage)[:num] for stage in zip(*batches, strict=True)]
 
 

@@ -39,14 +39,10 @@ class Request(NamedTuple):
 
     def padded(self, num):
         """The same for `num` images: the last one again and again."""
-        more = num - tf.shape(self.example_seeds)[0]
-
-        def pad(x):
-            x = tf.concat([x, tf.repeat(x[-1:], more, axis=0)], axis=0)
-            return x if tf.is_tensor(num) else tf.ensure_shape(x, (num, *x.shape[1:]))
-
+        places = tf.minimum(tf.range(num), tf.shape(self.example_seeds)[0] - 1)
         rows = ("condition", "given", "known", "example_seeds", "stage")
-        longer = {name: pad(x) for name in rows if (x := getattr(self, name)) is not None}
+        present = {name: x for name in rows if (x := getattr(self, name)) is not None}
+        longer = {name: tf.gather(x, places) for name, x in present.items()}
         return self._replace(num=None if tf.is_tensor(num) else num, **longer)
 
 

@@ -20,10 +20,10 @@ from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.evaluation.evaluators import DETAILED, validation_of
 from gated_pixelcnn.evaluation.images import Images, split_batches
 from gated_pixelcnn.models.density_model import DensityModel
+from gated_pixelcnn.progress import Progress, duration
 from gated_pixelcnn.training.interrupts import Stopped, StopRequests
 from gated_pixelcnn.training.monitoring import Monitor
 from gated_pixelcnn.training.profiling import Profiler
-from gated_pixelcnn.training.progress import Progress, duration
 from gated_pixelcnn.training.state import Diverged
 from gated_pixelcnn.training.workers import LOST
 
@@ -66,7 +66,7 @@ class Loop:
         self.workers = workers
         self.run_directory = run
         self.checkpoints = checkpoints
-        self.progress = Progress(unit=state.model.loss_unit)
+        self.progress = Progress()
         self.validation = validation_of(state.model)
         # What a checkpoint holds beside the arrays. `window` are loss and gradient norm of the
         # steps since the last report, `evaluated` and `sampled` the last steps with these.
@@ -276,7 +276,9 @@ class Loop:
         if minutes:
             fraction = max(fraction, min(1.0, self.seconds() / (60 * minutes)))
             left = min(left, 60 * minutes - self.seconds())
-        self.progress.update(step, steps, fraction, left, loss, speed)
+        unit = self.state.model.loss_unit
+        text = f"step {step}/{steps}  {loss:.4f} {unit}  {speed:.0f} images/s"
+        self.progress.update(fraction, text, left)
 
     def _evaluate(self):
         """Validation of the averaged weights; keeps them if they are the best."""

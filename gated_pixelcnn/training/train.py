@@ -13,6 +13,7 @@ from gated_pixelcnn.configs import flat
 from gated_pixelcnn.configs.training import CHANGEABLE_ON_REQUEST, TrainConfig
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.paths import PathLike
+from gated_pixelcnn.progress import Progress
 from gated_pixelcnn.runs.build import build_model, data_config
 from gated_pixelcnn.runs.checkpoints import Checkpoints
 from gated_pixelcnn.runs.directory import RunDirectory, differences, record
@@ -20,7 +21,6 @@ from gated_pixelcnn.runs.load import load
 from gated_pixelcnn.spec import stands_beside
 from gated_pixelcnn.training import memory
 from gated_pixelcnn.training.loop import Loop, TrainResult
-from gated_pixelcnn.training.progress import Progress
 from gated_pixelcnn.training.state import TrainState
 from gated_pixelcnn.training.strategies import make_strategy
 from gated_pixelcnn.training.tokens import Tokenizer, code_split
