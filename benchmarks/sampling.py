@@ -76,9 +76,15 @@ def main(_):
     """Prints a row per model and batch."""
     import machine
 
-    for name in _MODELS.value:
-        if name not in MODELS | LARGE:
-            raise UserError(f"there is no model {name!r}{nearest(name, MODELS | LARGE)}")
+    for kind, values, allowed in [
+        ("model", _MODELS.value, MODELS | LARGE),
+        ("method", _METHODS.value, METHODS),
+    ]:
+        for value in values:
+            if value not in allowed:
+                raise UserError(f"there is no {kind} {value!r}{nearest(value, allowed)}")
+    if not all(batch.isdecimal() and int(batch) for batch in _BATCHES.value):
+        raise UserError(f"--batches must be numbers from 1 on, got {','.join(_BATCHES.value)}")
     ways = [(method, jit) for method in _METHODS.value for jit in (True, False)]
     names = {way: way[0] + (", XLA" if way[1] else "") for way in ways}
     counted = [method for method in _METHODS.value if method != "pixels"]
@@ -89,6 +95,11 @@ def main(_):
     print(f"{'passes':>8}{'naive':>10}{'naive/best':>12}")
     for name, model in models():
         left = [way for way in ways if way[0] in model.methods]
+        if not left:
+            print(f"{name:24}  draws by {' or '.join(model.methods)}")
+            continue
+        if model.condition_kind not in (None, "label"):
+            raise UserError(f"{name} is conditioned on a {model.condition_kind}: there is none")
         for batch in map(int, _BATCHES.value):
             took, steps = measured(model, batch, left)
             best = min(took[way] for way in left)
@@ -96,7 +107,8 @@ def main(_):
             print("".join(f"{seconds(took.get(way)):>13}" for way in ways), end="")
             print("".join(f"{steps.get(method, '-'):>13}" for method in counted), end="")
             print(f"{best / took['forward']:8.2f}{seconds(took['naive']):>10}", end="")
-            print(f"{took['naive'] / best if took['naive'] else 0:12.0f}", flush=True)
+            faster = f"{took['naive'] / best:.0f}" if took["naive"] else "-"
+            print(f"{faster:>12}", flush=True)
             left = [way for way in left if took[way] < _MOST.value]
             if not left:
                 break
@@ -109,6 +121,7 @@ def measured(model, batch, ways):
     import tensorflow as tf
 
     from gated_pixelcnn import sampling
+    from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 
     images = np.random.default_rng(0).integers(0, model.levels, (batch, *model.image_shape))
     images = tf.constant(images.astype(model.image_spec.dtype.as_numpy_dtype))
@@ -122,9 +135,7 @@ def measured(model, batch, ways):
         calls[method, jit] = lambda how=how: model.sample(batch, label, **how)
     took = machine.alternate(calls, _REPEATS.value)
     took["naive"] = None
-    if (
-        model.is_lower_bound
-    ):  # nobody would sample it naively, and its stages have steps of their own
+    if not isinstance(model, AutoregressiveModel):  # its stages have steps of their own
         return took, {}
     took["naive"] = took["forward"] * np.prod(model.image_shape[:2]) * model.colours
     if _NAIVE.value:

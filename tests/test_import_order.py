@@ -18,6 +18,7 @@ ROOMS = (
         "files",
         "code_maps",
         "graph_checks",
+        "progress",
         "spec",
         "visualization",
     ),

@@ -44,7 +44,7 @@ def test_same_seed_gives_same_images_whatever_the_batch_and_the_compiler(draw):
     assert len(np.unique(whole["images"], axis=0)) == 11
 
 
-def test_xla_compiles_where_several_batches_are_drawn_or_it_is_asked_for(draw, monkeypatch):
+def test_xla_compiles_where_many_batches_are_drawn_or_it_is_asked_for(draw, monkeypatch):
     asked, sample_stages = [], DensityModel.sample_stages
 
     def remember(self, *arguments, jit, **how):
@@ -52,11 +52,11 @@ def test_xla_compiles_where_several_batches_are_drawn_or_it_is_asked_for(draw, m
         return sample_stages(self, *arguments, jit=False, **how)
 
     monkeypatch.setattr(DensityModel, "sample_stages", remember)
-    draw("--label=0,1,2", "--num=5", "--batch_size=5")
-    draw("--label=0,1,2", "--num=5", "--batch_size=3")
-    draw("--label=0,1,2", "--num=5", "--jit")
-    draw("--label=0,1,2", "--num=5", "--batch_size=3", "--nojit")
-    assert asked == [False, True, True, True, False, False]
+    ways = ((4, [], False), (5, [], True), (1, ["--jit"], True), (5, ["--nojit"], False))
+    for num, way, jit in ways:
+        asked.clear()
+        draw("--label=0,1,2", f"--num={num}", "--batch_size=1", *way)
+        assert asked == num * [jit]
 
 
 def test_what_was_drawn_before_ctrl_c_is_kept(draw, monkeypatch, capsys):

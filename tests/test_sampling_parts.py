@@ -7,10 +7,10 @@ from exported import graph_of
 from families import randomise
 
 import gated_pixelcnn as gpc
+from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.limits import METHODS
 from gated_pixelcnn.models.registry import FAMILIES
-from gated_pixelcnn.models.request import compiled_num
-from gated_pixelcnn.sampling import loop
+from gated_pixelcnn.sampling import compiled_num, parts
 
 CLASSES = 3
 
@@ -41,42 +41,46 @@ def calls_of(monkeypatch, model):
     return nums
 
 
-@pytest.mark.parametrize("num", [1, 2, 3, 7, 64, 65])
 @pytest.mark.parametrize("processors", [1, 2, 3, 16])
-def test_a_batch_is_cut_into_as_many_parts_of_one_size_as_there_are_processors(
-    monkeypatch, num, processors
-):
-    monkeypatch.setattr(loop, "processors", lambda: processors)
-    parts = loop.parts_of(num, jit=True)
-    assert sum(parts) == num
-    assert len(parts) == min(num, processors)
-    assert max(parts) - min(parts) <= 1
+def test_what_xla_compiles_is_cut_into_parts_of_one_size(monkeypatch, processors):
+    monkeypatch.setattr(parts, "processors", lambda: processors)
+    for num in range(1, 200):
+        cut = parts.parts_of(compiled_num(num), jit=True)
+        assert sum(cut) == compiled_num(num) >= num
+        assert set(cut) == {parts.size_of_parts(num)}
+        assert len(cut) <= processors
+        assert len(cut) * 2 > min(num, processors)
+
+
+def test_any_number_of_images_can_be_cut(monkeypatch):
+    monkeypatch.setattr(parts, "processors", lambda: 3)
+    assert parts.parts_of(7, jit=True) == [3, 3, 1]
 
 
 @pytest.mark.parametrize("num", [0, 1, 2, 5])
 def test_without_xla_there_are_two_parts_whatever_is_known_of_the_batch(num):
-    parts = loop.parts_of(num, jit=False)
-    assert parts == [num - num // 2, num // 2]
-    assert [int(part) for part in loop.parts_of(tf.constant(num), jit=False)] == parts
+    cut = parts.parts_of(num, jit=False)
+    assert cut == [num - num // 2, num // 2]
+    assert [int(part) for part in parts.parts_of(tf.constant(num), jit=False)] == cut
 
 
 def test_a_gpu_takes_the_whole_batch(monkeypatch):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
     for jit in (False, True):
-        assert loop.parts_of(7, jit) == [7]
+        assert parts.parts_of(7, jit) == [7]
 
 
 def test_processors_are_those_that_tensorflow_may_use(monkeypatch):
     monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 0)
-    assert 1 <= loop.processors()
+    assert 1 <= parts.processors()
     monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 5)
-    assert loop.processors() == 5
+    assert parts.processors() == 5
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("processors", [1, 3])
 def test_images_are_the_same_however_many_processors_there_are(monkeypatch, method, processors):
-    monkeypatch.setattr(loop, "processors", lambda: processors)
+    monkeypatch.setattr(parts, "processors", lambda: processors)
     model = small()
     found = model.sample(condition=labels(8), seed=5, method=method)
     wanted = model.sample(condition=labels(8), seed=5, jit=False)
@@ -85,9 +89,9 @@ def test_images_are_the_same_however_many_processors_there_are(monkeypatch, meth
 
 
 def test_xla_compiles_for_few_sizes_and_a_quarter_too_much_at_most():
-    sizes = [compiled_num(num) for num in range(1, 1025)]
+    sizes = [parts.size_of_parts(num, 1) for num in range(1, 1025)]
     assert all(num <= size <= 1.25 * num for num, size in enumerate(sizes, 1))
-    assert [compiled_num(size) for size in sizes] == sizes
+    assert [parts.size_of_parts(size, 1) for size in sizes] == sizes
     assert len(set(sizes)) == 36
     assert sizes[:8] == [*range(1, 9)]
 
@@ -117,8 +121,8 @@ def test_all_that_belongs_to_an_image_is_made_longer_with_it(condition):
 
 def test_a_stage_is_made_longer_with_its_images():
     family = {"family": "gated_pixelcnn", "features": 4, "layers": 1}
-    parts = {"prior": family, "conditional": family, "embedding_features": 3}
-    model = FAMILIES["auxiliary"]((4, 6, 1), 5, **parts)
+    submodels = {"prior": family, "conditional": family, "embedding_features": 3}
+    model = FAMILIES["auxiliary"]((4, 6, 1), 5, **submodels)
     model.build()
     randomise(model, 0)
     stage = model.sample_stages(9, jit=False, seed=2)[0]
@@ -155,6 +159,11 @@ def test_an_export_with_xla_draws_and_completes_what_the_model_does(model, expor
     known = np.random.default_rng(1).random(wanted.shape) < 0.5
     how |= {"given": wanted, "known": known, "seed": 8}
     np.testing.assert_array_equal(served.sample(**how), model.sample(**how, jit=False))
+
+
+def test_an_export_is_told_of_xla_by_true_or_false(model, tmp_path):
+    with pytest.raises(UserError, match="jit must be True or False, got 'rows'"):
+        gpc.export(model, tmp_path, jit="rows")
 
 
 def test_an_export_with_xla_still_refuses_more_images_than_it_may_draw(exports):

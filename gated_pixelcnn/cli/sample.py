@@ -11,6 +11,7 @@ python sample.py --workdir=runs/ae10 --reconstruct=photos --beside=runs/ae100 --
 """
 
 import functools
+import math
 import os
 import sys
 import time
@@ -28,6 +29,10 @@ from gated_pixelcnn.limits import LEAST_TEMPERATURE, METHODS, MOST_TEMPERATURE
 from gated_pixelcnn.progress import Progress
 
 FLAGS = flags.FLAGS
+# A program of XLA takes as long to compile as it saves in about so many batches of 64, see
+# docs/results.md.
+BATCHES_BEFORE_XLA = 4
+
 OWN = (  # flags of all tasks
     IntegerFlag(
         "num",
@@ -97,7 +102,8 @@ OWN = (  # flags of all tasks
     IntegerFlag("batch_size", "Images drawn at once.", 64, least=1),
     Flag(
         "jit",
-        "Compile with XLA: seconds once, then faster. By default where several batches are drawn.",
+        "Compile with XLA: seconds once, then faster. By default where more than "
+        f"{BATCHES_BEFORE_XLA} batches are drawn.",
         None,
         flags.DEFINE_bool,
     ),
@@ -168,6 +174,8 @@ def _check_flags():
         )
     if not 0 <= FLAGS.reduce_log_scale < np.inf:
         raise UserError(f"--reduce_log_scale must be at least 0, got {FLAGS.reduce_log_scale}")
+    if FLAGS.saved_model and FLAGS.jit is not None:
+        raise UserError("--jit needs --workdir: export.py --jit says it of an exported model")
     if FLAGS.saved_model and FLAGS.method != "pixels":
         raise UserError(
             f"--method={FLAGS.method} needs --workdir: an exported model draws by pixels"
@@ -216,7 +224,7 @@ def draw(model, wanted, can_stop=False):
     how = {
         "seed": FLAGS.seed,
         "temperature": FLAGS.temperature,
-        "jit": num > size if FLAGS.jit is None else FLAGS.jit,
+        "jit": num > BATCHES_BEFORE_XLA * size if FLAGS.jit is None else FLAGS.jit,
         "method": FLAGS.method,
         "reduce_log_scale": FLAGS.reduce_log_scale,
         "most_probable": FLAGS.most_probable,
@@ -224,22 +232,25 @@ def draw(model, wanted, can_stop=False):
         "top_p": FLAGS.top_p,
     }
     # The last batch is drawn in full and cut: another size would be traced (or compiled) anew.
-    parts = (np.arange(first, first + size) % num for first in range(0, num, size))
-    batches, start = [], time.monotonic()
-    bar = Progress(seconds_between_lines=5)
+    parts = [np.arange(first, first + size) % num for first in range(0, num, size)]
+    batches, times, bar = [], [], Progress(seconds_between_lines=5)
     try:
         for part in parts:
             stages = model.sample_stages(size, **wanted.arguments(part), **how)
             batches.append([np.asarray(stage) for stage in stages])
-            done = len(batches) * size
-            if done < num:
-                left = (time.monotonic() - start) * (num - done) / done
-                bar.update(done / num, f"{done} of {num} images", left)
+            times.append(time.monotonic())
+            left = len(parts) - len(times)
+            if left:
+                # The first batch was traced, or compiled: its time tells nothing.
+                each = (times[-1] - times[0]) / (len(times) - 1) if times[1:] else math.inf
+                done = f"{len(batches) * size} of {num} images"
+                bar.update(len(times) / len(parts), done, left * each)
     except KeyboardInterrupt:
         if not (batches and can_stop):
             raise
         bar.say(f"stopped: {len(batches) * size} of {num} images are there")
-    bar.clear()
+    finally:
+        bar.clear()
     return [np.concatenate(stage)[:num] for stage in zip(*batches, strict=True)]
 
 

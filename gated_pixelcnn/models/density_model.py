@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.capabilities import Reconstructs
-from gated_pixelcnn.models.request import Request, checked_request, compiled_num
+from gated_pixelcnn.models.request import Request, checked_request
+from gated_pixelcnn.sampling import compiled_num
 from gated_pixelcnn.spec import Array, ImageSpec, Inputs
 
 
@@ -47,7 +48,7 @@ class DensityModel(Inputs):
       terms: names of the terms of a lower bound; None for an exact log-probability.
       trained_term: the one of the terms that is trained; "" for all.
       untrained: the part that nobody has trained, as in "prior"; "" if none is.
-      methods: those of `sampling.METHODS` that `sample` can draw by.
+      methods: those of `limits.METHODS` that `sample` can draw by.
       draws_logistics: whether `sample` can reduce their scales.
       draws_categories: whether `sample` can leave out their least probable values.
     """
@@ -207,15 +208,15 @@ class DensityModel(Inputs):
           example_seeds: integers [N]: the random numbers of image i are a function of (seed,
             example_seeds[i]), whatever the batch that it is drawn in; images with the same example
             seed have the same ones. An integer is that of the first image; the others count on.
-          jit: whether XLA compiles: faster, after some seconds of compilation for every number of
-            images (on a CPU not for hundreds of images at once, see docs/results.md). Sums are
-            rounded differently, so a model in half precision draws other images with it than
-            without.
+          jit: whether XLA compiles: faster, after some seconds of compilation. It compiles for few
+            numbers of images and takes the next one, see docs/sampling.md. Sums are rounded
+            differently, so a model in half precision draws other images with it than without.
           method: "pixels" draws one pixel after the other; "rows" all pixels of a row at once,
             again and again until none changes; "image" all of the image. That gives the same images
-            (but where a sum is rounded to the other side of a boundary) in fewer steps one after
-            the other, each of which is more work: for GPUs. Rows are not of Diagonal BiLSTM, whose
-            pixels see all columns of the rows above through those that come before.
+            (but where a sum is rounded to the other side of a boundary, which half precision often
+            does) in fewer steps one after the other, each of which is more work: for GPUs. Rows are
+            not of Diagonal BiLSTM, whose pixels see all columns of the rows above through those
+            that come before; pixels that are independent are all drawn at once anyway.
           reduce_log_scale: at least 0; with logistics, what is subtracted from their log-scales.
           most_probable: with logistics, whether only their component is drawn and the value is its
             mode.

@@ -46,16 +46,6 @@ class Request(NamedTuple):
         return self._replace(num=None if tf.is_tensor(num) else num, **longer)
 
 
-def compiled_num(num):
-    """How many images XLA compiles for, where so many are wanted.
-
-    1…8, 10, 12, 14, 16, 20, 24, …: three binary digits and zeros, so that there are few programs
-    for all numbers, and at most a quarter of the work is for nothing.
-    """
-    step = 1 << max(0, num.bit_length() - 3)
-    return -(-num // step) * step
-
-
 def check_seed(seed):
     """A seed as int64, or the ValueError that says why it is none; a tensor in a graph stays."""
     if tf.is_symbolic_tensor(seed) and seed.dtype.is_integer:

@@ -6,7 +6,6 @@ Autoregressive Models", 2017), so a batch costs one or two forward passes. The l
 """
 
 import functools
-import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -15,6 +14,7 @@ import tensorflow as tf
 from gated_pixelcnn.sampling.fixed_point import draw_at_once
 from gated_pixelcnn.sampling.independent import draw_value
 from gated_pixelcnn.sampling.options import UNCHANGED
+from gated_pixelcnn.sampling.parts import join, parts_of, size, split
 
 Nest = Any  # of tensors
 
@@ -166,7 +166,7 @@ def run(model, condition, inputs, choose, jit=False, method="pixels"):
         return tf.concat(images, axis=0), tf.reduce_max(steps)
 
     parts = parts_of(num, jit)
-    if not tf.is_tensor(num):
+    if not tf.is_tensor(num) or len(parts) == 1:
         return side_by_side(parts)
     return tf.cond(num < 2, lambda: side_by_side([num]), lambda: side_by_side(parts))
 
@@ -253,55 +253,6 @@ def _run(model, condition, inputs, choose, jit, method):
     *_, image, steps, _ = tf.while_loop(lambda i, *_: i < height, run_row, loop)
     images = tf.cast(tf.transpose(image.stack(), [1, 0, 2, 3]), model.image_spec.dtype)
     return images, steps
-
-
-def parts_of(num, jit):
-    """Sizes of the parts of a batch that run side by side.
-
-    The products of one pixel are too small for several processors: it is parts of the batch that
-    keep them busy. A GPU takes the whole batch at once.
-
-    Args:
-      num: number of images, a scalar tensor where it is not known.
-      jit: whether a part is a program of XLA, for all rows; else it is for the pixels of a row.
-
-    Returns:
-      List of sizes; they add up to `num`.
-    """
-    if tf.config.list_physical_devices("GPU"):
-        return [num]
-    # Where each part adds operations, and where an export runs elsewhere, two; one may be empty.
-    most = min(processors(), num) if jit and not tf.is_tensor(num) else 2
-    return [(num + most - 1 - part) // most for part in range(most)]
-
-
-def processors():
-    """How many operations TensorFlow runs at once on this machine."""
-    if wanted := tf.config.threading.get_inter_op_parallelism_threads():
-        return wanted
-    if hasattr(os, "sched_getaffinity"):  # of Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
-
-
-def split(nest, parts, axis):
-    """Splits every tensor of a nest into parts of the batch, given by their sizes."""
-    if len(parts) == 1 or nest is None:
-        return [nest] * len(parts)
-    flat = [tf.split(x, parts, axis) for x in tf.nest.flatten(nest)]
-    return [tf.nest.pack_sequence_as(nest, part) for part in zip(*flat, strict=True)]
-
-
-def join(parts, axis):
-    """Joins nests that `split` has split."""
-    if len(parts) == 1:
-        return parts[0]
-    return tf.nest.map_structure(lambda *x: tf.concat(x, axis), *parts)
-
-
-def size(x, axis):
-    """The size of an axis: a number where it is known, else a tensor."""
-    return tf.shape(x)[axis] if x.shape[axis] is None else x.shape[axis]
 
 
 def sample_naively(model, noise, condition=None, temperature=1.0):

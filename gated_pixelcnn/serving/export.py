@@ -55,6 +55,8 @@ def export(
     Raises:
       UserError: the run cannot be loaded, or the directory not be written to.
     """
+    if not isinstance(jit, bool):
+        raise UserError(f"jit must be True or False, got {jit!r}")
     if not 1 <= max_images <= MOST_IMAGES:
         raise UserError(f"max_images must be 1…{MOST_IMAGES}, got {max_images}")
     model, record, default = _what(workdir, checkpoint, prior)
