@@ -1,6 +1,9 @@
 """What several test files share, and how tests are dealt to processes."""
 
+import ctypes
+import gc
 import os
+import sys
 
 # Before TensorFlow is imported: the processes of pytest-xdist share the processors, and several
 # threads make small graphs slower.
@@ -62,6 +65,23 @@ def pytest_runtest_setup():
     import keras
 
     keras.utils.set_random_seed(0)
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Gives memory back after the last test of a group: its models are of no use to the next."""
+    groups = [
+        next((m.args for m in i.iter_markers("xdist_group")), None)
+        for i in (item, nextitem or item)
+    ]
+    if nextitem is not None and groups[0] == groups[1]:
+        return
+    for module in ("conformance", "test_conformance_sampling"):
+        for cached in vars(sys.modules.get(module, object)).values():
+            if hasattr(cached, "cache_clear"):
+                cached.cache_clear()
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture(scope="session")
