@@ -19,13 +19,19 @@ class Progress:
 
     BAR = 24
 
-    def __init__(self, out=None, seconds_between_lines=30):
-        """Args: out: where to write, by default stderr; seconds_between_lines: at least."""
+    def __init__(self, out=None, seconds_between_lines=30, waits=False):
+        """Makes the bar.
+
+        Args:
+          out: Where to write, by default stderr.
+          seconds_between_lines: At least.
+          waits: Whether the first line waits as long, too: short work has none.
+        """
         self.seconds_between_lines = seconds_between_lines
         self.out = sys.stderr if out is None else out
         self.in_place = self.out.isatty()
         self._width = 0
-        self._last_line = -float("inf")
+        self._last_line = time.monotonic() if waits else -math.inf
 
     def update(self, fraction, text, seconds_left):
         """Shows where the work is.

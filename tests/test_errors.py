@@ -80,7 +80,7 @@ def test_nearest_suggests_what_is_alike_or_lists_what_there_is(word, hint):
         ("sample", ["--workdir={digits}", "--label=bag"], "bag is neither a number 0…9"),
         ("sample", ["--workdir={digits}", "--temperature=0"], "--temperature must be above 0"),
         ("sample", ["--saved_model=x", "--method=rows"], "an exported model draws by pixels"),
-        ("sample", ["--saved_model=x", "--nojit"], "export.py --jit says it"),
+        ("sample", ["--saved_model=x", "--jit"], "export.py --jit says it"),
         ("evaluate", ["--workdir={digits}", "--saved_model=x"], "give either --workdir or"),
     ],
 )

@@ -51,5 +51,8 @@ def test_sampling_shows_its_batches(digits, tmp_path, monkeypatch, capsys):
     call(sample, monkeypatch, *where, "--num=4", "--batch_size=4")
     assert "left" not in capsys.readouterr().err
     call(sample, monkeypatch, *where, "--num=4", "--batch_size=1")
+    assert capsys.readouterr().err == ""  # it is there in less than five seconds
+    monkeypatch.setattr(sample, "Progress", lambda **how: Progress())
+    call(sample, monkeypatch, *where, "--num=4", "--batch_size=1")
     assert " 25%  1 of 4 images  ? left" in capsys.readouterr().err
     assert len(np.load(tmp_path / "a.npz")["images"]) == 4

@@ -174,7 +174,7 @@ def _check_flags():
         )
     if not 0 <= FLAGS.reduce_log_scale < np.inf:
         raise UserError(f"--reduce_log_scale must be at least 0, got {FLAGS.reduce_log_scale}")
-    if FLAGS.saved_model and FLAGS.jit is not None:
+    if FLAGS.saved_model and FLAGS.jit:
         raise UserError("--jit needs --workdir: export.py --jit says it of an exported model")
     if FLAGS.saved_model and FLAGS.method != "pixels":
         raise UserError(
@@ -233,7 +233,7 @@ def draw(model, wanted, can_stop=False):
     }
     # The last batch is drawn in full and cut: another size would be traced (or compiled) anew.
     parts = [np.arange(first, first + size) % num for first in range(0, num, size)]
-    batches, times, bar = [], [], Progress(seconds_between_lines=5)
+    batches, times, bar = [], [], Progress(seconds_between_lines=5, waits=True)
     try:
         for part in parts:
             stages = model.sample_stages(size, **wanted.arguments(part), **how)
