@@ -151,7 +151,7 @@ class Signatures:
             return self._model.draw(request)[-1]
         num = tf.shape(example_seeds)[0]
         nums = range(1, self._max_images + 1)
-        sizes = tf.constant(sorted({compiled_num(n, min(n, 2)) for n in nums}))
+        sizes = tf.constant(sorted({compiled_num(n, most=1) for n in nums}))
         longer = request.padded(sizes[tf.searchsorted(sizes, [num])[0]])
         return self._model.draw(longer)[-1][:num]
 
