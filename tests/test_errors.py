@@ -54,6 +54,17 @@ def test_tensorflow_starts_in_silence_and_stderr_works_afterwards():
     assert (done.returncode, done.stdout, done.stderr) == (0, "3.0\n", "mine\n")
 
 
+def test_scripts_do_not_wait_for_matplotlib_and_may_use_it(tmp_path):
+    (tmp_path / "matplotlib").mkdir()
+    (tmp_path / "matplotlib" / "__init__.py").write_text("print('imported')")
+    (tmp_path / "matplotlib" / "pyplot.py").write_text("")
+    done = run(
+        f"sys.path.insert(0, {str(tmp_path)!r}); errors.import_tensorflow_quietly(); "
+        "print('keras' in sys.modules); import matplotlib"
+    )
+    assert (done.returncode, done.stdout) == (0, "True\nimported\n")
+
+
 def test_failure_of_the_import_is_not_hidden(tmp_path):
     broken = "import os; os.write(2, b'no such library\\n'); raise ImportError('broken')"
     (tmp_path / "tensorflow.py").write_text(broken)

@@ -2,8 +2,10 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from runs import config, final_arrays
 
 import gated_pixelcnn as gpc
@@ -140,3 +142,15 @@ def test_a_checkpoint_of_another_model_cannot_be_loaded(tmp_path, whole):
     path.write_text(path.read_text().replace('"features": 4', '"features": 8'))
     with pytest.raises(UserError, match="checkpoints/best.npz is of another model"):
         gpc.load(tmp_path)
+
+
+def test_loading_draws_no_initial_weights(whole, monkeypatch):
+    normal, eager = keras.initializers.RandomNormal.__call__, []
+
+    def counted(self, *arguments, **more):
+        eager.append(tf.executing_eagerly())
+        return normal(self, *arguments, **more)
+
+    monkeypatch.setattr(keras.initializers.RandomNormal, "__call__", counted)
+    gpc.load(whole)
+    assert eager and not any(eager)  # their shapes are asked for, in a graph that never runs

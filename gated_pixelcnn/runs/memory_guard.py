@@ -42,9 +42,12 @@ def within(path, array_sizes, config):
     def count(create, initial_value=None, **arguments):
         nonlocal left
         with tf.Graph().as_default():  # where the value has a shape but takes no memory
-            left -= math.prod(tf.convert_to_tensor(_called(initial_value)).shape)
+            value = tf.convert_to_tensor(_called(initial_value))
+        left -= math.prod(value.shape)
         if left < 0:
             raise _TooLargeError
+        if value.dtype.is_floating:  # the file has it: nothing random is drawn for it
+            initial_value = tf.zeros(value.shape, value.dtype)
         return create(initial_value=initial_value, **arguments)
 
     try:
