@@ -116,7 +116,7 @@ def load_model(values, whole=True):
 
     Returns:
       The model (of a run with its best averaged weights), and the run's config.json as a dict, see
-      `run_directory`.
+      `runs.directory`.
 
     Raises:
       UserError: it is not such a directory, or what it holds cannot be used.

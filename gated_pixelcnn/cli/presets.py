@@ -8,8 +8,9 @@ PAGE = """# Presets
 
 <!-- Written by train.py with --list_presets --markdown; a test compares. -->
 
-A preset is a value of `--config` of `train.py`. Each of its values can be changed on the command
-line, as by `--config.model.features=96`. To change several, write a Python file and give its path:
+A preset is a value of `--config` of `train.py`. Each of its values but the family can be changed on
+the command line, as by `--config.model.features=96`. To change several, or the family, write
+a Python file and give its path:
 
 ```python
 import gated_pixelcnn as gpc

@@ -37,7 +37,8 @@ OWN = (  # flags of all tasks
     IntegerFlag(
         "num",
         "Number of images to draw. Several labels or given images are taken in turn. By default "
-        "16, or 8 per label, or 4 per given image; with --per_latent as many as 4 rows hold.",
+        "16, or 8 for each of several labels, 8 to --interpolate, 4 per given image; with "
+        "--per_latent as many as 4 rows hold.",
         least=1,
     ),
     IntegerFlag("seed", "The same seed gives the same images.", 0),
@@ -82,11 +83,11 @@ OWN = (  # flags of all tasks
     ),
     PathFlag(
         "npz",
-        "npz file for the images, uint8 [N, H, W, C], levels, labels or h, and of a model that "
-        "draws in stages what it drew before: stage_1, stage_2, …; of two maps of codes also top "
-        "and bottom. With --reconstruct: "
-        "originals, and for every length m of a code mse_<m> and pixelcnn_<m> (for every λ f_<λ> "
-        "and image_<λ>), image i drawn from original i mod their number.",
+        "npz file for the images, uint8 or uint16 [N, H, W, C], levels, labels or h, and of a "
+        "model that draws in stages what it drew before: stage_1, stage_2, …; of two maps of codes "
+        "also top and bottom. With --reconstruct: originals, and for every length m of a code "
+        "mse_<m> and pixelcnn_<m> (for every λ f_<λ> and image_<λ>), image i drawn "
+        "from original i mod their number.",
         ending=".npz",
     ),
     PathFlag(
@@ -216,7 +217,7 @@ def draw(model, wanted, can_stop=False):
     """Draws from Prompts in batches; image i does not depend on how they are cut.
 
     Returns:
-      List of uint8 [num, h, w, C]: all stages of a model that draws in stages, the images last.
+      List of integers [num, h, w, C]: all stages of a model that draws in stages, the images last.
       After Ctrl-C those that were drawn until then, if it `can_stop`.
     """
     num = wanted.num

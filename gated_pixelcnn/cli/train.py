@@ -24,8 +24,8 @@ def define_flags(argv):
     flags.DEFINE_string(
         "config",
         "demo",
-        "A preset (see --list_presets) or the path of a configuration file. Each of its keys can "
-        "be changed: --config.model.features=96.",
+        "A preset (see --list_presets) or the path of a configuration file. Each of its keys but "
+        "the family can be changed: --config.model.features=96.",
     )
     flags.DEFINE_string(
         "workdir",

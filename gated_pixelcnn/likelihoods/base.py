@@ -117,7 +117,10 @@ class Likelihood(abc.ABC):
     def truncated(
         self, parameters: Array, colour: int, temperature: float, top_k: int, top_p: float
     ) -> tf.Tensor:
-        """Parameters as `draw` takes them, in which all but the most probable values have -inf."""
+        """Parameters as `draw` takes them at temperature 1; all but the most probable values go.
+
+        Logits are divided by the temperature; those that go are the lowest number of their type.
+        """
         return parameters
 
     def draw_mode(

@@ -6,7 +6,7 @@ factorises p(x | condition) over values in the order (row, column, colour). A fa
 - `parameter_map`: the parameters of the likelihood at all positions in one parallel pass;
 - `cached_decoder`: the same network as a `sampling.CachedDecoder`, one row and one pixel at a time.
 
-Everything else is here, in `contract` or in `likelihood_model`, once.
+Everything else is here, in `density_model` or in `likelihood_model`, once.
 """
 
 import abc

@@ -189,7 +189,7 @@ class DensityModel(Inputs):
         top_k: int = 0,
         top_p: float = 1.0,
     ) -> tf.Tensor:
-        """Draws images, or completes given ones, at the cost of one or two forward passes.
+        """Draws images, or completes given ones; a batch costs a CPU about two forward passes.
 
         Args:
           num: number of images; may be left out where `condition` or `given` tells it.
@@ -231,7 +231,7 @@ class DensityModel(Inputs):
 
         Raises:
           ValueError: arguments that do not fit the model or each other; images to complete, for a
-            model whose `log_prob` is a lower bound.
+            model that completes none (`completes`).
         """
         how = {"temperature": temperature, "seed": seed, "example_seeds": example_seeds, "jit": jit}
         how |= {

@@ -141,7 +141,7 @@ class LatentVariableModel(LikelihoodModel):
 
     @abc.abstractmethod
     def draw_given(self, f: Array, request: Request) -> tf.Tensor:
-        """Images by f(z): uint8 [N, H, W, C], see `draw`."""
+        """Images by f(z): integers [N, H, W, C], see `draw`."""
 
     # z and f(z).
 
@@ -165,7 +165,7 @@ class LatentVariableModel(LikelihoodModel):
         return self.network(self.scale(images), noise)
 
     def as_view(self, f: Array) -> tf.Tensor:
-        """f(z) as an image: uint8 [N, h, w, C], of the shape and levels of `view`."""
+        """f(z) as an image: integers [N, h, w, C], of the shape and levels of `view`."""
         return tf.cast(to_level(f, self.view.levels), integer_type(self.view.levels))
 
     # Bounds.

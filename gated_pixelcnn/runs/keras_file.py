@@ -156,7 +156,7 @@ def arguments_of(family, values):
 
 
 def record_of(model):
-    """The record of a model that no run of train.py made, see `run_directory.record`.
+    """The record of a model that no run of train.py made, see `runs.directory.record`.
 
     Its images are not known: `data.source` is empty.
 

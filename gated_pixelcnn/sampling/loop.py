@@ -2,7 +2,8 @@
 
 Everything that depends on finished rows is computed once per row, everything that depends on the
 finished pixels of the row once per pixel (Ramachandran et al., "Fast Generation for Convolutional
-Autoregressive Models", 2017), so a batch costs one or two forward passes. The loop is one graph.
+Autoregressive Models", 2017), so a CPU draws a batch in about two forward passes. One graph has it
+all.
 """
 
 import functools

@@ -46,7 +46,7 @@ def train(
       strategy: tf.distribute.Strategy, or the name of one (see make_strategy); by default the one
         in whose scope this is called, else one device.
       allow_changes: Whether a run that is resumed may have another learning rate, schedule or
-        clipping than before (config.CHANGEABLE_ON_REQUEST).
+        clipping than before (`configs.training.CHANGEABLE_ON_REQUEST`).
 
     Returns:
       TrainResult.
