@@ -1,13 +1,14 @@
 """Seconds, steps and forward passes of every way to sample, of every family, at several batches.
 
-    python benchmarks/sampling.py
-    python benchmarks/sampling.py --workdir=runs/demo   # of a run, whose steps are real
-    python benchmarks/sampling.py --models=pixelcnn_pp_cifar10 --batches=16 --methods=pixels
+    python benchmarks/sampling.py                       # pixel by pixel
+    python benchmarks/sampling.py --workdir=runs/demo   # of a run, by all methods
+    python benchmarks/sampling.py --models=pixelcnn_pp_cifar10 --batches=16
 
 Methods: pixel by pixel, or rows or whole images as fixed points; with XLA and without. How many
-steps fixed points take depends on the model: those of an untrained one tell nothing. All in one
-process, calls in turn, medians. Naive sampling takes a whole forward pass per value; its time is
-the forward pass of the same process times their number (`--naive` runs it for real, once).
+steps fixed points take depends on the model, and those of an untrained one tell nothing: by default
+only a run is drawn from by these. All in one process, calls in turn, medians. Naive sampling takes
+a whole forward pass per value; its time is the forward pass of the same process times their number
+(`--naive` runs it for real, once).
 """
 
 from absl import flags
@@ -41,7 +42,7 @@ LARGE = {
 _MODELS = flags.DEFINE_list("models", list(MODELS), f"Which; also {', '.join(LARGE)}.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "Of a run, whose model is measured alone.")
 _BATCHES = flags.DEFINE_list("batches", ["1", "4", "16", "64", "256"], "Numbers of images.")
-_METHODS = flags.DEFINE_list("methods", list(METHODS), "Of these the ways.")
+_METHODS = flags.DEFINE_list("methods", [], "By default pixels; with --workdir all.")
 _REPEATS = flags.DEFINE_integer("repeats", 3, "Counted calls of each function.", lower_bound=1)
 _MOST = flags.DEFINE_float("most", 2.0, "A way slower than so many seconds is left out above.")
 _NAIVE = flags.DEFINE_bool("naive", False, "Also run naive sampling, once: minutes.")
@@ -76,18 +77,19 @@ def main(_):
     """Prints a row per model and batch."""
     import machine
 
+    methods = _METHODS.value or (METHODS if _WORKDIR.value else METHODS[:1])
     for kind, values, allowed in [
         ("model", _MODELS.value, MODELS | LARGE),
-        ("method", _METHODS.value, METHODS),
+        ("method", methods, METHODS),
     ]:
         for value in values:
             if value not in allowed:
                 raise UserError(f"there is no {kind} {value!r}{nearest(value, allowed)}")
     if not all(batch.isdecimal() and int(batch) for batch in _BATCHES.value):
         raise UserError(f"--batches must be numbers from 1 on, got {','.join(_BATCHES.value)}")
-    ways = [(method, jit) for method in _METHODS.value for jit in (True, False)]
+    ways = [(method, jit) for method in methods for jit in (True, False)]
     names = {way: way[0] + (", XLA" if way[1] else "") for way in ways}
-    counted = [method for method in _METHODS.value if method != "pixels"]
+    counted = [method for method in methods if method != "pixels"]
     print(machine.describe())
     print(f"{'model':24}{'batch':>6}{'forward':>9}", end="")
     print("".join(f"{name:>13}" for name in names.values()), end="")
