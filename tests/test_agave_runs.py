@@ -179,7 +179,10 @@ def test_samples_of_a_photo_have_its_z(run, tmp_path, monkeypatch):
     photo = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)
     Image.fromarray(photo).save(tmp_path / "photo.png")
     arguments = [f"--workdir={run}", f"--npz={tmp_path}/a.npz", f"--output={tmp_path}/a.png"]
-    call(sample, monkeypatch, *arguments, f"--like={tmp_path}/photo.png", "--nojit")
+    like = f"--like={tmp_path}/photo.png"
+    call(sample, monkeypatch, *arguments, like, "--nojit")
+    with pytest.raises(UserError, match="--label is not possible: .* without a condition"):
+        call(sample, monkeypatch, *arguments, like, "--label=1")
     model = load(run)
     levels = (photo.astype(int) * 16 // 256).astype(np.uint8)[None, ..., None]
     f = model.show_latents(model.encode_latents(levels))

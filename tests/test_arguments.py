@@ -6,6 +6,8 @@ import tensorflow as tf
 from families import build, images_of
 
 import gated_pixelcnn as gpc
+from gated_pixelcnn.spec import ImageSpec, condition_spec
+from gated_pixelcnn.spec.conditions import Vector
 
 OBJECTS = np.array([[None]], object)
 LABELS = np.arange(6) % 3
@@ -68,6 +70,24 @@ def test_integers_of_every_kind_are_integers(models):
     assert not np.array_equal(model.sample(3, LABELS[:3], seed=2**40 + 1, jit=False), wanted)
 
 
+def test_booleans_and_seeds_of_every_kind_are_taken(models):
+    wanted = models["label"].sample(3, LABELS[:3], example_seeds=[4, 5, 6], jit=False)
+    found = models["label"].sample(
+        3, LABELS[:3], example_seeds=tf.constant([4, 5, 6]), jit=np.False_
+    )
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_latents_that_are_not_finite_are_refused(models):
+    latents = np.full((1, *models["vae"].network.latent_shape), np.nan)
+    for call in (
+        lambda: models["vae"].sample_stages(stage=latents),
+        lambda: models["vae"].show_latents(latents),
+    ):
+        with pytest.raises(ValueError, match="latents have values that are not finite"):
+            call()
+
+
 @pytest.mark.parametrize(
     "wrong", [OBJECTS, np.array(["a"]), [[1], [2, 3]], np.zeros((6, 4, 4, 1), complex)], ids=str
 )
@@ -125,3 +145,16 @@ def test_a_model_that_nobody_has_built_is_built_by_whatever_is_asked_first(famil
     first[method]()
     assert model.built
     assert model.sample(2, jit=False).shape == (2, *model.image_shape)
+
+
+def test_an_export_takes_images_to_be_conditioned_on_in_the_type_of_its_own():
+    for levels, dtype in ((256, tf.uint8), (1000, tf.uint16)):
+        images = ImageSpec((4, 4, 1), levels)
+        assert condition_spec("image", 2, images).served()["image"].dtype == dtype
+
+
+def test_numbers_too_large_for_an_export_are_refused_before_it_runs():
+    served = Vector(2, ImageSpec((4, 4, 1), 16), as_served=True)
+    with pytest.raises(ValueError, match=r"vector condition must be numbers of at most 1e\+30"):
+        served.check(np.array([[1e35, 0]]), 1)
+    assert served.check(np.array([[1e29, 0]]), 1).shape == (1, 2)

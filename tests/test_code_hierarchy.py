@@ -266,6 +266,13 @@ def test_maps_that_are_drawn_are_saved_and_shown(trained, tmp_path, monkeypatch)
         assert picture.width > picture.height  # both maps beside each other
 
 
+@pytest.mark.parametrize("task", ["upscale", "colourise"])
+def test_tasks_of_views_are_not_of_maps_of_codes(trained, tmp_path, monkeypatch, task):
+    np.savez(tmp_path / "a.npz", images=np.zeros((1, 2, 2, 1), np.uint16))
+    with pytest.raises(UserError, match=f"--{task}.*this model"):
+        call(sample, monkeypatch, f"--workdir={trained}", f"--{task}={tmp_path / 'a.npz'}")
+
+
 def test_an_export_draws_completes_and_tells_probabilities(trained, tmp_path, monkeypatch):
     call(export, monkeypatch, f"--workdir={trained}", f"--output={tmp_path / 'export'}")
     model, served = gpc.load(trained), gpc.load_saved_model(tmp_path / "export")

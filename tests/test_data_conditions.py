@@ -193,6 +193,28 @@ def test_names_that_two_columns_share_have_the_title_before_them(folder):
     assert bunch.condition_names == ("hair=blue", "hair=red", "eyes=blue", "eyes=red")
 
 
+@pytest.mark.parametrize(
+    ("text", "names", "of_b"),
+    [
+        (
+            "file,beard,hat\na.png,beard,hat\nb.png,,hat\nc.png,,\nd.png,,\n",
+            ("beard", "hat"),
+            [0, 1],
+        ),
+        (
+            "file,smiling,tags\na.png,yes,smiling\nb.png,no,hat\nc.png,no,\nd.png,no,\n",
+            ("no", "yes", "hat", "smiling"),
+            [1, 0, 1, 0],
+        ),
+    ],
+)
+def test_a_column_of_names_may_be_called_like_a_name(folder, text, names, of_b):
+    bunch = load(folder("attributes.csv", text))
+    assert bunch.condition_names == names
+    found = {chr(number): c.tolist() for number, c in pairs(split_batches(bunch.train, 2)).items()}
+    assert found["b"] == of_b
+
+
 def test_attributes_of_celeba_are_zeros_and_ones(folder):
     text = "4\nSmiling Hat\na.png -1  1\nb.png  1 -1\nc.png 1 1\nd.png -1 -1\n"
     bunch = load(folder("list_attr_celeba.txt", text))

@@ -14,7 +14,7 @@ import pytest
 
 import gated_pixelcnn as gpc
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.serving import warm_up
+from gated_pixelcnn.serving import versions, warm_up
 
 
 def test_each_export_of_a_run_is_the_next_version(whole, tmp_path):
@@ -69,6 +69,12 @@ def test_a_run_has_its_versions_in_its_directory_by_default(whole, tmp_path, qui
     assert gpc.export(run) == run / "export" / "1"
 
 
+def test_a_directory_with_another_name_for_a_number_is_no_version(tmp_path):
+    for name in ("2", "007", "x"):
+        (tmp_path / name).mkdir()
+    assert versions.numbers(tmp_path) == [2]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_an_export_that_fails_leaves_no_version(whole, tmp_path, monkeypatch, error):
     def fail(*arguments):
@@ -89,9 +95,9 @@ def test_a_directory_that_cannot_be_written_to_is_told(whole, tmp_path):
     assert (tmp_path / "file").read_text() == "kept"
 
 
-@pytest.mark.parametrize("number", [0, 100_001, 3_000_000_000])
+@pytest.mark.parametrize("number", [0, 100_001, 3_000_000_000, True, 2.0])
 def test_max_images_is_a_number_that_a_machine_can_take(whole, tmp_path, number):
-    with pytest.raises(UserError, match=f"max_images must be 1…100000, got {number}"):
+    with pytest.raises(UserError, match=f"max_images must be .*from 1 to 100000, got {number}"):
         gpc.export(whole, tmp_path, max_images=number)
 
 

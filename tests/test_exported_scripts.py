@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from families import build, images_of
 from scripts import call, read_npz
 
 import gated_pixelcnn as gpc
@@ -95,6 +96,33 @@ def test_images_of_a_saved_model_are_those_of_its_run(run, versions, tmp_path, m
     for name in arrays[0]:
         np.testing.assert_array_equal(arrays[0][name], arrays[1][name])
     assert (tmp_path / "0.png").read_bytes() == (tmp_path / "1.png").read_bytes()
+
+
+@pytest.mark.parametrize("family", ["gated_pixelcnn", "code_hierarchy"])
+def test_scripts_take_the_export_of_a_model_that_no_script_trained(
+    family, tmp_path, monkeypatch, capsys
+):
+    shape, levels = ((4, 4, 5), 300) if family == "code_hierarchy" else ((4, 4, 1), 300)
+    model = build(family, image_shape=shape, levels=levels, values="categorical")
+    model.build()
+    where = f"--saved_model={gpc.export(model, tmp_path / 'export')}"
+    files = [f"--npz={tmp_path}/drawn.npz", f"--output={tmp_path}/drawn.png"]
+    call(sample, monkeypatch, where, "--num=2", *files)
+    images = images_of(model, 3)
+    np.savez(tmp_path / "given.npz", images=images, levels=levels)
+    given = [f"--given={tmp_path}/given.npz", "--keep_rows=4"]
+    call(sample, monkeypatch, where, *given, "--num=3", *files)
+    np.testing.assert_array_equal(read_npz(tmp_path / "drawn.npz")["images"], images)
+    arrays = {"x": images}
+    if family == "code_hierarchy":
+        arrays = dict(zip(("top", "bottom"), gpc.unpack_codes(images), strict=True))
+    splits = {f"{name}_{split}": x for name, x in arrays.items() for split in ("train", "test")}
+    np.savez(tmp_path / "test.npz", **splits)
+    capsys.readouterr()
+    source = f"--source=npz:{tmp_path}/test.npz"
+    call(evaluate, monkeypatch, where, source, "--json", "--nobaselines")
+    nats = -model.log_prob(images).numpy().mean()
+    assert json.loads(capsys.readouterr().out)["nats"] == pytest.approx(nats, rel=1e-4)
 
 
 @pytest.mark.parametrize("script", [evaluate, sample])

@@ -259,6 +259,8 @@ def test_views_are_what_they_are_called():
     coarse = Coarse(VIEWS["image"]((4, 8, 3), 96), 32)
     assert (coarse.levels, coarse.image_shape) == (32, (4, 8, 3))
     np.testing.assert_array_equal(coarse(image), image // 3)
+    many = np.full((1, 4, 8, 3), 59_999, np.uint16)
+    assert (Coarse(VIEWS["image"]((4, 8, 3), 60_000), 40_000)(many).numpy() == 39_999).all()
     for levels in (1, 97):
         with pytest.raises(ValueError, match=f"levels of a view must be 2…96, got {levels}"):
             Coarse(VIEWS["image"]((4, 8, 3), 96), levels)

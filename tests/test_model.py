@@ -10,6 +10,7 @@ from gated_pixelcnn import sampling
 from gated_pixelcnn.layers import GatedBlock
 from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
 from gated_pixelcnn.models.registry import FAMILIES
+from gated_pixelcnn.spec import ImageSpec
 
 
 def randomise(model, seed=0):
@@ -184,6 +185,14 @@ def test_keras_fit_learns_and_evaluate_gives_bits_per_dim():
     exact = -np.mean(model.log_prob(images)) / np.log(2) / 16
     assert after == pytest.approx(exact, rel=1e-5)
     assert after < 0.5 < 1.0 < before
+
+
+def test_the_highest_of_65536_levels_is_1_in_half_precision():
+    images = np.array([0, 32768, 65535], np.uint16).reshape(3, 1, 1, 1)
+    for dtype in ("float16", "bfloat16", "float32", "float64"):
+        scaled = ImageSpec((1, 1, 1), 65536).scale(images, dtype)
+        assert scaled.dtype.name == dtype
+        np.testing.assert_allclose(np.ravel(scaled).astype(float), [-1, 0, 1], atol=2e-5)
 
 
 def test_half_precision_keeps_log_probabilities_in_float32():

@@ -79,10 +79,17 @@ def test_bits_of_pixels_add_up_to_those_of_the_image():
     assert picture.shape[-1] == 3 and np.mean(bits < highest) >= 0.98
 
 
-@pytest.mark.parametrize(("family", "channels"), [("gated_pixelcnn", 2), ("code_hierarchy", 5)])
-def test_bits_of_codes_stand_where_the_codes_are_shown(family, channels):
+@pytest.mark.parametrize(
+    ("family", "channels", "values"),
+    [
+        ("gated_pixelcnn", 2, "categorical"),
+        ("gated_pixelcnn", 2, "ordered"),
+        ("code_hierarchy", 5, "categorical"),
+    ],
+)
+def test_bits_of_values_stand_where_the_values_are_shown(family, channels, values):
     """Two channels, or two maps of which the top one is enlarged, beside each other."""
-    model = build(family, image_shape=(4, 4, channels), levels=9, values="categorical")
+    model = build(family, image_shape=(4, 4, channels), levels=9, values=values)
     images = images_of(model, 3)
     bits = pictures.pixel_bits(model, images)
     of_values = -model.value_log_prob(images).numpy() / np.log(2)

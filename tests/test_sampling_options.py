@@ -88,6 +88,21 @@ def test_of_an_auxiliary_model_the_part_with_logistics_is_sharpened():
     assert not np.array_equal(first, second)  # the prior still draws
 
 
+@pytest.mark.parametrize("changes", [{"most_probable": True}, {"reduce_log_scale": 2.0}])
+def test_the_part_without_logistics_draws_as_it_is(changes):
+    part = {"family": "gated_pixelcnn", **SIZE}
+    model = AuxiliaryModel(
+        (4, 4, 3), 16, prior=part, conditional={**part, "likelihood": "logistic"}
+    )
+    model.build()
+    with_large_weights(model)
+    plain, other = (
+        model.sample_stages(4, seed=1, jit=False, **changed) for changed in ({}, changes)
+    )
+    np.testing.assert_array_equal(plain[0], other[0])  # each colour by its own random numbers
+    assert not np.array_equal(plain[1], other[1])
+
+
 def test_it_is_refused_where_there_are_no_logistics():
     model = model_of("categorical")
     for changes in ({"most_probable": True}, {"reduce_log_scale": 0.5}):

@@ -181,6 +181,12 @@ def test_a_mask_that_is_not_white_anywhere_is_refused(tmp_path):
     assert not photos.read_mask(black, (4, 3, 1)).any()
 
 
+def test_a_mask_is_of_bytes_whatever_the_model_is_of(tmp_path):
+    mask = write(tmp_path / "a", np.full_like(images_of(1, 1), 255)) / "0.png"
+    deep = photos.Reading(run=data.DataConfig(source="npz:a.npz", levels=65_536))
+    assert photos.read_mask(mask, (4, 3, 1), deep).all()
+
+
 def test_a_run_is_not_resumed_with_another_decision(tmp_path):
     config = config_of(write(tmp_path / "a", images_of(9)), 10)
     old = record_of(data.load(config), config)

@@ -15,8 +15,8 @@ _WORDS = {"label": "the class", "vector": "a vector", "spatial": "maps", "image"
 _KEYS = ("h", "h_test")
 
 
-def refuse_other_flags(values, model):
-    """Raises a UserError for a flag that is not of the model's kind of condition."""
+def refuse_other_flags(values, model, but=()):
+    """Raises a UserError for a flag that is not of the model's kind of condition, `but` these."""
     kind = model.condition_kind
     of_kind = _OF_KIND.get(kind, ())
     what = f"conditioned on {_WORDS[kind]}" if kind else "trained without a condition"
@@ -24,7 +24,7 @@ def refuse_other_flags(values, model):
     for name in FLAGS:
         if name not in of_kind and values[name].value not in (None, "", []):
             raise UserError(f"--{name} is not possible: this model is {what}{hint}")
-    if values.like and kind != "image":
+    if values.like and kind != "image" and "like" not in but:
         raise UserError("--like is not possible: this model is not conditioned on an image")
 
 

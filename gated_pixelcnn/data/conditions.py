@@ -88,8 +88,12 @@ class Table:
         self._rows, self._titles = _read(path)
         if not self._titles:
             raise UserError(f"{path} has no column beside that of the files")
-        names = known or _entries(self._titles, [self._row(file) for file in train])
+        rows = [self._row(file) for file in train]
+        columns = {title: [row[i] for row in rows] for i, title in enumerate(self._titles)}
+        names = known or _entries(columns)
         self.names = check_names(names, len(names), f"the entries of {path}")
+        # Of names, a column may be called like one of them.
+        self._numbers = {x for x in self.names if x in columns and not _is_of_names(columns[x])}
         self._entry_of = {name: entry for entry, name in enumerate(self.names)}
 
     def vectors(self, files: list[pathlib.PurePath]) -> np.ndarray:
@@ -98,7 +102,7 @@ class Table:
         for vector, file in zip(result, files, strict=True):
             for title, cell in zip(self._titles, self._row(file), strict=True):
                 where = f"{title!r} of {file} in {self.path}"
-                if title in self._entry_of:
+                if title in self._numbers:
                     vector[self._entry_of[title]] = _finite(cell, where)
                     continue
                 for name in _names(cell):
@@ -145,20 +149,24 @@ def table_of(
     return Table(os.path.join(directory, found[0]), train, known)
 
 
-def _entries(titles, rows):
+def _is_of_names(column):
+    """Whether a cell of a column holds something that is no number."""
+    return any(str(cell).strip() and not isinstance(_number(cell), float) for cell in column)
+
+
+def _entries(columns):
     """The names of the entries of columns: the titles of those of numbers, the names in others."""
-    columns = {}
-    for title, column in zip(titles, zip(*rows, strict=True), strict=True):
-        there = [cell for cell in column if str(cell).strip()]
-        is_of_numbers = there and all(isinstance(_number(cell), float) for cell in there)
+    names = {}
+    for title, column in columns.items():
         found = {name for cell in column for name in _names(cell)}
-        columns[title] = None if is_of_numbers else sorted(found, key=natural)
-    short = [x for title, found in columns.items() for x in ([title] if found is None else found)]
+        of_numbers = found and not _is_of_names(column)
+        names[title] = None if of_numbers else sorted(found, key=natural)
+    short = [x for title, found in names.items() for x in ([title] if found is None else found)]
     if len(set(short)) == len(short):
         return short
     return [  # two columns share a name, as in red hair and red eyes
         full
-        for title, found in columns.items()
+        for title, found in names.items()
         for full in ([title] if found is None else [f"{title}={name}" for name in found])
     ]
 

@@ -30,6 +30,7 @@ _RESIZED = {
     "pad": "makes it smaller and black at the sides",
     "stretch": "makes a larger one smaller",
 }
+NO_SOURCE = "npz:-"  # of a model that was trained on images that nobody has named
 KEPT = 128  # the least value of a mask that keeps a pixel
 
 
@@ -61,7 +62,9 @@ class Reading:
           flags: Values of the flags values, alpha and frames, which go before the run's.
           resize: See the class.
         """
-        data = record["config"]["data"]
+        data = dict(record["config"]["data"])
+        if data.get("source") == "":  # see `keras_file.record_of`
+            data["source"] = NO_SOURCE
         of_images = "resize" if resize else "values=bytes" if flags.values == BYTES else ""
         if of_images and record["config"]["model"].get("values") == "categorical":
             raise UserError(f"--{of_images} is of images: this model is of categories")
@@ -145,7 +148,8 @@ def read_mask(path, image_shape, reading=Reading()):  # noqa: B008
       UserError: the file is missing, cannot be read, has another size, or no white though it is not
         black.
     """
-    reading = dataclasses.replace(reading, run=dataclasses.replace(reading.run, grayscale=True))
+    run = dataclasses.replace(reading.run, grayscale=True, levels=256)  # whatever the model's are
+    reading = dataclasses.replace(reading, run=run)
     mask = _read_file(path, (*image_shape[:2], 1), reading)
     if len(mask) != 1:
         raise UserError(f"{path} holds {len(mask)} images, but a mask is one")

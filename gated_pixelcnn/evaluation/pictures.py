@@ -82,8 +82,8 @@ def draw_receptive_field(position, sizes):
 def pixel_bits(model, images, condition=None):
     """Code lengths of the pixels of images given those before them: bits, float64 [N, H, W].
 
-    Of categories those of each value, where `visualization.to_bytes` shows it: channels, or two
-    maps of codes, stand beside each other.
+    Of categories, and of images that are neither gray nor of three colours, those of each value,
+    where `visualization` shows it: channels, or two maps of codes, stand beside each other.
 
     Raises:
       ValueError: a model of a lower bound, which has no such lengths, or images that do not fit.
@@ -91,7 +91,7 @@ def pixel_bits(model, images, condition=None):
     if not isinstance(model, DensityModel) or model.is_lower_bound:
         raise ValueError("bits of single pixels need a model of exact log-probabilities")
     bits = -np.asarray(model.value_log_prob(images, condition), np.float64) / np.log(2)
-    if model.image_spec.is_categorical:
+    if model.image_spec.is_categorical or bits.shape[-1] not in (1, 3):
         return visualization.side_by_side(bits)[..., 0]
     return bits.sum(axis=-1)
 
@@ -100,7 +100,7 @@ def draw_pixel_bits(images, spec, bits):
     """Images and their bits by pixel, side by side.
 
     Args:
-      images: integers 0…levels−1 [N, H, W, 1 or 3]; of categories [N, H, W, C].
+      images: integers 0…levels−1 [N, H, W, C].
       spec: their `ImageSpec`.
       bits: of `pixel_bits`.
 
@@ -109,6 +109,8 @@ def draw_pixel_bits(images, spec, bits):
     """
     highest = max(float(np.quantile(bits, 0.99)), 1e-6)
     shown = visualization.to_bytes(images, visualization.look(spec))
+    if shown.shape[-1] not in (1, 3):
+        shown = visualization.side_by_side(shown)
     shown = np.broadcast_to(shown, (*shown.shape[:3], 3))
     pairs = np.stack([shown, visualization.heat(bits / highest)], axis=1)
     pairs = pairs.reshape(-1, *shown.shape[1:])

@@ -27,11 +27,22 @@ class HasLatents(Protocol):
 class HasPrior(Protocol):
     """A prior of views of the images, which is a model, too; see `AuxiliaryModel`.
 
-    It has its attributes, too: prior, conditional, transform, stages, untrained.
+    It has its attributes, too: prior, conditional, stages, untrained.
     """
 
     def take_prior(self, other: Any) -> None:
         """Takes the prior of another model."""
+
+
+@runtime_checkable
+class HasViews(HasPrior, Protocol):
+    """The prior is of what a transform makes of images; see `AuxiliaryModel`.
+
+    Attributes:
+      transform: such as `transforms.Half`.
+    """
+
+    transform: Any
 
 
 @runtime_checkable

@@ -312,7 +312,10 @@ class LatentVariableModel(LikelihoodModel):
                 f"latents must have the shape {['N', *wanted]} of this model, got "
                 f"{list(latents.shape)}."
             )
-        return tf.cast(latents, tf.float32)
+        latents = tf.cast(latents, tf.float32)
+        if not np.isfinite(latents).all():
+            raise ValueError("latents have values that are not finite.")
+        return latents
 
     def draw(self, request: Request) -> list[tf.Tensor]:
         """See `DensityModel`: f(z) as an image, and the images."""

@@ -100,9 +100,9 @@ def checked_request(
     condition = model.condition_spec.check(condition, num)
     if given is not None:
         given, known = model.image_spec.check_completion(given, known, num)
-    example_seeds = _checked_example_seeds(example_seeds, num)
-    example_seeds = tf.constant(example_seeds, tf.int32)
-    return Request(num, condition, seed, options, given, known, example_seeds, jit, method=method)
+    example_seeds = tf.constant(_checked_example_seeds(example_seeds, num), tf.int32)
+    found = num, condition, seed, options, given, known, example_seeds
+    return Request(*found, bool(jit), method=method)
 
 
 def _checked_options(
@@ -142,7 +142,7 @@ def _checked_options(
 
 
 def _checked_example_seeds(example_seeds, num):
-    example_seeds = as_array("example_seeds", example_seeds)
+    example_seeds = np.asarray(as_array("example_seeds", example_seeds))
     if example_seeds.dtype.kind not in "iu" or example_seeds.shape not in ((), (num,)):
         raise ValueError(
             f"example_seeds must be an integer or integers of shape [{num}], got "

@@ -86,7 +86,7 @@ class Coarse:
 
     def __call__(self, images: Array) -> tf.Tensor:
         """Integers [N, H, W, C] → integers of the shape of the view."""
-        values = tf.cast(self.view(images), tf.int32)
+        values = tf.cast(self.view(images), tf.int64)  # the product may need 32 bits
         return tf.cast(values * self.levels // self.view.levels, integer_type(self.levels))
 
 

@@ -18,11 +18,13 @@ import numpy as np
 
 from gated_pixelcnn import configs
 from gated_pixelcnn.configs.training import PRECISIONS
+from gated_pixelcnn.data.preprocessing import LEVELS
 from gated_pixelcnn.errors import UserError, first_line
 from gated_pixelcnn.files import DAMAGED
 from gated_pixelcnn.models.registry import FAMILIES, PACKAGE
 from gated_pixelcnn.models.trainable import Trainable
 from gated_pixelcnn.runs.directory import checked_record, checked_sizes, record
+from gated_pixelcnn.spec import CATEGORICAL
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _ENTRIES = {"metadata.json", _CONFIG, _WEIGHTS}
@@ -158,7 +160,7 @@ def arguments_of(family, values):
 def record_of(model):
     """The record of a model that no run of train.py made, see `runs.directory.record`.
 
-    Its images are not known: `data.source` is empty.
+    Its images are not known: `data.source` is empty. Values that no bytes can be are levels.
 
     Raises:
       UserError: It is no model of this package.
@@ -171,7 +173,9 @@ def record_of(model):
     sizes = (found["image_shape"], found["levels"], found["condition_size"])
     is_label = config.model.get("condition") == "label"
     names = {"class_names" if is_label else "condition_names": found["condition_names"]}
-    return checked_record(record(config.lock(), *sizes, **names))
+    is_levels = config.model.get("values") == CATEGORICAL or found["levels"] > 256
+    decided = {"values": LEVELS} if is_levels else {}
+    return checked_record(record(config.lock(), *sizes, **names, found=decided))
 
 
 def _array_sizes(weights):

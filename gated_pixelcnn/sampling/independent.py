@@ -23,7 +23,7 @@ def draw_value(likelihood, parameters, colour, values, noise, options=UNCHANGED)
     if tf.is_tensor(options.reduce_log_scale) or options.reduce_log_scale:
         parameters = likelihood.narrowed(parameters, options.reduce_log_scale)
     draw, of_colour = likelihood.draw, colour
-    if options.most_probable:  # one component for all colours
+    if options.most_probable and likelihood.is_logistic:  # one component for all colours
         draw, of_colour = likelihood.draw_mode, 0
     temperature = options.temperature
     if options.top_k or tf.is_tensor(options.top_p) or options.top_p < 1:

@@ -18,6 +18,7 @@ from gated_pixelcnn.runs.load import check_trained, load
 from gated_pixelcnn.serving import facts, versions
 from gated_pixelcnn.serving import warm_up as requests
 from gated_pixelcnn.serving.signatures import Signatures
+from gated_pixelcnn.spec import check_integer
 
 MAX_IMAGES = 256
 MOST_IMAGES = 100_000  # more would not fit into any machine's memory
@@ -57,8 +58,10 @@ def export(
     """
     if not isinstance(jit, bool):
         raise UserError(f"jit must be True or False, got {jit!r}")
-    if not 1 <= max_images <= MOST_IMAGES:
-        raise UserError(f"max_images must be 1…{MOST_IMAGES}, got {max_images}")
+    try:
+        max_images = check_integer("max_images", max_images, 1, MOST_IMAGES)
+    except ValueError as error:
+        raise UserError(error) from None
     model, record, default = _what(workdir, checkpoint, prior)
     check_density_model(model)
     check_trained(model)

@@ -19,7 +19,8 @@ def numbers(directory):
     """The numbers of the versions in a directory (pathlib.Path), in order."""
     names = (path.name for path in directory.iterdir())
     found = (int(name) for name in names if name.isascii() and name.isdecimal())
-    return sorted(number for number in found if number <= _HIGHEST)
+    # What is called 007 is not where a path would be made of its number.
+    return sorted(n for n in found if n <= _HIGHEST and (directory / str(n)).exists())
 
 
 def find(path):

@@ -24,7 +24,8 @@ class ConditionSpec:
       images: the ImageSpec of the model.
       names: names of the classes in the order of the labels, or of the entries of a vector or maps;
         () where they are not known.
-      as_served: whether only the first of the `forms` is taken, as by the graphs of an export.
+      as_served: whether only the first of the `forms` is taken, and numbers of at most MOST in
+        size, as by the graphs of an export.
       beside_images: whether batches of a data set have it beside the images.
     """
 
@@ -59,6 +60,8 @@ class ConditionSpec:
         if not tf.is_symbolic_tensor(condition):
             if not np.isfinite(condition).all():
                 raise ValueError(f"{message}.")
+            if self.as_served and not (np.abs(condition) <= MOST).all():
+                raise ValueError(f"the {self.kind} condition must be numbers of at most {MOST:g}.")
             return condition
         finite = graph_checks.required(tf.math.is_finite(condition), message)
         return graph_checks.after([finite], condition)
@@ -299,7 +302,11 @@ class Image(OfEachImage):
     """An image, of which an encoder makes a code; or the code."""
 
     kind = "image"
-    integer_dtype = tf.uint8
+
+    @property
+    def integer_dtype(self) -> tf.DType:
+        """The type of the model's images."""
+        return self.images.dtype
 
     def forms(self, num: int | None) -> list[tuple]:
         """See `ConditionSpec`."""

@@ -93,7 +93,8 @@ class ImageSpec:
 
     def scale(self, images: Array, dtype: str) -> tf.Tensor:
         """Integers 0…levels−1 → the network's input −1…1."""
-        return tf.cast(images, dtype) * (2.0 / (self.levels - 1)) - 1.0
+        wide = "float64" if dtype == "float64" else "float32"  # float16 ends at 65,504
+        return tf.cast(tf.cast(images, wide) * (2.0 / (self.levels - 1)) - 1.0, dtype)
 
     def served(self) -> tf.TensorSpec:
         """Shape and type of a batch, for a SavedModel."""

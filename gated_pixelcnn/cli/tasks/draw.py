@@ -11,7 +11,7 @@ from gated_pixelcnn.cli.conditions import read_conditions, refuse_other_flags
 from gated_pixelcnn.cli.tasks.latents import Latents
 from gated_pixelcnn.cli.tasks.task import FILES, Flag, ImagesFlag, PathFlag, Prompts, Task
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.models.capabilities import HasLatents, HasPrior
+from gated_pixelcnn.models.capabilities import HasLatents, HasPrior, HasViews
 
 
 class Draw(Task):
@@ -52,6 +52,7 @@ class Draw(Task):
 
     def _read(self, values, model, trained):
         if values.like and isinstance(model, HasLatents):
+            refuse_other_flags(values, model, but=("like",))
             return Latents().prompts(values, model, trained)
         return of_condition(values, model, trained)
 
@@ -118,7 +119,8 @@ class FromView(Task):
         """The model, its prior if that is a composite, too, and so on, with views of this kind."""
         found = []
         while isinstance(model, HasPrior):
-            found += [model] if model.transform.halves == self.halves else []
+            is_one = isinstance(model, HasViews) and model.transform.halves == self.halves
+            found += [model] if is_one else []
             model = model.prior
         return found
 
