@@ -17,3 +17,10 @@ def test_a_mutation_still_finds_what_it_changes_and_who_notices(name, entry):
     for test in entry["caught_by"]:
         path, _, function = test.partition("::")
         assert f"def {function.split('[')[0]}(" in (ROOT / path).read_text()
+
+
+def test_a_mutation_is_tried_on_all_of_the_package(tmp_path):
+    mutations.copy_project(tmp_path)
+    for folder in ("gated_pixelcnn", "tests", "benchmarks", "tools"):
+        wanted = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.py")}
+        assert wanted == {path.relative_to(tmp_path) for path in (tmp_path / folder).rglob("*.py")}

@@ -43,8 +43,15 @@ def mutate(folder, file, old, new):
 
 def copy_project(folder):
     """Copies what tests need."""
-    ignored = shutil.ignore_patterns(".*", "__pycache__", "runs", "build", "*.egg-info")
-    shutil.copytree(ROOT, folder, ignore=ignored, dirs_exist_ok=True)
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
+
+    def left_out(path, names):
+        made = (
+            {"runs", "build"} if pathlib.Path(path) == ROOT else set()
+        )  # the package has runs, too
+        return ignored(path, names) | made
+
+    shutil.copytree(ROOT, folder, ignore=left_out, dirs_exist_ok=True)
 
 
 def start(entry, tests):
