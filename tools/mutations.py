@@ -44,12 +44,10 @@ def mutate(folder, file, old, new):
 def copy_project(folder):
     """Copies what tests need."""
     ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
+    made = {ROOT / "runs", ROOT / "build"}  # not the package's folder of the same name
 
     def left_out(path, names):
-        made = (
-            {"runs", "build"} if pathlib.Path(path) == ROOT else set()
-        )  # the package has runs, too
-        return ignored(path, names) | made
+        return ignored(path, names) | {n for n in names if pathlib.Path(path, n) in made}
 
     shutil.copytree(ROOT, folder, ignore=left_out, dirs_exist_ok=True)
 
