@@ -292,8 +292,3 @@ class GatedResnet(Layer):
             return second(z) + link_second
 
         return self.of(x, whole_first, whole_second), tuple(seen)
-
-    def first_pixel(self, num: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """`seen` left of pixel 0: zeros [N, 2F] each."""
-        zeros = tf.zeros((num, 2 * self.features), self.compute_dtype)
-        return zeros, zeros
