@@ -37,6 +37,8 @@ BY_CONDITION = [
     (name, "gray", c) for name in EXACT for c in CONDITIONS if FAMILIES[name].depends_on(c)
 ]
 OTHERS = [case for case in FEWER if not FAMILIES[case[0]].is_exact]
+# Weights that only training needs: averages of codebooks, the auxiliary term of AGAVE.
+OF_TRAINING = ("quantizer/counts", "quantizer/sums", "agave/network/log_scales")
 every_condition = cases(BY_CONDITION, lambda case: case[0] in MAIN)
 
 # 1 and 2: causality, no blind spot
@@ -77,6 +79,34 @@ def test_probabilities_of_all_images_sum_to_one(family, shape, levels, likelihoo
     everything = np.array(list(itertools.product(range(levels), repeat=int(np.prod(shape)))))
     log_prob = model.log_prob(everything.reshape(-1, *shape).astype(np.uint8))
     assert np.exp(log_prob.numpy().astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
+
+
+@cases(density(PLAIN), is_colour_of_a_main_family)
+def test_no_log_probability_hides_a_weight_that_is_not_a_number(case):
+    model = build(case)
+    images = images_of(model, 2)
+    for weight in model.weights:
+        kept, name = np.array(weight), weight.path
+        if name.endswith(OF_TRAINING) or not np.issubdtype(kept.dtype, np.floating):
+            continue
+        weight.assign(np.full(kept.shape, np.nan))
+        assert not np.isfinite(model.log_prob(images)).any(), name
+        weight.assign(kept)
+    assert np.isfinite(model.log_prob(images)).all()
+
+
+@cases(density(PLAIN), is_colour_of_a_main_family)
+def test_log_probabilities_and_gradients_change_no_weight(case):
+    """A mask is never written into a kernel: replicas could not, and loading would not."""
+    model = build(case)
+    images, before = images_of(model, 2), [np.array(weight) for weight in model.weights]
+    model.log_prob(images)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model.training_loss(images, None, training=True))
+    tape.gradient(loss, model.trainable_variables)
+    for kept, weight in zip(before, model.weights, strict=True):
+        if "seed_generator" not in weight.path:
+            np.testing.assert_array_equal(weight, kept, weight.path)
 
 
 # 5: conditions
@@ -182,3 +212,25 @@ def test_half_precision_keeps_weights_and_log_probabilities_in_float32(case, dty
     assert not np.array_equal(nats, wanted)
     if not FAMILIES[case[0]].is_exact:  # those are drawn from below, by their cached networks
         assert half.sample(2, jit=False).shape == (2, *half.image_shape)
+
+
+@pytest.mark.parametrize("family", [*(f for f in EXACT if f in MAIN), "vae"])
+def test_half_precision_rounds_no_mean_of_a_logistic(family):
+    """bfloat16 has one number in 1/128 near 1: half a bin of 256 levels."""
+    exact = FAMILIES[family].is_exact
+    own = {"likelihood": "mixture", "components": 1} if exact else {}
+    model = build((family, "gray", "none"), "mixed_bfloat16", levels=256, **own)
+    layer = {"vae": lambda: model.network.resize[-1], "pixelcnn_pp": lambda: model.head}
+    layer = layer.get(family, lambda: model.head.output_conv)()
+    size = layer.length if hasattr(layer, "length") else layer.kernel
+    size.assign(np.zeros(size.shape))
+    level = 254
+    of_mean = 1 if exact else 0  # after the logit of the component
+    bias = np.zeros(layer.bias.shape)
+    bias[of_mean] = 2 * level / 255 - 1
+    layer.bias.assign(bias)
+    drawn = model.sample(2, most_probable=True, jit=False)
+    np.testing.assert_array_equal(drawn, np.full(drawn.shape, level))
+    if exact:
+        parameters = model(drawn)
+        np.testing.assert_allclose(parameters[..., of_mean], bias[of_mean], rtol=1e-6)

@@ -81,11 +81,15 @@ def test_the_triplet_loss_is_that_of_a_loop_over_triplets(labels):
     np.testing.assert_allclose(found, loss_of_loops(vectors, labels, 0.2), atol=1e-5)
 
 
-def test_embeddings_have_unit_length():
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("size", [1.0, 1e-4, 1e4])  # squares of which float16 has not
+def test_embeddings_have_unit_length(dtype, size):
     keras.utils.set_random_seed(0)
-    model = Embedding(SHAPE, code_size=5, encoder_features=4)
+    model = Embedding(SHAPE, code_size=5, encoder_features=4, dtype=dtype)
     model.build()
-    np.testing.assert_allclose(np.linalg.norm(model(faces()[0]), axis=1), 1, rtol=1e-5)
+    model.encoder.code.kernel.assign(model.encoder.code.kernel * size)
+    found = np.linalg.norm(np.asarray(model(faces()[0]), np.float32), axis=1)
+    np.testing.assert_allclose(found, 1, rtol=1e-5 if dtype == "float32" else 1e-2)
 
 
 def test_a_batch_has_as_many_images_of_each_of_its_identities():
@@ -153,6 +157,16 @@ def test_auc_is_the_probability_that_a_pair_of_one_identity_is_nearer():
     wins = [(o > s) + 0.5 * (o == s) for s in same for o in other]
     assert verification.auc(vectors, labels) == pytest.approx(np.mean(wins))
     assert verification.auc(np.eye(3)[labels], labels) == 1
+
+
+def test_vectors_that_are_no_numbers_are_not_taken_for_far_ones():
+    vectors, labels = np.eye(4), np.arange(4) // 2
+    vectors[2, 1] = np.nan
+    with pytest.raises(FloatingPointError, match="vector of image 2 .counted from 0. is nan"):
+        verification.auc(vectors, labels)
+    for drawn, sources in ((vectors[:, None], np.eye(4)), (np.eye(4)[:, None], vectors)):
+        with pytest.raises(FloatingPointError, match="image 2 .counted from 0. is nan"):
+            verification.alike(drawn, sources, labels)
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2], [0, 0, 0]])

@@ -318,8 +318,9 @@ def test_samples_of_a_vae_follow_its_logistics():
             assert shares[level, row, column, 0] == pytest.approx(math.exp(nats), abs=0.016)
 
 
-def test_samples_of_a_vae_can_be_sharper():
-    model = build("vae", (2, 2, 1), 64, halvings=0, dtype="float32")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_samples_of_a_vae_can_be_sharper(dtype):
+    model = build("vae", (2, 2, 1), 64, halvings=0, dtype=dtype)
     z = np.repeat(model.draw_latents(0, np.arange(1)), 500, axis=0)
 
     def spread(**how):

@@ -18,6 +18,19 @@ from tensorflow_probability import distributions as tfd
 from gated_pixelcnn import likelihoods
 
 
+@pytest.mark.parametrize("kind", ["logistic", "mixture"])
+@pytest.mark.parametrize("levels", [256, 4096, 65_536])
+def test_logistics_can_be_sure_of_a_value_however_many_there_are(kind, levels):
+    likelihood = make(kind, 1, levels)
+    value = 3 * levels // 4
+    raw = np.zeros((1, likelihood.parameters_per_pixel), np.float32)
+    sizes = {"logistic": 1, "mixture": 4}[kind]  # mean and log-scale of each component
+    raw[:, -2 * sizes : -sizes] = 2 * value / (levels - 1) - 1
+    raw[:, -sizes:] = -30
+    nats = likelihood.log_prob(likelihood.parameters(raw), np.full((1, 1), value))
+    assert np.exp(nats) > 0.95
+
+
 def value_and_gradient(function, parameters):
     with tf.GradientTape() as tape:
         tape.watch(parameters)

@@ -91,6 +91,18 @@ def test_validation_is_the_error_of_all_images_whatever_the_batch(batch_size, nu
     np.testing.assert_allclose(errors, ((mean - scaled) ** 2).mean(axis=(1, 2, 3)))
 
 
+def test_a_reconstruction_that_is_no_number_is_no_error_of_a_size():
+    def broken(images):
+        found = np.zeros(images.shape)
+        found[images == 7] = np.nan
+        return found
+
+    images = np.zeros((5, *SHAPE), np.uint8)
+    images[3, 2, 2] = 7
+    with pytest.raises(FloatingPointError, match="squared error of image 3 .counted from 0. is na"):
+        squared_errors(broken, Images(ArraySplit(images), 2), LEVELS)
+
+
 def test_the_code_is_all_that_the_decoder_knows_of_an_image():
     model, images = small(code_size=2), photos(4)
     codes = np.asarray(model.encode(images))

@@ -102,7 +102,7 @@ def test_the_gradient_is_clipped_by_the_norm_of_all_variables_together():
     def update(clip_norm):
         # Momentum 0 and a huge epsilon make RMSProp plain gradient descent.
         state = make_state(
-            optimizer="rmsprop", epsilon=1e12, learning_rate=1e6, rho=0.0, clip_norm=clip_norm
+            optimizer="rmsprop", epsilon=1e6, learning_rate=1e6, rho=0.0, clip_norm=clip_norm
         )
         before = values(state.model.trainable_variables)
         _, norm = state.make_step((IMAGES,))
@@ -330,6 +330,23 @@ def test_adam_is_that_of_the_paper():
             weights[i] -= rate * corrected[0] / (corrected[1] + bound)
         for found, wanted in zip(state.model.trainable_variables, weights, strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
+
+
+def test_the_epsilon_of_rmsprop_bounds_the_root_and_not_the_square():
+    """The gradient of a weight of a large model is small, and its step as large as others."""
+    for scale in (1e-3, 1e-9):
+        rest = {"rho": 0.0, "epsilon": 1e-7, "learning_rate": 1e-3, "ema_decay": 0.0}
+        state = make_state(lambda scale=scale: Toy(scale=scale), optimizer="rmsprop", **rest)
+        before = values(state.model.trainable_variables)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(state.model.training_loss_of(IMAGES, None, training=True))
+        gradients = values(tape.gradient(loss, state.model.trainable_variables))
+        state.make_step((IMAGES,))
+        for weight, found, g in zip(
+            before, state.model.trainable_variables, gradients, strict=True
+        ):
+            moved = 1e-3 * g / np.hypot(g, 1e-7)
+            np.testing.assert_allclose(weight - found, moved, rtol=1e-3, atol=1e-7)
 
 
 def test_the_step_does_not_look_at_more_than_it_is_given():

@@ -61,7 +61,7 @@ class TrainConfig:
       beta_2: Decay of their average of the squared gradients (adamax: of the maximum).
       rho: Decay of rmsprop's average of the squared gradients.
       momentum: Momentum of rmsprop.
-      epsilon: Added to the root of that average.
+      epsilon: Added to the root of the average of squares (rmsprop: its square under the root).
       warmup_steps: The learning rate rises linearly from 0 over so many steps.
       schedule: What the learning rate does after the warm-up: constant; linear or cosine from
         `learning_rate` at the end of the warm-up down to `final_fraction` of it at `steps`;

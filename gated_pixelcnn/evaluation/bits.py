@@ -7,7 +7,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn.evaluation.images import filled_up
+from gated_pixelcnn.evaluation.images import check_numbers, filled_up
 from gated_pixelcnn.models.density_model import DensityModel
 from gated_pixelcnn.models.keras_training import unpacked
 from gated_pixelcnn.spec import Array, as_array, bits_per_dim, check_integer
@@ -201,12 +201,8 @@ def _evaluate_batches(model, batches, batch_size, log_prob_terms=None):
 
 def check_finite(log_probs, first):
     """Raises the FloatingPointError that names the image; `first` is the number of the first."""
-    wrong = np.flatnonzero(~np.isfinite(log_probs))
-    if wrong.size:
-        raise FloatingPointError(
-            f"the log-probability of image {first + wrong[0]} (counted from 0) is "
-            f"{log_probs[wrong[0]]}: the model gives no valid probability for it"
-        )
+    why = "the model gives no valid probability for it"
+    check_numbers(log_probs, "the log-probability", why, first)
 
 
 def filled_terms(log_prob_terms, images, condition, batch_size):

@@ -49,7 +49,7 @@ class Images:
         return min(self.batch_size, max(self.num, 1))
 
     def batches(self):
-        """Yields images uint8 [n, H, W, C] and the model's labels [n] or conditions [n, …] or None.
+        """Yields integers [n, H, W, C], and the model's labels [n] or conditions [n, …] or None.
 
         Raises:
           UserError: an image cannot be read.
@@ -71,6 +71,27 @@ class Images:
         )
 
 
+def check_numbers(values, what, why, first=0):
+    """Raises an error where one of the values of images [n, …] is NaN or infinite.
+
+    Args:
+      values: floats.
+      what: what they are, such as "the squared error".
+      why: what that says.
+      first: number of the first image.
+
+    Raises:
+      FloatingPointError: the message names the image.
+    """
+    flat = np.reshape(values, [len(values), -1])
+    wrong = np.argwhere(~np.isfinite(flat))
+    if len(wrong):
+        image, place = wrong[0]
+        raise FloatingPointError(
+            f"{what} of image {first + image} (counted from 0) is {flat[image, place]}: {why}"
+        )
+
+
 def mapped(labels, label_map):
     """The model's labels for those of a split; `label_map` as for `score`."""
     return (
@@ -89,8 +110,8 @@ def split_batches(split, batch_size, num_images=None):
       num_images: stop after the first images; None for all.
 
     Yields:
-      Images uint8 [n, H, W, C] and labels [n] or conditions [n, …] (None where the data have none),
-      with n = batch_size but for the last batch.
+      Images, integers [n, H, W, C], and labels [n] or conditions [n, …] (None where the data have
+      none), with n = batch_size but for the last batch.
 
     Raises:
       UserError: an image cannot be read.

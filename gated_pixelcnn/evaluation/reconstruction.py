@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from gated_pixelcnn.evaluation.images import Images
+from gated_pixelcnn.evaluation.images import Images, check_numbers
 from gated_pixelcnn.models.families.mse_autoencoder import MSEAutoencoder
 
 BASELINE_IMAGES = 50_000  # at most so many are averaged
@@ -66,13 +66,18 @@ def squared_errors(function, images, levels):
 
     Returns:
       Float64 [N]: of every image the mean over its colours of the squared difference, 0…1.
+
+    Raises:
+      FloatingPointError: an error is NaN or infinite; the message names the image.
     """
 
     def errors(batch):
         found = np.broadcast_to(np.asarray(function(batch), np.float64), batch.shape)
         return np.square(found - batch / (levels - 1)).mean(axis=(1, 2, 3))
 
-    return images.run(errors)
+    found = images.run(errors)
+    check_numbers(found, "the squared error", "the model gives no valid reconstruction of it")
+    return found
 
 
 def mean_image(images, levels):

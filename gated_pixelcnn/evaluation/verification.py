@@ -3,9 +3,11 @@
 import numpy as np
 
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.evaluation.images import filled_up
+from gated_pixelcnn.evaluation.images import check_numbers, filled_up
 from gated_pixelcnn.models.autoregressive_model import AutoregressiveModel
 from gated_pixelcnn.models.families.embedding import Embedding
+
+NO_CODE = "the encoder gives no valid code"  # see `check_numbers`
 
 
 class Verification:
@@ -86,7 +88,9 @@ def auc(vectors, labels):
 
     Raises:
       UserError: no two images of one identity, or only one identity.
+      FloatingPointError: a number of a vector is NaN or infinite; the message names the image.
     """
+    check_numbers(vectors, "a number of the vector", NO_CODE)
     squares = np.sum(np.square(vectors, dtype=np.float64), axis=1)
     distances = squares[:, None] + squares - 2 * vectors.astype(np.float64) @ vectors.T
     pairs = np.triu_indices(len(labels), 1)
@@ -124,8 +128,11 @@ def alike(drawn, sources, labels):
 
     Raises:
       UserError: images of one identity only.
+      FloatingPointError: a number of a vector is NaN or infinite; the message names the source.
     """
     identities = check_identities(labels)
+    for what, vectors in {"the vector": sources, "a vector drawn from that": drawn}.items():
+        check_numbers(vectors, f"a number of {what}", NO_CODE)
     means = np.stack([sources[labels == identity].mean(axis=0) for identity in identities])
     pairs, right = [], []
     for vectors, source, label in zip(drawn, sources, labels, strict=True):

@@ -3,7 +3,7 @@
 Source: "Conditional Image Generation with PixelCNN Decoders" (van den Oord et al., 2016b), section
 2.4; the layers are those of "Stacked Convolutional Auto-Encoders for Hierarchical Feature
 Extraction" (Masci et al., 2011): convolutions of 5×5, 5×5 and 3×3, each but the last followed by
-max-pooling, then a fully connected layer.
+max-pooling, then a fully connected layer. (Their nets for CIFAR-10 have a third pooling.)
 """
 
 from typing import Any
@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.ops import relu
+from gated_pixelcnn.likelihoods.base import real
 from gated_pixelcnn.spec import Shape
 
 
@@ -74,4 +75,5 @@ class Encoder(Layer):
                 x = self.pool(x)
         x = tf.reshape(x, [-1, x.shape[1] * x.shape[2] * x.shape[3]])
         x = self.code(relu(self.hidden(x)))
-        return tf.math.l2_normalize(x, axis=-1) if self.normalised else x
+        # Squares of float16 over- and underflow.
+        return tf.cast(tf.math.l2_normalize(real(x), axis=-1), x.dtype) if self.normalised else x

@@ -81,13 +81,17 @@ class SkipSum(Layer):
 class Head(Layer):
     """ReLU → 1×1 → ReLU → 1×1. Input [..., features], output [..., outputs]."""
 
-    def __init__(self, features: int, outputs: int, colours: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self, features: int, outputs: int, colours: int = 1, exact: bool = False, **kwargs: Any
+    ) -> None:
         """Makes the layer.
 
         Args:
           features: maps between the two 1×1 convolutions, a multiple of `colours`.
           outputs: number of output maps over all colours.
           colours: number of colour groups.
+          exact: whether the outputs are of the type of the weights, whatever the layer computes in:
+            half precision would round means of logistics by a part of a bin.
           **kwargs: Keras' own (name, dtype).
         """
         super().__init__(**kwargs)
@@ -95,10 +99,13 @@ class Head(Layer):
         self.features = features
         self.outputs = outputs
         self.colours = colours
-        active, own = initial_weights.relu(), {"dtype": self.dtype_policy}
-        self.hidden = PointwiseConv2D(features, colours, scale=1 / active, name="hidden", **own)
+        active, dtype = initial_weights.relu(), self.dtype_policy
+        self.hidden = PointwiseConv2D(
+            features, colours, scale=1 / active, name="hidden", dtype=dtype
+        )
+        dtype, scale = self.variable_dtype if exact else dtype, OUTPUT / active
         self.output_conv = PointwiseConv2D(
-            outputs, colours, scale=OUTPUT / active, name="output_conv", **own
+            outputs, colours, scale=scale, name="output_conv", dtype=dtype
         )
 
     def build(self, input_shape: Shape) -> None:
@@ -125,6 +132,7 @@ class Head(Layer):
 
         def head(x, hidden_before=()):
             h = relu(hidden(relu(x)))
-            return output(concat([*hidden_before, h])), h
+            all_hidden = concat([*hidden_before, h])
+            return output(tf.cast(all_hidden, self.output_conv.compute_dtype)), h
 
         return head

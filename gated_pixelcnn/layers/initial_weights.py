@@ -11,7 +11,7 @@ E[y²] = 1. Two things make that differ from layer to layer:
 
       tanh(a)·σ(b)                     E[tanh²]·E[σ²] = 0.394·0.293 = 0.116 (v = 1), 0.065 (v = 0.4)
       max(a, 0)                                                  v/2
-      o ⊙ tanh(c), c = f⊙c + i⊙g      E[σ²]·E[tanh²(c)]       = 0.038 (v = 1), an LSTM's, far
+      o ⊙ tanh(c), c = f⊙c + i⊙g      E[σ²]·E[tanh²(c)]       = 0.037 (v = 1), an LSTM's, far
                                       from its first state: E[c²] = E[σ²]·E[tanh²] / (1 − E[σ²])
 
 Gradients of a stack of gates without residuals grow while the signal stays the same: per layer

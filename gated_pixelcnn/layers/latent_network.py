@@ -89,15 +89,17 @@ class LatentNetwork(Layer):
         """Convolutions from the resolution of z to that of f(z)."""
         height, _, channels = output_shape
         doublings = round(math.log2(height / self.latent_shape[0]))
-        filters = [self.features] * (max(abs(doublings), 1) - 1) + [channels]
+        filters_of = [self.features] * (max(abs(doublings), 1) - 1) + [channels]
 
         def convolution(filters, i):
             how = {"deviation": _DEVIATION, "name": f"resize_{i}", **own}
+            if i == len(filters_of) - 1:  # half precision would round means by a part of a bin
+                how["dtype"] = self.variable_dtype
             if doublings > 0:
                 return NormalisedDeconv2D(filters, _SEEN["kernel_shape"], **how)
             return ShiftedConv2D(filters, **_SEEN, strides=2 if doublings < 0 else 1, **how)
 
-        return [convolution(f, i) for i, f in enumerate(filters)]
+        return [convolution(f, i) for i, f in enumerate(filters_of)]
 
     def compute_output_shape(self, input_shape: Any = None) -> Shape:
         """Returns the shape of f(z)."""

@@ -16,6 +16,14 @@ class Layer(keras.layers.Layer):
             kwargs["dtype"] = kwargs["dtype"].name
         return super().__new__(cls, *args, **kwargs)
 
+    def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
+        """Makes a weight that is read as it is: a layer casts it where it uses it.
+
+        Keras would cast it to the type of whatever layer is being called, before a norm is taken of
+        it or a layer of float32 within one of half precision reads it.
+        """
+        return super().add_weight(*args, autocast=False, **kwargs)
+
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Returns the outputs for symbolic inputs: what `call` gives, whatever its signature."""
         return keras.Operation.compute_output_spec(self, *args, **kwargs)

@@ -99,7 +99,8 @@ class Likelihood(abc.ABC):
           values: int32 [N, colour], the pixel's earlier colours, drawn or given.
           noise: float32 [N, noise_per_value], uniforms in the open interval (0, 1).
           temperature: scalar > 0. It divides logits and multiplies the scales of logistics: 1 draws
-            from exp(log_prob), towards 0 every draw becomes the mode.
+            from exp(log_prob); towards 0 every draw becomes the most probable value, or of a
+            mixture of logistics the mean of the component of the largest weight.
 
         Returns:
           int32 [N], 0 ... levels - 1.

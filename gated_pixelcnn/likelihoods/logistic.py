@@ -4,6 +4,7 @@ Reference: Salimans et al., PixelCNN++, https://arxiv.org/abs/1701.05517
 """
 
 import abc
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,15 +17,17 @@ from gated_pixelcnn.spec import Array, check_integer
 if TYPE_CHECKING:
     from tensorflow_probability import distributions as tfd
 
-# The paper's code bounds log-scales below. Above, a scale of e^40 has all its mass on the two edge
-# levels already, and the bound keeps the inverse scale away from zero.
+# The paper's code bounds log-scales below, at an eighth of a bin of 256 levels. Above, a scale of
+# e^40 has all its mass on the two edge levels already, and the bound keeps the inverse scale away
+# from zero.
 MIN_LOG_SCALE = -7.0
 MAX_LOG_SCALE = 40.0
 
 
-def clamp_log_scale(log_scales):
-    """Log-scales bounded to [-7, 40]."""
-    return tf.clip_by_value(log_scales, MIN_LOG_SCALE, MAX_LOG_SCALE)
+def clamp_log_scale(log_scales, levels):
+    """Log-scales bounded to [-7, 40]; of more than 256 levels, to as small a part of a bin."""
+    lowest = MIN_LOG_SCALE - max(0.0, math.log((levels - 1) / 255))
+    return tf.clip_by_value(log_scales, lowest, MAX_LOG_SCALE)
 
 
 def discretized_logistic_log_prob(values, means, log_scales, levels):
@@ -114,7 +117,7 @@ class DiscretizedLogistic(_Logistic):
 
         Args:
           channels: number of colours, at least 1.
-          levels: number of levels, 3 to 256.
+          levels: number of levels, 3 to 65,536.
 
         Raises:
           ValueError: if one of them is out of its range.
@@ -127,7 +130,7 @@ class DiscretizedLogistic(_Logistic):
 
     def _split(self, parameters):
         parameters = real(parameters)
-        return parameters[..., 0], clamp_log_scale(parameters[..., 1])
+        return parameters[..., 0], clamp_log_scale(parameters[..., 1], self.levels)
 
     def log_prob(self, parameters: Array, images: Array) -> tf.Tensor:
         """See `Likelihood.log_prob`."""
@@ -170,7 +173,7 @@ class DiscretizedLogisticMixture(_Logistic):
 
         Args:
           channels: number of colours, 1 or 3.
-          levels: number of levels, 3 to 256.
+          levels: number of levels, 3 to 65,536.
           components: number of components K, at least 1.
 
         Raises:
@@ -201,7 +204,7 @@ class DiscretizedLogisticMixture(_Logistic):
         # Not slices: the gradient of a split is one concatenation, that of a slice a padded map.
         logits, *rows = tf.split(real(parameters), self._groups, axis=-1)
         means, rows = rows[: self.channels], rows[self.channels :]
-        log_scales = [clamp_log_scale(row) for row in rows[: self.channels]]
+        log_scales = [clamp_log_scale(row, self.levels) for row in rows[: self.channels]]
         return logits, means, log_scales, [tf.tanh(row) for row in rows[self.channels :]]
 
     def _mean(self, split, values, colour):

@@ -48,6 +48,10 @@ class CodeModel(LikelihoodModel):
         """`encode` without checks, for use inside a graph."""
 
     @abc.abstractmethod
+    def codes_and_log_prob_of(self, images: Array) -> tuple[tf.Tensor, tf.Tensor]:
+        """Codes of images, and nats log p(x | c), float64 [N]; for use inside a graph."""
+
+    @abc.abstractmethod
     def parameters_given(self, codes: Array) -> tf.Tensor:
         """The parameter map of the likelihood given codes, see `Likelihood`."""
 
@@ -84,7 +88,8 @@ class CodeModel(LikelihoodModel):
         Args:
           codes: integers 0…K−1 [N, h, w], or [N, h, w, 5].
           most_probable: whether every value is the most probable one given the codes (of a
-            logistic its mean); otherwise images are drawn.
+            logistic its mean, of a mixture that of its largest component); otherwise images are
+            drawn.
           seed: integer, see `sample`.
           example_seeds: integers [N], see `sample`.
 
@@ -125,21 +130,17 @@ class CodeModel(LikelihoodModel):
         self, images: Array, condition: Array | None = None, training: bool = False
     ) -> tf.Tensor:
         """See `LikelihoodModel`: log p(x | c) and log p(c), nats float64 [N, 2]."""
-        codes = self.encode_of(images)
-        return self.terms_given(images, codes, self.parameters_given(codes))
+        codes, nats = self.codes_and_log_prob_of(images)
+        return tf.stack([nats, self.code_log_prob(codes)], axis=1)
 
     def image_log_prob(self, images: Array, codes: Array) -> tf.Tensor:
         """Nats log p(x | c) of images given codes, float64 [N]."""
-        return self._image_log_prob(images, self.parameters_given(codes))
+        return self.log_prob_given(images, self.parameters_given(codes))
 
-    def _image_log_prob(self, images, parameters):
+    def log_prob_given(self, images: Array, parameters: tf.Tensor) -> tf.Tensor:
+        """The same by the parameters that codes give."""
         nats = tf.cast(self.likelihood.log_prob(parameters, images), tf.float64)
         return tf.reduce_sum(nats, axis=[1, 2, 3])
-
-    def terms_given(self, images: Array, codes: Array, parameters: tf.Tensor) -> tf.Tensor:
-        """The terms of the bound by codes and the `parameters_given` them."""
-        nats = self._image_log_prob(images, parameters)
-        return tf.stack([nats, self.code_log_prob(codes)], axis=1)
 
     # Samples.
 

@@ -152,8 +152,8 @@ class LatentVariableModel(LikelihoodModel):
 
     def view_log_prob(self, f: Array, images: Array) -> tf.Tensor:
         """Nats log p(y | z) of the views y of images, float64 [N]."""
-        log_scales = clamp_log_scale(tf.cast(self.network.log_scales.value, f.dtype))
         y, levels = self.view(images), self.view.levels
+        log_scales = clamp_log_scale(tf.cast(self.network.log_scales.value, f.dtype), levels)
         return total(discretized_logistic_log_prob(y, f, log_scales, levels))
 
     def posterior_noise(self, images: Array, draw: int = 0) -> tf.Tensor:

@@ -103,8 +103,8 @@ class SingleStack(AutoregressiveModel):
             for i in range(layers)
         ]
         self.skips = SkipSum(head_features, colours, name="skips", **policy) if skips else None
-        outputs = self.output_features
-        self.head = Head(head_features, outputs, colours, name="head", **policy)
+        sizes, exact = (head_features, self.output_features, colours), self.likelihood.is_logistic
+        self.head = Head(*sizes, exact=exact, name="head", **policy)
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights, see `AutoregressiveModel.build`."""

@@ -91,7 +91,9 @@ class Coarse:
 
 
 class Grayscale:
-    """The image in at most 16 levels of gray: ⌊round(y)·16 / levels⌋, y = .299 R + .587 G + .114 B.
+    """The image in g = min(16, levels) levels of gray.
+
+    ⌊round(y)·g / levels⌋, y = .299 R + .587 G + .114 B.
 
     Attributes: see `Half`.
     """

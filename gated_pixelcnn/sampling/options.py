@@ -13,14 +13,15 @@ class SamplingOptions(NamedTuple):
       reduce_log_scale: of logistics; what is subtracted from log-scales, before their lower bound
         ("variance-reduced sampling", Kolesnikov and Lampert, 2017).
       most_probable: of logistics; whether only a component is drawn, one for all colours of a
-        pixel, and a value is its mean, which is its mode ("MAP sampling", the same).
-
+        pixel, and a value is its mean ("MAP sampling", the same), the most probable one unless the
+        logistic is so wide that an edge bin has more.
       top_k: of a softmax; each value is drawn from the k most probable ones, and those that are as
         probable as the last of them ("Hierarchical Neural Story Generation", Fan et al., 2018).
         0: from all.
       top_p: of a softmax; each value is drawn from the fewest most probable ones that have this
-        probability together ("The Curious Case of Neural Text Degeneration", Holtzman et al.,
-        2020), after temperature and top_k. 1: from all.
+        probability together, and those that are as probable as the last of them ("The Curious Case
+        of Neural Text Degeneration", Holtzman et al., 2020), after temperature and top_k. 1: from
+        all.
 
     Log-probabilities are always those of the model itself.
     """

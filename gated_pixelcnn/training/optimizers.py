@@ -115,7 +115,9 @@ def make_optimizer(train):
     """
     schedule = make_schedule(train)
     if train.optimizer == "rmsprop":
-        optimizer = RMSprop(schedule, rho=train.rho, momentum=train.momentum, epsilon=train.epsilon)
+        # Keras adds this one under the root.
+        own = {"rho": train.rho, "momentum": train.momentum, "epsilon": train.epsilon**2}
+        optimizer = RMSprop(schedule, **own)
     else:
         kind = {"adam": Adam, "adamax": Adamax}[train.optimizer]
         optimizer = kind(schedule, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=train.epsilon)

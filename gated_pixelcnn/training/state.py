@@ -261,7 +261,7 @@ class TrainState:
         """The model's `log_prob_terms`, computed by all replicas together; collective.
 
         Args:
-          images: uint8 [N, H, W, C], the same on all workers.
+          images: integers [N, H, W, C], the same on all workers.
           condition: Labels [N], or None.
 
         Returns:

@@ -141,8 +141,8 @@ class GatedPixelCNN(AutoregressiveModel):
         if skips:
             scale = 1 / UNITS[gate].moment(2 * initial_weights.PART)
             self.skips = SkipSum(head_features, colours, scale, name="skips", dtype=policy)
-        outputs = self.output_features
-        self.head = Head(head_features, outputs, colours, name="head", dtype=policy)
+        sizes, exact = (head_features, self.output_features, colours), self.likelihood.is_logistic
+        self.head = Head(*sizes, exact=exact, name="head", dtype=policy)
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights, see `AutoregressiveModel.build`."""

@@ -107,7 +107,7 @@ class MSEAutoencoder(Trainable):
           images: integers 0…levels−1 [N, H, W, C].
 
         Returns:
-          The nearest levels, uint8 [N, H, W, C].
+          The nearest levels, uint8 [N, H, W, C]; above 256 levels uint16.
 
         Raises:
           ValueError: images that do not fit the model.

@@ -89,7 +89,7 @@ class PixelCNNPP(AutoregressiveModel):
             features, blocks, scales, ABOVE_AND_LEFT, name="ul", others=1, **own
         )
         outputs = self.output_features
-        # In half precision log-scales would be rounded by more than small bins bear.
+        # In half precision means near 1 would be rounded by a part of a bin.
         exact = "float64" if self.compute_dtype == "float64" else "float32"
         self.head = NormalisedConv2D(outputs, (1, 1), name="head", dtype=exact)
 

@@ -49,7 +49,10 @@ class VAE(LatentVariableModel):
         if options.most_probable:
             return self.as_view(f)
         noise = sampling.uniform_noise(request.seed, request.example_seeds, self.image_shape)
-        log_scales = tf.cast(self.network.log_scales.value, f.dtype) - options.reduce_log_scale
-        scales = tf.exp(clamp_log_scale(log_scales)) * tf.cast(options.temperature, f.dtype)
+        narrower, temperature = (
+            tf.cast(x, f.dtype) for x in (options.reduce_log_scale, options.temperature)
+        )
+        log_scales = tf.cast(self.network.log_scales.value, f.dtype) - narrower
+        scales = tf.exp(clamp_log_scale(log_scales, self.levels)) * temperature
         drawn = draw_logistic(f, scales, tf.cast(noise, f.dtype), self.levels)
         return tf.cast(drawn, self.image_spec.dtype)

@@ -168,8 +168,7 @@ class VQPrior(LikelihoodModel):
         self, images: Array, condition: Array | None = None, training: bool = False
     ) -> tf.Tensor:
         """See `LikelihoodModel`: log p(x | c) and log p(c), nats float64 [N, 2]."""
-        codes = self.tokenizer.encode_of(images)
-        of_image = self.tokenizer.image_log_prob(images, codes)
+        codes, of_image = self.tokenizer.codes_and_log_prob_of(images)
         of_codes = self.prior.log_prob_terms_of(self.as_images(codes), condition, training)
         return tf.stack([of_image, tf.reduce_sum(of_codes, axis=1)], axis=1)
 

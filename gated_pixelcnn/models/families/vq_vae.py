@@ -203,6 +203,19 @@ class VQVAE(CodeModel):
         """`encode` without checks, for use inside a graph."""
         return self.joined([codes for _, _, codes in self.quantised(images)])
 
+    def codes_and_log_prob_of(self, images: Array) -> tuple[tf.Tensor, tf.Tensor]:
+        """Codes of images, and nats log p(x | c), float64 [N].
+
+        The latter is NaN where the encoder gives no numbers: something is nearest to NaN, too.
+        """
+        maps = self.quantised(images)
+        codes = self.joined([of_map for _, _, of_map in maps])
+        nats = self.image_log_prob(images, codes)
+        for z, _, _ in maps:
+            is_number = tf.reduce_all(tf.math.is_finite(z), axis=[1, 2, 3])
+            nats = tf.where(is_number, nats, np.nan)
+        return codes, nats
+
     def parameters_given(self, codes: Array) -> tf.Tensor:
         """The parameter map of the likelihood given codes, see `Likelihood`."""
         return self._parameters(self.vectors_of(codes))
@@ -236,10 +249,10 @@ class VQVAE(CodeModel):
         """Minus the objective in bits/dim [N], and what is `quantised`."""
         maps = self.quantised(images)
         _, vectors, codes = zip(*maps, strict=True)
-        terms = self.terms_given(images, self.joined(codes), self._parameters(vectors))
         distance = tf.add_n([tf.reduce_mean(x, axis=[1, 2, 3]) for x in self._distances(maps)])
         nats = self.commitment * math.prod(self.image_shape) * tf.cast(distance, tf.float64)
-        nats -= tf.reduce_sum(terms, axis=1)
+        nats -= self.log_prob_given(images, self._parameters(vectors))
+        nats -= self.code_log_prob(self.joined(codes))
         return tf.cast(bits_per_dim(nats, self.image_shape), tf.float32), maps
 
     def _distances(self, maps):
