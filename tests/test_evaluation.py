@@ -275,6 +275,14 @@ def test_the_other_image_is_half_the_images_away_whatever_the_batch(batch_size):
     assert sorted(set(given)) == [(i, (i + 5) % 11) for i in range(11)]
 
 
+def test_an_image_is_not_classified_by_labels_that_give_it_no_probability():
+    model = TableModel(classes=3)
+    images = model.table.argmax(axis=-1).astype(np.uint8)
+    model.table[1, 0] = np.nan  # wrong labels for the first and the third image
+    with pytest.raises(FloatingPointError, match="image 0 .counted from 0. is nan"):
+        classify(model, Images(labelled_split(images, np.arange(3)), 2))
+
+
 def test_what_gives_images_no_probability_is_not_evaluated():
     with pytest.raises(ValueError, match="Embedding gives images no probability"):
         evaluation.evaluate(Embedding((4, 4, 1), code_size=2, encoder_features=2), random_images())

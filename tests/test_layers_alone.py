@@ -3,9 +3,12 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from gated_pixelcnn import layers
+from gated_pixelcnn.layers.dropout import Dropout
 from gated_pixelcnn.layers.layer import Layer
+from gated_pixelcnn.models.families.vae import VAE
 
 X = np.random.default_rng(0).normal(size=(2, 4, 5, 12)).astype(np.float32)
 CONDITION = np.random.default_rng(1).normal(size=(2, 1, 1, 3)).astype(np.float32)
@@ -101,6 +104,53 @@ def test_weights_of_a_keras_file_are_matched_by_name_and_not_by_order(tmp_path):
     np.testing.assert_array_equal(second(X), first(X))
     with pytest.raises(ValueError, match="has the weights more, scale, shift, but .* scale, shift"):
         other.load_weights(path)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("rate", [0.01, 0.3])
+def test_dropout_drops_its_share_in_half_precision_too(rate, dtype):
+    keras.utils.set_random_seed(0)
+    y = Dropout(rate, dtype=dtype)(np.ones((1000, 1000), np.float32), training=True)
+    assert y.dtype == keras.DTypePolicy(dtype).compute_dtype
+    y = np.asarray(y, np.float64)
+    assert np.mean(y == 0) == pytest.approx(rate, abs=0.002)
+    assert y.max() == pytest.approx(1 / (1 - rate), rel=0.004)  # bfloat16 has 1/128
+
+
+def test_latent_numbers_are_not_rounded_on_their_way_into_a_layer():
+    dtype = "mixed_bfloat16"
+    flow = layers.AutoregressiveFlow(2, 5, dtype=dtype)
+    random = np.random.default_rng(0)
+    z, context = (tf.constant(random.normal(size=(1, 3, 4, n)), tf.float32) for n in (2, 5))
+    flow(z, tf.cast(context, tf.bfloat16))
+    for layer in (flow.first, flow.second, flow.last):
+        for weight in layer.weights:
+            weight.assign(np.zeros(weight.shape))
+    again, _ = flow(z, tf.cast(context, tf.bfloat16))  # the identity now
+    np.testing.assert_array_equal(again, z)
+    network = VAE((4, 4, 1), 4, features=4, blocks=1, latents=1, halvings=0, dtype=dtype)
+    network.build()
+    found = []
+    block = network.network.blocks[0]
+    block.posterior = lambda up, down, noise: found.append(noise) or (noise, noise)
+    noise = network.posterior_noise(np.zeros((1, 4, 4, 1), np.uint8))
+    network.infer(np.zeros((1, 4, 4, 1), np.uint8), noise)
+    np.testing.assert_array_equal(found[0], noise)
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_the_encoder_hides_no_number_that_is_not_one(normalised):
+    keras.utils.set_random_seed(0)
+    encoder = layers.Encoder(3, 4, normalised)
+    images = np.random.default_rng(0).normal(size=(2, 7, 6, 1)).astype(np.float32)
+    assert np.isfinite(encoder(images)).all()
+    for weight in encoder.weights:
+        kept = np.array(weight)
+        broken = kept.copy()
+        broken.flat[0] = np.nan
+        weight.assign(broken)
+        assert np.isnan(encoder(images)).any(axis=1).all(), weight.path
+        weight.assign(kept)
 
 
 def test_a_config_has_the_policy_also_where_it_was_given_as_an_object():

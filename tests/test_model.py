@@ -10,6 +10,7 @@ from gated_pixelcnn import sampling
 from gated_pixelcnn.layers import GatedBlock
 from gated_pixelcnn.models.families.gated_pixelcnn import GatedPixelCNN
 from gated_pixelcnn.models.registry import FAMILIES
+from gated_pixelcnn.runs.keras_file import record_of
 from gated_pixelcnn.spec import ImageSpec
 
 
@@ -108,6 +109,22 @@ def test_sampling_arguments_that_do_not_fit_are_refused(arguments, message):
     model.build()
     with pytest.raises(ValueError, match=message):
         model.sample(**arguments)
+
+
+def test_rematerialisation_with_dropout_is_refused_where_gradients_are_ones_own():
+    model = GatedPixelCNN((4, 4, 1), 4, features=8, layers=2, dropout=0.5)
+    model.build()
+    model.remat = True
+    with pytest.raises(ValueError, match="remat=true cannot be had with dropout"):
+        model.training_loss(np.zeros((2, 4, 4, 1), np.uint8), None, training=True)
+
+
+def test_a_model_made_with_numbers_of_numpy_has_a_record():
+    sizes = {"features": np.int64(8), "layers": np.uint8(2), "dropout": np.float32(0.5)}
+    model = GatedPixelCNN((np.int32(4), 4, 1), np.uint8(4), **sizes)
+    record = record_of(model)
+    assert (record["levels"], record["config"]["model"]["features"]) == (4, 8)
+    assert type(model.levels) is int
 
 
 def autoencoder():

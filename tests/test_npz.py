@@ -112,6 +112,7 @@ CODES = bytes_of((6, 4, 4)).astype(int) + 200
     [
         ({"x_train": CODES - 300}, ["0..499", "from -", "x_train"]),
         ({"x_train": CODES, "x_test": CODES + 300}, ["x_test", "0..499", "set data.levels="]),
+        ({"x_train": (CODES * 0 + 32_767).astype(np.int16)}, ["set data.levels=32768"]),
         ({"x_train": CODES + 0.5}, ["float64", "codes are saved as integers"]),
         ({"x_train": CODES.astype(float)}, ["float64", "codes are saved as integers"]),
         ({"x_train": CODES + 65_536}, ["0..499"]),

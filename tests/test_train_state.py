@@ -233,9 +233,18 @@ def test_rematerialisation_and_dropout_exclude_each_other():
         make_state(with_dropout, remat=True)
 
 
-@pytest.mark.parametrize(("jit", "compiled"), [("on", True), ("off", False), ("auto", False)])
-def test_xla_compiles_the_passes_where_it_is_told_to(jit, compiled):
-    state = make_state(jit=jit)
+@pytest.mark.parametrize(
+    ("jit", "precision", "compiled"),
+    [
+        ("on", "float32", True),
+        ("off", "float32", False),
+        ("auto", "float32", False),
+        ("auto", "mixed_bfloat16", True),
+        ("off", "mixed_bfloat16", False),
+    ],
+)
+def test_xla_compiles_the_passes_where_it_is_told_to_or_needed(jit, precision, compiled):
+    state = make_state(jit=jit, precision=precision)
     state.make_step((IMAGES,))
     graph = state._run.get_concrete_function((tf.constant(IMAGES),)).graph
     functions = graph.as_graph_def().library.function

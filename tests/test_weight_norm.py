@@ -64,6 +64,26 @@ def test_a_normalised_convolution_without_a_bias_is_refused(kind):
         kind(5, (2, 3), use_bias=False)
 
 
+def test_the_bias_of_an_enlargement_learns_from_all_pixels_in_half_precision():
+    """Sums of bfloat16 stop where a summand is less than the last place of the sum."""
+    x = tf.constant(np.random.default_rng(0).normal(size=(16, 16, 16, 4)), tf.float32)
+    found = {}
+    for dtype in ("float32", "mixed_bfloat16"):
+        layer = NormalisedDeconv2D(5, (3, 3), dtype=dtype)
+        layer.build((None, None, None, 4))
+
+        @tf.function(autograph=False)
+        def gradients(layer=layer):
+            with tf.GradientTape() as tape:
+                y = layer(x)
+                loss = 0.3 * tf.reduce_sum(tf.cast(y, tf.float32))
+            return tape.gradient(loss, layer.trainable_variables)
+
+        names = (variable.name for variable in layer.trainable_variables)
+        found[dtype] = dict(zip(names, gradients(), strict=True))["bias"]
+    np.testing.assert_allclose(found["mixed_bfloat16"], found["float32"], rtol=0.05)
+
+
 @pytest.mark.parametrize("spread", [0.0, 1e-4])
 def test_a_map_that_is_nearly_constant_in_the_first_batch_does_not_explode_in_the_next(spread):
     layer = NormalisedConv2D(5, (1, 1))

@@ -99,7 +99,9 @@ class TrainConfig:
       precision: float32; mixed_bfloat16 or mixed_float16: the network computes in that type, from
         weights and to log-probabilities in float32. mixed_float16 scales the loss, and a step
         whose gradient overflows counts but changes no weight.
-      jit: Whether XLA compiles the forward and backward pass: auto (on a GPU), on or off.
+      jit: Whether XLA compiles the forward and backward pass: on, off or auto, which is on with a
+        GPU or in mixed_bfloat16: without XLA a CPU is slow then, and its gradients of biases are
+        sums in bfloat16.
       deterministic: Whether TensorFlow must use operations that give the same bits every time.
         A CPU does without; a GPU is slower with them.
     """

@@ -101,7 +101,7 @@ def as_images(array: np.ndarray, what: str, levels: int = 256) -> np.ndarray:
     most = max(levels, 256) - 1
     if array.min() < 0 or array.max() > most:
         codes = most < 65_535 and array.max() < 65_536 and array.min() >= 0
-        hint = f": set data.levels={array.max() + 1} if they are codes" if codes else ""
+        hint = f": set data.levels={int(array.max()) + 1} if they are codes" if codes else ""
         raise UserError(
             f"{what} must be integers 0..{most}, but is from {array.min()} to {array.max()}{hint}"
         )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gated_pixelcnn.evaluation.bits import filled_terms
+from gated_pixelcnn.evaluation.bits import check_finite, filled_terms
 from gated_pixelcnn.models.density_model import DensityModel
 
 
@@ -38,6 +38,7 @@ def classify(model, images):
 
     Raises:
       ValueError: a model or images without labels.
+      FloatingPointError: a log-probability is NaN or infinite; the message names the image.
     """
     spec = model.condition_spec
     if spec.kind != "label" or not images.split.has_labels:
@@ -47,6 +48,7 @@ def classify(model, images):
         given = [np.full(len(batch), label, np.int32) for label in range(spec.size)]
         terms = [filled_terms(model.log_prob_terms, batch, label, images.size) for label in given]
         nats.append(np.sum(terms, axis=2).T)
+        check_finite(nats[-1], sum(map(len, truth)))
         truth.append(labels)
     nats, truth = np.concatenate(nats), np.concatenate(truth)
     return {

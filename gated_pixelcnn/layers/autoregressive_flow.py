@@ -37,7 +37,7 @@ class AutoregressiveFlow(Layer):
         Raises:
           ValueError: a kernel_size out of its range.
         """
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # z stays as it is
         self.maps, self.features, self.kernel_size = maps, features, kernel_size
         own = {"dtype": self.dtype_policy}
         self.first = MaskedConv2D(features, kernel_size, "A", name="first", **own)

@@ -23,10 +23,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups, initial_weights
+from gated_pixelcnn.layers.dropout import Dropout
 from gated_pixelcnn.layers.gated_block import UNITS
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.ops import concat
@@ -117,7 +117,7 @@ class CausalAttention(Layer):
         self.colours, self.layers = colours, layers
         self.gate, self.unit, self.rate = gate, UNITS[gate], dropout
         own = {"dtype": self.dtype_policy}
-        self.dropout = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
+        self.dropout = Dropout(dropout, name="dropout", **own) if dropout else None
         width, part = heads * head_features, initial_weights.PART
         self.query = PointwiseConv2D(colours * width, colours, name="query", **own)
         # A bias of the keys would change no weight, one of the values little.

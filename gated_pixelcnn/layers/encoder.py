@@ -72,7 +72,9 @@ class Encoder(Layer):
         for layer in self.convolutions:
             x = relu(layer(x))
             if layer is not self.convolutions[-1]:
-                x = self.pool(x)
+                mean = tf.stop_gradient(tf.nn.avg_pool2d(x, 2, 2, "SAME"))
+                # The maximum of a NaN and a number is the number.
+                x = tf.where(tf.math.is_nan(mean), mean, self.pool(x))
         x = tf.reshape(x, [-1, x.shape[1] * x.shape[2] * x.shape[3]])
         x = self.code(relu(self.hidden(x)))
         # Squares of float16 over- and underflow.

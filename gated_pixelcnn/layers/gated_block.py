@@ -33,10 +33,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 
 from gated_pixelcnn.layers import colour_groups, initial_weights
+from gated_pixelcnn.layers.dropout import Dropout
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.masked_convolution import AboveConv2D
 from gated_pixelcnn.layers.ops import concat, relu
@@ -143,7 +143,7 @@ class GatedBlock(Layer):
         self.rate = dropout
         self.pre = self.unit.parts * features
         own = {"dtype": self.dtype_policy}
-        self.dropout = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
+        self.dropout = Dropout(dropout, name="dropout", **own) if dropout else None
         part, above = initial_weights.PART, initial_weights.IMAGE
         seen = 1.0 if index else initial_weights.IMAGE  # E[x²] of the horizontal input
         if index:

@@ -15,9 +15,9 @@ down.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
+from gated_pixelcnn.layers.dropout import Dropout
 from gated_pixelcnn.layers.layer import Layer
 from gated_pixelcnn.layers.ops import dense
 from gated_pixelcnn.layers.shifted_convolutions import PointwiseConv2D
@@ -137,7 +137,7 @@ class GatedResnet(Layer):
         self.second = ShiftedConv2D(2 * features, **seen, deviation=0.1, name="second", **own)
         self.shortcut = NormalisedConv2D(features, (1, 1), name="shortcut", **own)
         self.condition = PointwiseConv2D(2 * features, use_bias=False, name="condition", **own)
-        self.dropout = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
+        self.dropout = Dropout(dropout, name="dropout", **own) if dropout else None
 
     def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         """Makes the weights; those of a condition only if there is one."""

@@ -56,7 +56,7 @@ class LatentNetwork(Layer):
         Raises:
           ValueError: an argument out of its range.
         """
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # noise stays as it is
         sizes = {"features": features, "blocks": blocks, "latents": latents}
         for name, value in sizes.items():
             if value < 1:

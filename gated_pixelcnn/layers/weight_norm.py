@@ -162,7 +162,7 @@ class NormalisedDeconv2D(NormalisedConv2D):
         # TensorFlow wants the outputs before the inputs, as it is a convolution's gradient.
         kernel = tf.transpose(kernel, [0, 1, 3, 2])
         y = tf.nn.conv2d_transpose(x, kernel, shape, strides=2, padding="VALID")
-        y = tf.nn.bias_add(y, bias)
+        y += bias  # the gradient of tf.nn.bias_add is a sum in bfloat16 on a CPU
         return y[:, top : top + 2 * height, left : left + 2 * width]
 
     def step(self) -> Callable:

@@ -21,6 +21,7 @@ from gated_pixelcnn.layers.categories import IN_PARTS
 from gated_pixelcnn.limits import METHODS
 from gated_pixelcnn.models.likelihood_model import LikelihoodModel
 from gated_pixelcnn.models.request import Request
+from gated_pixelcnn.models.trainable import check_remat
 from gated_pixelcnn.sampling import CachedDecoder
 from gated_pixelcnn.spec import CATEGORICAL, ORDERED, Array, ImageSpec, Shape, condition_spec
 
@@ -266,9 +267,13 @@ class AutoregressiveModel(LikelihoodModel):
         Returns:
           The block; if `remat`, one of which only inputs and outputs are kept for the backward
           pass. That computes the inside again, one block at a time (gradient checkpointing).
+
+        Raises:
+          ValueError: this model has dropout.
         """
         if not self.remat:
             return block
+        check_remat(self)
 
         def call(*inputs):
             present = []  # which of the outputs are not None: TensorFlow wants tensors only

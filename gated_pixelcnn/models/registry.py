@@ -11,6 +11,8 @@ import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 PACKAGE = "gated_pixelcnn"  # under which Keras knows the families
 _MODULES = f"{PACKAGE}.models.families"
 _registered = {}
@@ -85,7 +87,7 @@ def arguments(kind, args, kwargs):
       kwargs: the others.
 
     Returns:
-      {name: value} without those of Keras.
+      {name: value} without those of Keras; numbers of NumPy as Python's.
     """
     signature = inspect.signature(kind.__init__)
     given = dict(signature.bind(None, *args, **kwargs).arguments)
@@ -93,4 +95,5 @@ def arguments(kind, args, kwargs):
         if parameter.kind is parameter.VAR_KEYWORD:
             given |= given.pop(parameter.name, {})
     result = defaults(kind) | given
-    return {name: x for name, x in result.items() if name not in ("self", "name", "dtype")}
+    kept = {name: x for name, x in result.items() if name not in ("self", "name", "dtype")}
+    return {name: x.item() if isinstance(x, np.generic) else x for name, x in kept.items()}

@@ -169,3 +169,12 @@ def take_layers(own, others):
 def _path(weight):
     """The name of a weight without that of its model, which counts the models of the process."""
     return weight.path.partition("/")[2]
+
+
+def check_remat(model: Any) -> None:
+    """Raises the ValueError of a model that cannot have `remat`, as it has dropout."""
+    if any(isinstance(layer, keras.layers.Dropout) for layer in model._flatten_layers()):
+        raise ValueError(
+            "remat=true cannot be had with dropout: what is computed again would drop other "
+            "features; set one of them to false or 0"
+        )

@@ -38,10 +38,11 @@ class ImageSpec:
         shape = tuple(int(size) for size in self.shape)
         if len(shape) != 3 or min(shape) < 1:
             raise ValueError(f"image_shape must be (height, width, channels), got {shape}.")
-        check_integer("levels", self.levels, 2, MOST_LEVELS)
+        levels = check_integer("levels", self.levels, 2, MOST_LEVELS)
         if self.values not in (ORDERED, CATEGORICAL):
             raise ValueError(f"values must be {ORDERED!r} or {CATEGORICAL!r}, got {self.values!r}.")
         object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "levels", levels)
 
     @property
     def dtype(self) -> tf.DType:

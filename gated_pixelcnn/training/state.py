@@ -10,6 +10,7 @@ import tensorflow as tf
 from gated_pixelcnn import graph_checks
 from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.models.capabilities import LearnsByAverages, Part, training_loss_and_sums
+from gated_pixelcnn.models.trainable import check_remat
 from gated_pixelcnn.runs import checkpoints
 from gated_pixelcnn.training import optimizers
 from gated_pixelcnn.training.optimizers import (
@@ -62,14 +63,13 @@ class TrainState:
         self._clip_norm = train.clip_norm
         self._seed = seed
         self._dropout_states = [v for v in model.variables if v.name == "seed_generator_state"]
-        layers = model._flatten_layers()
-        if train.remat and any(isinstance(x, keras.layers.Dropout) for x in layers):
-            raise UserError(
-                "train.remat=true cannot be had with dropout: what is computed again would drop "
-                "other features; set one of them to false or 0"
-            )
+        if train.remat:
+            try:
+                check_remat(model)
+            except ValueError as error:
+                raise UserError(f"train.{error}") from error
         self._gradients = self._gradients_of_part
-        if train.jit == "on" or (train.jit == "auto" and tf.config.list_logical_devices("GPU")):
+        if train.jit == "on" or (train.jit == "auto" and _pays(train.precision)):
             self._gradients = tf.function(
                 self._gradients_of_part, jit_compile=True, autograph=False
             )
@@ -288,3 +288,8 @@ class TrainState:
         return tf.function(
             lambda parts: self.strategy.run(log_prob_terms, args=(parts,)), autograph=False
         )
+
+
+def _pays(precision):
+    """Whether XLA does by itself: on a GPU; and of bfloat16, of which a CPU has slow operations."""
+    return precision == "mixed_bfloat16" or bool(tf.config.list_logical_devices("GPU"))
