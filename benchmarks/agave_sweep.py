@@ -24,6 +24,7 @@ DECODER, AUTOENCODER = "decoder alone", "autoencoder alone"
 LAMBDAS = (1.0, 2.0, 4.0, 8.0, 12.0)
 LEVELS = (32, 64)  # of y; with all of them it is the row of its λ
 VIEWS = ("half", "quarter")  # of images without colours; of colours gray, too
+FREE_BITS = 0.1  # of these: a small y gains less by z than z costs, so z would hold nothing
 SHOWN = 8  # images of a row of a picture
 
 _PRESET = flags.DEFINE_string("preset", "agave", "Preset of the model that is changed.")
@@ -51,14 +52,14 @@ def together(config):
     found = {f"lambda {x}": model | {"kl_weight": float(x)} for x in _LAMBDAS.value}
     if _OTHERS.value:
         found |= {f"y of {x} levels": model | {"auxiliary_levels": x} for x in LEVELS}
-        found |= {f"y is {x}": model | {"auxiliary": x} for x in views}
+        found |= {f"y is {x}": model | {"auxiliary": x, "free_bits": FREE_BITS} for x in views}
     return found
 
 
 def apart(model):
     """{row: model} of the submodels that a model starts from; y of fewer levels changes none."""
     model = model | {"auxiliary_levels": 0, "kl_weight": 1.0}
-    decoder = model | {"auxiliary": "image", "train_only": "decoder"}
+    decoder = model | {"auxiliary": "image", "free_bits": 0.0, "train_only": "decoder"}
     vae = model | {"train_only": "vae"}
     return {"decoder first": decoder, f"autoencoder of {model['auxiliary']} first": vae}
 
