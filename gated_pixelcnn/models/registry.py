@@ -11,8 +11,6 @@ import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 PACKAGE = "gated_pixelcnn"  # under which Keras knows the families
 _MODULES = f"{PACKAGE}.models.families"
 _registered = {}
@@ -96,4 +94,5 @@ def arguments(kind, args, kwargs):
             given |= given.pop(parameter.name, {})
     result = defaults(kind) | given
     kept = {name: x for name, x in result.items() if name not in ("self", "name", "dtype")}
-    return {name: x.item() if isinstance(x, np.generic) else x for name, x in kept.items()}
+    # NumPy is not imported here, nor by whoever only looks at names of families.
+    return {name: x.item() if hasattr(x, "item") else x for name, x in kept.items()}
