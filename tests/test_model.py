@@ -121,7 +121,7 @@ def test_rematerialisation_with_dropout_is_refused_where_gradients_are_ones_own(
 
 def test_a_model_made_with_numbers_of_numpy_has_a_record():
     sizes = {"features": np.int64(8), "layers": np.uint8(2), "dropout": np.float32(0.5)}
-    model = GatedPixelCNN((np.int32(4), 4, 1), np.uint8(4), **sizes)
+    model = GatedPixelCNN(np.array([4, 4, 1]), np.uint8(4), **sizes)
     record = record_of(model)
     assert (record["levels"], record["config"]["model"]["features"]) == (4, 8)
     assert type(model.levels) is int

@@ -95,4 +95,4 @@ def arguments(kind, args, kwargs):
     result = defaults(kind) | given
     kept = {name: x for name, x in result.items() if name not in ("self", "name", "dtype")}
     # NumPy is not imported here, nor by whoever only looks at names of families.
-    return {name: x.item() if hasattr(x, "item") else x for name, x in kept.items()}
+    return {name: x.tolist() if hasattr(x, "tolist") else x for name, x in kept.items()}
