@@ -87,13 +87,12 @@ def test_no_log_probability_hides_a_weight_that_is_not_a_number(case):
     model = build(case)
     images = images_of(model, 2)
     for weight in model.weights:
-        kept, name = np.array(weight), weight.path
-        if name.endswith(OF_TRAINING.get(case[0], OF_CODEBOOKS)) or not np.issubdtype(
-            kept.dtype, np.floating
-        ):
+        kept = np.array(weight)
+        unread = weight.path.endswith(OF_TRAINING.get(case[0], OF_CODEBOOKS))
+        if unread or not np.issubdtype(kept.dtype, np.floating):
             continue
         weight.assign(np.full(kept.shape, np.nan))
-        assert not np.isfinite(model.log_prob(images)).any(), name
+        assert not np.isfinite(model.log_prob(images)).any(), weight.path
         weight.assign(kept)
     assert np.isfinite(model.log_prob(images)).all()
 
