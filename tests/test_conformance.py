@@ -88,7 +88,7 @@ def test_no_log_probability_hides_a_weight_that_is_not_a_number(case):
     images = images_of(model, 2)
     for weight in model.weights:
         kept = np.array(weight)
-        unread = weight.path.endswith(OF_TRAINING.get(case[0], OF_CODEBOOKS))
+        unread = weight.path.endswith(OF_TRAINING.get(model.family, OF_CODEBOOKS))
         if unread or not np.issubdtype(kept.dtype, np.floating):
             continue
         weight.assign(np.full(kept.shape, np.nan))
