@@ -110,6 +110,13 @@ def test_vectors_are_not_rounded_in_half_precision():
             assert z.dtype == vectors.dtype == tf.float32
             quantizer = half.quantizers[0 if codes.shape[1] == 1 else -1]
             np.testing.assert_allclose(vectors, quantizer.look_up(codes), rtol=1e-5, atol=1e-5)
+        # A vector is nearer to itself than to what it would be rounded to.
+        for number, quantizer in enumerate(half.quantizers):
+            z = half.quantised(images_of(half, 5))[number][0][0, 0, 0]
+            entries = np.full(quantizer.codebook.shape, 100.0)
+            entries[1], entries[2] = z, tf.cast(tf.cast(z, tf.bfloat16), tf.float32)
+            quantizer.codebook.assign(entries)
+            assert half.quantised(images_of(half, 5))[number][2][0, 0, 0] == 1
 
 
 # The bound
