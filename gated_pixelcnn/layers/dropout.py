@@ -9,8 +9,8 @@ from gated_pixelcnn.likelihoods.base import real
 class Dropout(keras.layers.Dropout):
     """`keras.layers.Dropout`, of the same share in half precision.
 
-    That draws in the type of its input: bfloat16 has 128 numbers from 1/2 to 1, so of a rate of
-    0.01 twice as much was dropped.
+    That draws in the type of its input. Draws of bfloat16 are multiples of 1/128: at a rate of
+    0.01 it drops 0.016.
     """
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:

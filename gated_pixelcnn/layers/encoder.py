@@ -73,7 +73,7 @@ class Encoder(Layer):
             x = relu(layer(x))
             if layer is not self.convolutions[-1]:
                 mean = tf.stop_gradient(tf.nn.avg_pool2d(x, 2, 2, "SAME"))
-                # The maximum of a NaN and a number is the number.
+                # TensorFlow's maximum leaves NaN out.
                 x = tf.where(tf.math.is_nan(mean), mean, self.pool(x))
         x = tf.reshape(x, [-1, x.shape[1] * x.shape[2] * x.shape[3]])
         x = self.code(relu(self.hidden(x)))

@@ -69,7 +69,7 @@ class TrainState:
             except ValueError as error:
                 raise UserError(f"train.{error}") from error
         self._gradients = self._gradients_of_part
-        if train.jit == "on" or (train.jit == "auto" and _pays(train.precision)):
+        if train.jit == "on" or (train.jit == "auto" and _is_compiled_by_itself(train.precision)):
             self._gradients = tf.function(
                 self._gradients_of_part, jit_compile=True, autograph=False
             )
@@ -290,6 +290,6 @@ class TrainState:
         )
 
 
-def _pays(precision):
-    """Whether XLA does by itself: on a GPU; and of bfloat16, of which a CPU has slow operations."""
+def _is_compiled_by_itself(precision):
+    """What jit="auto" means: on for a GPU, and for bfloat16, see TrainConfig."""
     return precision == "mixed_bfloat16" or bool(tf.config.list_logical_devices("GPU"))
