@@ -122,6 +122,16 @@ def test_the_best_model_of_another_run_is_never_that_of_a_new_one(tmp_path, whol
     assert not (tmp_path / "checkpoints" / "best.npz").exists()
 
 
+def test_the_best_weights_of_a_run_that_starts_anew_are_kept(tmp_path, whole, capsys):
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("config.json", "checkpoints/best.npz"):
+        (tmp_path / name).write_bytes((whole / name).read_bytes())
+    gpc.train(config("train.steps=1", "train.eval_every=5", "train.samples=0"), tmp_path)
+    kept = tmp_path / "checkpoints" / "best.before"
+    assert kept.read_bytes() == (whole / "checkpoints" / "best.npz").read_bytes()
+    assert f"the run starts anew; its best weights are now {kept}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_a_seed_out_of_range_is_one_sentence(tmp_path, seed):
     with pytest.raises(UserError, match="seed must be between 0 and"):

@@ -104,6 +104,16 @@ def test_a_port_in_use_is_told_before_the_others_are_waited_for(monkeypatch):
             strategies.make_strategy("multi_worker")
 
 
+def test_workers_cannot_be_joined_once_something_was_computed(monkeypatch):
+    tf.constant(1.0).numpy()
+    with socket.socket() as free:
+        free.bind(("", 0))
+        own = f"localhost:{free.getsockname()[1]}"
+    monkeypatch.setenv("TF_CONFIG", tf_config({"worker": [own]}))
+    with pytest.raises(UserError, match="only before TensorFlow has computed anything: make the"):
+        strategies.make_strategy("multi_worker")
+
+
 def test_a_worker_alone_says_whom_it_waits_for_and_gives_up(tmp_path):
     with socket.socket() as free:
         free.bind(("", 0))

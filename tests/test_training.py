@@ -143,7 +143,9 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(tmp_path, whole,
             gpc.train(config(), tmp_path)
     (tmp_path / "checkpoints" / "step-000000006.npz.tmp").write_bytes(b"half")
     with open(tmp_path / "metrics.jsonl", "a") as file:
-        file.write('{"step": 5, "train_bits_per_dim": 1.0}\n{"step": 5, "trai')
+        file.write('{"step": 5, "train_bits_per_dim": 1.0}\n[1]\n{"step": 5, "trai')
+    with open(tmp_path / "metrics.jsonl", "ab") as file:
+        file.write(b"\xff\xfe")
     gpc.train(config(), tmp_path)
     assert_same_run(tmp_path, whole)
     assert not list(tmp_path.rglob("*.tmp"))
@@ -192,6 +194,31 @@ def test_a_signal_during_the_validation_ends_it_and_the_validation_is_made_up_fo
     assert metrics(tmp_path) == []
     gpc.train(config(), tmp_path)
     assert_same_run(tmp_path, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_after_the_last_step_is_told_and_the_rest_is_made_up_for(
+    tmp_path, monkeypatch, number
+):
+    short = config("train.steps=4")
+    score = BitsPerDim.evaluate
+
+    def interrupted(*arguments, **options):
+        if metrics(tmp_path):  # the validation of step 3
+            signal.raise_signal(number)
+        return score(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BitsPerDim, "evaluate", interrupted)
+        if number == signal.SIGINT:
+            with pytest.raises(KeyboardInterrupt):
+                gpc.train(short, tmp_path)
+        else:
+            assert gpc.train(short, tmp_path).stopped_by == "SIGTERM"
+    assert [line["step"] for line in metrics(tmp_path) if "validation_bits_per_dim" in line] == [3]
+    assert gpc.train(short, tmp_path).stopped_by == "steps"
+    gpc.train(short, tmp_path / "whole")
+    assert_same_run(tmp_path, tmp_path / "whole")
 
 
 def test_a_validation_that_was_made_up_for_is_reported_once(tmp_path, whole, monkeypatch):

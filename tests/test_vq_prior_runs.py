@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,10 @@ from gated_pixelcnn.errors import UserError
 from gated_pixelcnn.evaluation.code_usage import CodeUsage
 from gated_pixelcnn.models.families.vq_prior import VQPrior
 from gated_pixelcnn.training import tokens
+
+sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+
+from cluster import Cluster  # noqa: E402
 
 DIGITS = [
     "data.source=embedded:digits8",
@@ -271,3 +277,29 @@ def test_a_run_of_codes_takes_no_memory_of_images(run, monkeypatch):
     monkeypatch.setattr(model, "encode", lambda x: sizes.append(len(x)) or np.zeros((len(x), 2, 2)))
     found = tokens.code_split(model, data.train, "x", say=lambda text: None)
     assert set(sizes) == {256} and found.num_images == data.train.num_images
+
+
+@pytest.mark.slow
+def test_workers_learn_of_the_tokenizer_from_the_first(vqvae, tmp_path):
+    tokenizer, wanted = tmp_path / "tokenizer", tmp_path / "one"
+    shutil.copytree(vqvae, tokenizer)
+    workdirs = [[f"--workdir={tmp_path / str(i)}"] for i in range(2)]
+
+    def changes(steps):
+        own = [*DIGITS, *PRIOR, "train.schedule=constant", "model.prior.dropout=0"]
+        return [*own, f"train.steps={steps}", f"train.tokenizer={tokenizer}"]
+
+    def run_workers(steps):
+        arguments = ["--config=vq_prior", *(f"--config.{c}" for c in changes(steps))]
+        with Cluster(tmp_path / f"logs{steps}", 2).start(arguments, workdirs) as cluster:
+            assert cluster.wait() == [0, 0], [cluster.output(i) for i in range(2)]
+
+    run_workers(2)
+    gpc.train(gpc.get_config("vq_prior", changes(4)), wanted)
+    shutil.rmtree(tokenizer)  # the run has it
+    run_workers(4)
+    assert not (tmp_path / "1").exists()
+    found, wanted = final_arrays(tmp_path / "0"), final_arrays(wanted)
+    assert found.keys() == wanted.keys()
+    for name in wanted:
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-4, atol=1e-6, err_msg=name)

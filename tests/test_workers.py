@@ -76,6 +76,17 @@ def test_workers_train_as_one_process_and_only_the_first_needs_the_directory(
     assert not any((tmp_path / str(i)).exists() for i in range(1, count))
 
 
+@pytest.mark.slow
+def test_workers_start_from_another_run_that_only_the_first_needs(tmp_path, one_process):
+    start = f"train.init_from={one_process}"
+    with Cluster(tmp_path / "logs", 2).start(
+        [*options(2), f"--config.{start}", f"--workdir={tmp_path / 'two'}"]
+    ) as cluster:
+        assert cluster.wait() == [0, 0], [cluster.output(i) for i in range(2)]
+    gpc.train(gpc.get_config("digits", [*OVERRIDES, "train.steps=2", start]), tmp_path / "one")
+    assert_same_run(tmp_path / "two", tmp_path / "one")
+
+
 def test_workers_that_are_stopped_or_killed_go_on_as_if_they_had_not(tmp_path):
     workdir = tmp_path / "run"
 

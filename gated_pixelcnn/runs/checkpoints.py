@@ -185,9 +185,14 @@ class Checkpoints:
         """Says whether there is a checkpoint, whole or not."""
         return bool(self.steps()) or (self.directory / BEST).exists()
 
-    def remove_best(self):
-        """Deletes the best checkpoint: a run that starts has none."""
-        (self.directory / BEST).unlink(missing_ok=True)
+    def set_best_aside(self):
+        """Renames the best checkpoint, which a run that starts has none of; returns its new path.
+
+        Returns:
+          Path, or None if there was none.
+        """
+        path = self.directory / BEST
+        return path.replace(path.with_suffix(".before")) if path.exists() else None
 
     def remove_unfinished(self):
         """Deletes what a killed run left half written."""

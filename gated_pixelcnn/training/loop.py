@@ -6,7 +6,6 @@ that is stopped at any moment and started again goes on exactly as if it had not
 
 import contextlib
 import dataclasses
-import json
 import math
 import signal
 import time
@@ -85,15 +84,22 @@ class Loop:
         if self.workers.is_chief:
             found = self.checkpoints.latest(set_aside=True)
             if found is None:
-                self.checkpoints.remove_best()
+                self._set_best_aside()
             else:
                 arrays, self.history, path = found
                 self.state.restore(arrays, path)
                 self._believe_best()
                 self.progress.say(f"resuming at step {self.state.step}")
         if self.workers.count > 1:
-            self.history = json.loads(self.workers.texts(json.dumps(self.history))[0])
+            self.history = self.workers.told(self.history)
             self.state.take_from_chief(self.workers)
+
+    def _set_best_aside(self):
+        """Keeps the best weights of a run that starts anew apart from those to come."""
+        if kept := self.checkpoints.set_best_aside():
+            self.progress.say(
+                f"no checkpoint to go on from: the run starts anew; its best weights are now {kept}"
+            )
 
     def _believe_best(self):
         """Takes the best validation from the file that holds its weights.
@@ -162,6 +168,8 @@ class Loop:
             self._do_what_is_due()
         if stopped_by in ("steps", "minutes"):
             self._do_what_is_due(last=True)
+            # A signal in the midst of this may have cut it short: the same command makes up for it.
+            stopped_by = self._requests()[0] or stopped_by
         self._save()
         self.workers.wait()  # for the chief to have saved: who leaves first looks lost
         return stopped_by
@@ -210,19 +218,20 @@ class Loop:
 
     def _finished(self):
         """Why to stop now: "SIGINT", "SIGTERM", "steps", "minutes"; or None. The same on all."""
-        interrupted, terminated, late = self._requests()
-        if interrupted or terminated:
-            return "SIGINT" if interrupted else "SIGTERM"
-        if self.state.step >= self.settings.steps:
+        came, late = self._requests()
+        if came is None and self.state.step >= self.settings.steps:
             return "steps"
-        return "minutes" if late else None
+        return came or ("minutes" if late else None)
 
     def _requests(self):
-        """Whether to stop because of SIGINT, SIGTERM or the time, all workers together."""
+        """The signal that came to any of the workers or None, and whether the time is up."""
         minutes = self.settings.minutes
         late = bool(minutes) and self.workers.is_chief and self.seconds() >= 60 * minutes
         came = self.stop.signal
-        return self.workers.any([came == signal.SIGINT, came == signal.SIGTERM, late])
+        interrupted, terminated, late = self.workers.any(
+            [came == signal.SIGINT, came == signal.SIGTERM, late]
+        )
+        return "SIGINT" if interrupted else "SIGTERM" if terminated else None, late
 
     def _do_what_is_due(self, last=False):
         """Reports, evaluates, samples, saves, each if the step is a multiple of its interval.
@@ -330,8 +339,7 @@ class Loop:
 
     def _log_prob_terms(self, images, condition):
         """Log-probabilities of validation images, by all replicas, unless it is time to stop."""
-        interrupted, terminated, _ = self._requests()
-        if interrupted or terminated:
+        if self._requests()[0]:
             raise Stopped
         return self.state.log_prob_terms(images, condition)
 

@@ -198,19 +198,19 @@ def _code(value):
 
 
 def _truncate(run, step, evaluated):
-    """Drops what was reported after these steps, and a line that was only half written."""
+    """Drops what was reported after these steps, and lines that are no reports: half written."""
     path = run.metrics
     if not path.exists():
         return
     kept = []
-    for line in path.read_text().splitlines(keepends=True):
+    for line in path.read_text(errors="replace").splitlines(keepends=True):
         try:
             report = json.loads(line)
             validation = any(key.startswith("validation_") for key in report)
             last = evaluated if validation else step
             if report["step"] <= last and line.endswith("\n"):
                 kept.append(line)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
     with atomic_write(path, path.with_suffix(".tmp"), lambda: advice(run.checkpoints)) as file:
         file.write("".join(kept).encode())

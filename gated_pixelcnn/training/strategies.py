@@ -90,6 +90,11 @@ def _multi_worker(say):
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        if "program startup" in str(error):
+            raise UserError(
+                "workers can be joined only before TensorFlow has computed anything: make the "
+                "strategy of several workers first, or train in a process of its own"
+            ) from error
         first_line = (str(error).strip().splitlines() or [""])[0][:300]
         raise UserError(
             f"{resolver.task_type} {resolver.task_id} at {own} could not join the {count} workers "

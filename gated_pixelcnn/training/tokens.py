@@ -27,13 +27,14 @@ class Tokenizer:
       fingerprint: of the tokenizer, see `VQVAE.fingerprint`.
     """
 
-    def __init__(self, config, workdir, given):
-        """Reads it.
+    def __init__(self, config, workdir, given, workers):
+        """Reads it: the chief, which tells the other workers.
 
         Args:
           config: of the run.
           workdir: of the run.
           given: train.tokenizer.
+          workers: `Workers`.
 
         Raises:
           UserError: there is none, it is none, it changed, or the configuration varies images.
@@ -44,29 +45,33 @@ class Tokenizer:
                     f"data.{name} varies the images in every epoch, but their codes are computed "
                     "once: train the tokenizer with it, not the prior"
                 )
-        run = RunDirectory(workdir)
+        self.model = None
+        told = self._read(RunDirectory(workdir), given) if workers.is_chief else None
+        self._section, self.fingerprint = workers.told(told)
+
+    def _read(self, run, given):
+        """Sets the model; returns the architecture, {argument: value}, and the fingerprint."""
         started = run.config.exists() and bool(Checkpoints(run.checkpoints).steps())
         record = run.read_config() if started else None
-        self._there = bool(given) and Path(paths.local(given)).exists()
-        self.model = None
+        there = bool(given) and Path(paths.local(given)).exists()
         if not started and not given:
             raise UserError(
                 "a prior of codes needs the tokenizer that makes them: give the run of a VQ-VAE by "
                 "train.tokenizer"
             )
-        if self._there or not started:
-            self.model, section = _loaded(given)
-            self.fingerprint = self.model.fingerprint()
-        if started:
-            section = record["config"].model.tokenizer
-            kept = record["data"].get("tokenizer")
-            if self._there and self.fingerprint != kept:
-                raise UserError(
-                    f"the tokenizer {given} changed since the codes of this run were made: train "
-                    "the prior anew in another --workdir"
-                )
-            self.model, self.fingerprint = None, kept
-        self._section = section
+        if there or not started:
+            model, section = _loaded(given)
+            fingerprint = model.fingerprint()
+        if not started:
+            self.model = model
+            return section.to_dict(), fingerprint
+        kept = record["data"].get("tokenizer")
+        if there and fingerprint != kept:
+            raise UserError(
+                f"the tokenizer {given} changed since the codes of this run were made: train "
+                "the prior anew in another --workdir"
+            )
+        return record["config"].model.tokenizer.to_dict(), kept
 
     def put_into(self, config):
         """The configuration with the architecture of the tokenizer."""

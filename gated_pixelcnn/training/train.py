@@ -65,11 +65,7 @@ def train(
     if not 0 <= config.seed < 2**32:
         raise UserError(f"seed must be between 0 and 2**32 - 1, but is {config.seed}")
     condition = config.model.get("condition")
-    tokenizer = None
-    if "tokenizer" in config.model:
-        tokenizer = Tokenizer(config, workdir, settings.tokenizer)
-        config = tokenizer.put_into(config)
-    elif settings.tokenizer:
+    if settings.tokenizer and "tokenizer" not in config.model:
         raise UserError("train.tokenizer is for a prior of codes: choose the family vq_prior")
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -80,6 +76,10 @@ def train(
     with workers.lost_is_an_error(), contextlib.ExitStack() as stack:
         _check_division(settings, strategy)
         workers.must_agree("configurations", _comparable(config))
+        tokenizer = None
+        if "tokenizer" in config.model:
+            tokenizer = Tokenizer(config, workdir, settings.tokenizer, workers)
+            config = tokenizer.put_into(config)
         dataset = data.load(data_config(config), condition=condition)
         condition_size, condition_names = dataset.condition(condition)
         description = record(
@@ -106,15 +106,17 @@ def train(
             _check_whole_batches(model, settings, strategy)
             parts = strategy.num_replicas_in_sync * settings.accumulation
             memory.check(model, settings.batch_size // parts)
-            taken = []
-            # A run that goes on has its weights: what it started from need not be there any more.
-            # Other workers take all from the chief.
-            if workers.is_chief and Checkpoints(RunDirectory(workdir).checkpoints).latest() is None:
-                if _wants_encoder(model, settings):
-                    _take_encoder(model, settings.encoder)
-                if tokenizer:
-                    _take_tokenizer(model, tokenizer.model, settings.tokenizer)
-                taken = _take_weights(model, settings.init_from)
+        taken = []
+        # A run that goes on has its weights: what it started from need not be there any more.
+        # Other workers take all from the chief, so what it loads for that is not of the strategy,
+        # all of whose workers would have to make the same variables.
+        if workers.is_chief and Checkpoints(RunDirectory(workdir).checkpoints).latest() is None:
+            if _wants_encoder(model, settings):
+                _take_encoder(model, settings.encoder)
+            if tokenizer:
+                _take_tokenizer(model, tokenizer.model, settings.tokenizer)
+            taken = _take_weights(model, settings.init_from)
+        with strategy.scope():
             _initialise(model, dataset.train, config.seed, taken)
             state = TrainState(model, settings, config.seed, strategy)
         run = checkpoints = None
