@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 from gated_pixelcnn import files
 from gated_pixelcnn.code_maps import code_factor, unpack_codes
 from gated_pixelcnn.errors import UserError
+from gated_pixelcnn.limits import MOST_CHANNELS
 
 _HEAT = ((0, 0, 0), (80, 20, 110), (190, 50, 80), (250, 140, 20), (255, 255, 230))
 UNDRAWN = 127  # The gray of pixels that are not known yet, and of the gaps of a grid.
 
-MOST_CHANNELS = 4  # Of an image; what has more are two maps of codes.
 
 # Pictures to look at.
 

@@ -48,6 +48,14 @@ def test_a_decoder_trained_alone_is_that_of_maps_of_zeros():
     np.testing.assert_allclose(loss, bits_per_dim(-wanted, (4, 6, 3)), rtol=1e-5)
 
 
+def test_samples_of_a_decoder_trained_alone_are_not_shown_f():
+    """They are of the distribution whose log-probabilities the model gives."""
+    model = build("agave", train_only="decoder", dtype="float32")
+    zeros = np.zeros((2, *model.image_shape[:2], model.decoder.condition_size), np.float32)
+    drawn = model.sample(2, seed=3, jit=False)
+    np.testing.assert_array_equal(drawn, model.decoder.sample(2, zeros, seed=3, jit=False))
+
+
 @pytest.mark.parametrize("auxiliary", ["image", "half", "quarter", "grayscale"])
 def test_the_image_is_predicted_from_all_of_f(auxiliary):
     model = build("agave", (4, 8, 3), decoder="pixelcnn_pp", auxiliary=auxiliary)

@@ -118,6 +118,27 @@ def test_arrays_that_hold_no_numbers_are_refused(models, wrong):
             model.log_prob(images, wrong)
 
 
+def test_no_image_at_all_is_refused(models):
+    for name in ("auxiliary", "vae"):
+        none = images_of(models[name])[:0]
+        for method in (models[name].log_prob, models[name].log_prob_terms):
+            with pytest.raises(ValueError, match="images must be at least one, got an array of"):
+                method(none)
+
+
+def test_given_images_that_do_not_fit_are_named(models):
+    images = images_of(models["label"])
+    for given in (images / 2, images[..., :0], images + 100):
+        with pytest.raises(ValueError, match="^given must "):
+            models["label"].sample(6, LABELS, given=given, known=True)
+
+
+def test_ordered_images_have_at_most_four_channels():
+    with pytest.raises(ValueError, match="at most 4 channels of ordered values, got .4, 4, 5."):
+        ImageSpec((4, 4, 5), 16)
+    assert ImageSpec((4, 4, 5), 16, "categorical").is_categorical
+
+
 def test_numbers_of_draws_and_batches_are_integers(models):
     model, vae = models["auxiliary"], models["vae"]
     images = images_of(vae)

@@ -132,7 +132,7 @@ def test_settings_that_codes_do_not_fit_are_refused(tmp_path, change, message):
         (["--tiles=missing.png"], "missing.png cannot be used as tiles"),
         (["--top_p=0"], "top_p must be above 0"),
         (["--top_p=nan"], "top_p must be above 0"),
-        (["--reduce_log_scale=nan"], "reduce_log_scale must be at least 0"),
+        (["--reduce_log_scale=nan"], "reduce_log_scale must be 0…100"),
         (["--given=codes.npz", "--keep_rows=1", "--values=bytes"], "--values=bytes is of images"),
     ],
 )

@@ -343,3 +343,8 @@ def test_what_is_no_saved_model_of_ours_is_told(copy, tmp_path):
     shutil.rmtree(copy / "assets.extra")
     with pytest.raises(UserError, match="copy was not written by export.py"):
         gpc.load_saved_model(copy)
+
+
+def test_an_export_is_not_exported_again(exported, tmp_path):
+    with pytest.raises(UserError, match="this is an exported model already"):
+        gpc.export(exported("label").saved, tmp_path / "again")

@@ -108,6 +108,6 @@ def test_it_is_refused_where_there_are_no_logistics():
     for changes in ({"most_probable": True}, {"reduce_log_scale": 0.5}):
         with pytest.raises(ValueError, match="models that draw from logistics"):
             model.sample(1, **changes)
-    for by in (-0.1, float("nan")):
-        with pytest.raises(ValueError, match=f"reduce_log_scale must be at least 0, got {by}"):
+    for by in (-0.1, 101.0, float("nan")):
+        with pytest.raises(ValueError, match=f"reduce_log_scale must be 0…100, got {by}"):
             model_of("mixture").sample(1, reduce_log_scale=by)

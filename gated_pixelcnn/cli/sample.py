@@ -25,7 +25,13 @@ from gated_pixelcnn.cli.labels import parse_labels
 from gated_pixelcnn.cli.tasks.task import Flag, IntegerFlag, PathFlag, Trained, look_of
 from gated_pixelcnn.code_maps import unpack_codes
 from gated_pixelcnn.errors import UserError
-from gated_pixelcnn.limits import LEAST_TEMPERATURE, METHODS, MOST_TEMPERATURE
+from gated_pixelcnn.limits import (
+    LEAST_TEMPERATURE,
+    METHODS,
+    MOST_CHANNELS,
+    MOST_REDUCTION,
+    MOST_TEMPERATURE,
+)
 from gated_pixelcnn.progress import Progress
 
 FLAGS = flags.FLAGS
@@ -173,8 +179,9 @@ def _check_flags():
         raise UserError(
             f"--temperature must be above 0 ({least:g} to {most:g}), got {FLAGS.temperature}"
         )
-    if not 0 <= FLAGS.reduce_log_scale < np.inf:
-        raise UserError(f"--reduce_log_scale must be at least 0, got {FLAGS.reduce_log_scale}")
+    if not 0 <= FLAGS.reduce_log_scale <= MOST_REDUCTION:
+        allowed = f"0…{MOST_REDUCTION:g}"
+        raise UserError(f"--reduce_log_scale must be {allowed}, got {FLAGS.reduce_log_scale}")
     if FLAGS.saved_model and FLAGS.jit:
         raise UserError("--jit needs --workdir: export.py --jit says it of an exported model")
     if FLAGS.saved_model and FLAGS.method != "pixels":
@@ -270,7 +277,7 @@ def _write(output, model, look, images, wanted, stages):
         arrays |= wanted.arrays(images)
         if "images" in arrays:  # that they can be given again
             arrays["levels"] = np.array(model.levels)
-            if images.shape[-1] > visualization.MOST_CHANNELS:  # two maps of codes
+            if images.shape[-1] > MOST_CHANNELS:  # two maps of codes
                 arrays |= zip(("top", "bottom"), unpack_codes(images), strict=True)
         with files.atomic_write(FLAGS.npz) as file:
             np.savez_compressed(file, **arrays)

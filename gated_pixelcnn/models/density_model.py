@@ -255,7 +255,8 @@ class DensityModel(Inputs):
           num: see `sample`; may also be left out where `stage` tells it.
           condition: see `sample`.
           stage: one of the `stages` but the last, an entry for each image, or what the first one is
-            made from: it is taken and not drawn. See `check_stage` of the family.
+            made from: it is taken and not drawn, also where values of it are `known`. See
+            `check_stage` of the family.
           **how: other arguments of `sample`.
 
         Returns:

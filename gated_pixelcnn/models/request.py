@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from gated_pixelcnn.limits import LEAST_TEMPERATURE, METHODS, MOST_TEMPERATURE
+from gated_pixelcnn.limits import LEAST_TEMPERATURE, METHODS, MOST_REDUCTION, MOST_TEMPERATURE
 from gated_pixelcnn.sampling import SamplingOptions
 from gated_pixelcnn.spec import as_array, check_integer
 
@@ -112,11 +112,12 @@ def _checked_options(
     for name, value in numbers.items():
         if np.ndim(value) or np.asarray(value).dtype.kind not in "iuf":
             raise ValueError(f"{name} must be a number, got {value!r}.")
-    if not LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE:
+    if not LEAST_TEMPERATURE <= float(temperature) <= MOST_TEMPERATURE:
         allowed = f"{LEAST_TEMPERATURE:g}…{MOST_TEMPERATURE:g}"
         raise ValueError(f"temperature must be {allowed}, got {temperature}.")
-    if not 0 <= reduce_log_scale < np.inf:
-        raise ValueError(f"reduce_log_scale must be at least 0, got {reduce_log_scale}.")
+    if not 0 <= float(reduce_log_scale) <= MOST_REDUCTION:
+        allowed = f"0…{MOST_REDUCTION:g}"
+        raise ValueError(f"reduce_log_scale must be {allowed}, got {reduce_log_scale}.")
     if not isinstance(most_probable, bool | np.bool_):
         raise ValueError(f"most_probable must be True or False, got {most_probable!r}.")
     if (reduce_log_scale or most_probable) and not model.draws_logistics:

@@ -6,10 +6,10 @@ from ml_collections import ConfigDict
 
 from gated_pixelcnn import data
 from gated_pixelcnn.errors import UserError, nearest
+from gated_pixelcnn.limits import MOST_CHANNELS
 from gated_pixelcnn.models.registry import FAMILIES
 from gated_pixelcnn.models.trainable import Trainable
 from gated_pixelcnn.spec import CATEGORICAL, stands_beside
-from gated_pixelcnn.visualization import MOST_CHANNELS
 
 
 def data_config(config: ConfigDict) -> data.DataConfig:

@@ -17,6 +17,7 @@ from gated_pixelcnn.runs.directory import RunDirectory
 from gated_pixelcnn.runs.load import check_trained, load
 from gated_pixelcnn.serving import facts, versions
 from gated_pixelcnn.serving import warm_up as requests
+from gated_pixelcnn.serving.saved_model import SavedModel
 from gated_pixelcnn.serving.signatures import Signatures
 from gated_pixelcnn.spec import check_integer
 
@@ -80,6 +81,8 @@ def export(
 
 def _what(source, checkpoint, prior):
     """An export: a model, its record, and the directory where it goes by default."""
+    if isinstance(source, SavedModel):
+        raise UserError("this is an exported model already: copy its directory, or export its run")
     if not isinstance(source, keras.Model):
         model = load(source, checkpoint, prior)
         path = Path(paths.local(source))

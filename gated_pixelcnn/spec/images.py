@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from gated_pixelcnn import graph_checks
+from gated_pixelcnn.limits import MOST_CHANNELS
 from gated_pixelcnn.spec.arguments import Array, as_array, check_integer
 
 MOST_LEVELS = 65_536
@@ -41,6 +42,11 @@ class ImageSpec:
         levels = check_integer("levels", self.levels, 2, MOST_LEVELS)
         if self.values not in (ORDERED, CATEGORICAL):
             raise ValueError(f"values must be {ORDERED!r} or {CATEGORICAL!r}, got {self.values!r}.")
+        if shape[2] > MOST_CHANNELS and not self.is_categorical:
+            raise ValueError(
+                f"image_shape must have at most {MOST_CHANNELS} channels of ordered values, got "
+                f"{shape}; more are maps of codes, whose values are {CATEGORICAL!r}."
+            )
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "levels", levels)
 
@@ -69,6 +75,8 @@ class ImageSpec:
                 f"{name} must have the shape [N, {', '.join(map(str, self.shape))}] of this "
                 f"model, got {list(shape)}."
             )
+        if shape[0] == 0:
+            raise ValueError(f"{name} must be at least one, got an array of the shape {shape}.")
         dtype = tf.as_dtype(images.dtype)
         if not (dtype.is_integer or dtype.is_bool):
             raise ValueError(
@@ -80,7 +88,7 @@ class ImageSpec:
         self, given: Array, known: Array | None, num: int | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """`given` and `known` of `sample` for every image, or the ValueError that says why not."""
-        given = self.check(given)
+        given = self.check(given, "given")
         known = tf.convert_to_tensor(as_array("known", known))
         if known.dtype != tf.bool:
             raise ValueError(f"known must be booleans, got {known.dtype.name}.")

@@ -160,9 +160,13 @@ class AGAVE(TrainedApart, LatentVariableModel):
 
     def _decoder_alone(self, images, training=False):
         """Nats by the decoder that sees nothing of z, float64 [N]."""
-        shape = [tf.shape(images)[0], *self.image_shape[:2], self.decoder.condition_size]
-        nothing = tf.zeros(shape, self.compute_dtype)
+        nothing = self._nothing(tf.shape(images)[0])
         return tf.reduce_sum(self.decoder.log_prob_terms_of(images, nothing, training), axis=1)
+
+    def _nothing(self, num):
+        """The condition of a decoder that is not shown f(z): [num, H, W, D]."""
+        shape = [num, *self.image_shape[:2], self.decoder.condition_size]
+        return tf.zeros(shape, self.compute_dtype)
 
     def log_prob_terms_of(
         self, images: Array, condition: Array | None = None, training: bool = False, draw: int = 0
@@ -200,4 +204,5 @@ class AGAVE(TrainedApart, LatentVariableModel):
 
     def draw_given(self, f: Array, request: Request) -> tf.Tensor:
         """See `LatentVariableModel`."""
-        return self.decoder.draw(request._replace(condition=self.maps(f)))[-1]
+        condition = self.maps(f) if self.uses_latents else self._nothing(tf.shape(f)[0])
+        return self.decoder.draw(request._replace(condition=condition))[-1]
