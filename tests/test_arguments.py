@@ -118,6 +118,12 @@ def test_arrays_that_hold_no_numbers_are_refused(models, wrong):
             model.log_prob(images, wrong)
 
 
+@pytest.mark.parametrize("wrong", [3, [[1]], [0.5]], ids=str)
+def test_latents_are_drawn_for_a_list_of_seeds(models, wrong):
+    with pytest.raises(ValueError, match=r"example_seeds must be integers \[N\], got"):
+        models["vae"].draw_latents(0, wrong)
+
+
 def test_no_image_at_all_is_refused(models):
     for name in ("auxiliary", "vae"):
         none = images_of(models[name])[:0]

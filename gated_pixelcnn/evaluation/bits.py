@@ -21,7 +21,8 @@ def evaluate(
 ) -> dict:
     """Evaluates a model on images in memory, or on those of a `tf.data.Dataset`.
 
-    The result does not depend on the batch size: every image counts once, sums are in float64.
+    The result does not depend on the batch size (in half precision, to rounding): every image
+    counts once, sums are in float64.
 
     Args:
       model: a density model.

@@ -280,7 +280,7 @@ class LatentVariableModel(LikelihoodModel):
         draw = tf.constant(check_integer("draw", draw, 0), tf.int64)
         return self._latents_graph(self.checked_images(images), draw)
 
-    def draw_latents(self, seed: int | Array, example_seeds: int | Array) -> tf.Tensor:
+    def draw_latents(self, seed: int | Array, example_seeds: Array) -> tf.Tensor:
         """Draws z from the prior: float32 [N, h, w, maps].
 
         Args:
@@ -291,8 +291,11 @@ class LatentVariableModel(LikelihoodModel):
           ValueError: a seed or example_seeds that are no integers.
         """
         example_seeds = as_array("example_seeds", example_seeds)
-        if not tf.as_dtype(example_seeds.dtype).is_integer:
-            raise ValueError(f"example_seeds must be integers [N], got {example_seeds.dtype}.")
+        shape, dtype = list(example_seeds.shape), tf.as_dtype(example_seeds.dtype)
+        if not dtype.is_integer or len(shape) != 1:
+            raise ValueError(
+                f"example_seeds must be integers [N], got {dtype.name} of shape {shape}."
+            )
         return self._drawn_latents(check_seed(seed), example_seeds)
 
     def _drawn_latents(self, seed, example_seeds):
