@@ -84,7 +84,9 @@ class Loop:
         if self.workers.is_chief:
             found = self.checkpoints.latest(set_aside=True)
             if found is None:
-                self._set_best_aside()
+                if kept := self.checkpoints.set_best_aside():
+                    new = "no checkpoint to go on from: the run starts anew"
+                    self.progress.say(f"{new}; its best weights are now {kept}")
             else:
                 arrays, self.history, path = found
                 self.state.restore(arrays, path)
@@ -93,13 +95,6 @@ class Loop:
         if self.workers.count > 1:
             self.history = self.workers.told(self.history)
             self.state.take_from_chief(self.workers)
-
-    def _set_best_aside(self):
-        """Keeps the best weights of a run that starts anew apart from those to come."""
-        if kept := self.checkpoints.set_best_aside():
-            self.progress.say(
-                f"no checkpoint to go on from: the run starts anew; its best weights are now {kept}"
-            )
 
     def _believe_best(self):
         """Takes the best validation from the file that holds its weights.
