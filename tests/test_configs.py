@@ -1,5 +1,6 @@
 """Presets, and changes to them from the command line."""
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
@@ -58,6 +59,15 @@ def test_the_presets_are_listed_with_the_default_first():
     assert gpc.get_config() == gpc.get_config("demo")
 
 
+@contextlib.contextmanager
+def without_values():
+    """Variables made in it have shapes but no values: big models are counted at once."""
+    with keras.StatelessScope(initialize_variables=False):
+        yield
+    # Keras has a list of them, and would draw all values when the next such scope ends.
+    keras.utils.clear_session(free_memory=False)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_can_be_built_with_the_size_and_parameters_that_it_tells(name):
     preset, config = configs.PRESETS[name], gpc.get_config(name)
@@ -67,8 +77,7 @@ def test_every_preset_can_be_built_with_the_size_and_parameters_that_it_tells(na
         info = data.DataInfo(preset.image_shape, config.data.levels, 0, ())
     else:
         info = data.describe(data.DataConfig(**config.data))
-    # In this scope variables have shapes but no values: big models are counted at once.
-    with keras.StatelessScope(initialize_variables=False):
+    with without_values():
         model = build_model(config, info.image_shape, info.levels, info.num_classes)
     assert (model.image_shape, model.count_params()) == (preset.image_shape, preset.parameters)
 
