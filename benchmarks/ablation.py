@@ -3,7 +3,7 @@
     python benchmarks/ablation.py --source=npz:binarized_mnist.npz --colours=npz:tiny_imagenet32.npz
 
 The parts are tried on binarized MNIST, the masks that let a colour see those before it on colour
-tiles. Every row has the same batches, optimizer (Adam) and steps, and its best one of three rates;
+tiles. Every row has the same batches, optimizer (Adam) and steps, and its own best rate;
 the nats are of all held-out images (an npz file's x_test). What is in docs/results is not made
 again, and an interrupted training goes on.
 """

@@ -5,7 +5,7 @@
 Ten classes can be worth log2(10) / 784 = 0.0042 bits/dim at most; that m(h), which knows the place
 of every pixel, is worth more whatever h is, must not be put down to the class. So m(h) is tried of
 a constant, too, and a code of the image is beside that. Every row has the same batches, optimizer
-(Adam) and steps, and its best one of two rates.
+(Adam) and steps, and its own best rate.
 
 The paper claims that samples improve. A classifier that has seen real images only tells of 1,000
 samples of every model how many are of the class that was asked for (an autoencoder: of that of the

@@ -9,8 +9,8 @@
    at the other rates. `--test` held-out images tell which is the best.
 3. The table: the best shape of each family for `--minutes`, and PixelCNN once more with as many
    parameters as Gated PixelCNN; all held-out images (an npz file's x_test). The best rate of a
-   short training is too high for a long one: here each row has its best of `long_rates`, and
-   `--seeds` seeds of that one.
+   short training is too high for a long one: here it is tuned again from `long_rates`, and
+   each row has `--seeds` seeds of its own best one.
 
 All families have the same batches, optimizer (Adam), warm-up, decay (cosine to the end of a run)
 and rates. What is in docs/results is not made again, and an interrupted training goes on.

@@ -104,6 +104,7 @@ def tuned(rows, rates, file):
     Args:
       rows: {name: settings without a rate and a seed}.
       rates: learning rates; the best is that of the lowest loss of the first seed, see `loss_of`.
+        Where it is the highest or lowest of several, the next one is tried, too.
       file: name of the file of results.
 
     Returns:
@@ -115,16 +116,32 @@ def tuned(rows, rates, file):
         return f"{row}, rate {rate:g}, seed {seed}", settings
 
     first, *others = seeds()
-    found = make(dict(trial(row, rate, first) for row in rows for rate in rates), file)
-    best = {
-        row: min(rates, key=lambda rate: loss_of(found[trial(row, rate, first)[0]])) for row in rows
-    }
+    grid, found = {row: sorted(rates) for row in rows}, {}
+    while True:
+        wanted = dict(trial(row, rate, first) for row in rows for rate in grid[row])
+        found |= make({name: s for name, s in wanted.items() if name not in found}, file)
+        best = {
+            row: min(grid[row], key=lambda rate: loss_of(found[trial(row, rate, first)[0]]))
+            for row in rows
+        }
+        wider = {row: widened(grid[row], best[row]) for row in rows}
+        if wider == grid:
+            break
+        grid = wider
     more = dict(trial(row, best[row], seed) for row in rows for seed in others)
     found |= make(more, file)
     return {
         row: {name: found[name] for name, _ in (trial(row, best[row], s) for s in seeds())}
         for row in rows
     }
+
+
+def widened(rates, best):
+    """The rates in order; if the best of several is at an end, with the next one beyond it."""
+    if len(rates) > 1 and best in (rates[0], rates[-1]):
+        neighbour = rates[1] if best == rates[0] else rates[-2]
+        rates = [*rates, float(f"{best * best / neighbour:.6g}")]
+    return sorted(rates)
 
 
 def loss_of(result):

@@ -95,12 +95,21 @@ def test_every_row_has_all_seeds_at_its_own_best_rate(folder, monkeypatch):
         }
 
     monkeypatch.setattr(trials, "make", make)
-    rows = {name: {"train": {"steps": 7}, "best": best} for name, best in (("a", 0.1), ("b", 0.3))}
-    found = trials.tuned(rows, (0.1, 0.2, 0.3), "table.json")
-    for row, rate in (("a", 0.1), ("b", 0.3)):
+    best = {"a": 0.2, "b": 0.4, "c": 0.8, "d": 0.05}
+    rows = {row: {"train": {"steps": 7}, "best": rate} for row, rate in best.items()}
+    found = trials.tuned(rows, (0.4, 0.2, 0.1), "table.json")
+    for row, rate in best.items():
         of_row = [result["settings"] for result in found[row].values()]
         assert [s["seed"] for s in of_row] == [0, 1, 2]
         assert {json.dumps(s["train"]) for s in of_row} == {
             json.dumps({"steps": 7, "learning_rate": rate})
         }
-    assert len(asked) == len(set(asked)) == 2 * 3 + 2 * 2
+    beyond = {"b, rate 0.8", "c, rate 0.8", "c, rate 1.6", "d, rate 0.05", "d, rate 0.025"}
+    assert beyond == {name.removesuffix(", seed 0") for name in asked[12:17]}
+    assert len(asked) == len(set(asked)) == 4 * 3 + 5 + 4 * 2
+
+
+def test_one_rate_alone_is_taken(folder, monkeypatch):
+    made = {"row, rate 0.1, seed 0": {"nats": 1}, "row, rate 0.1, seed 1": {"nats": 1}}
+    monkeypatch.setattr(trials, "make", lambda wanted, file: {name: made[name] for name in wanted})
+    assert trials.tuned({"row": {"train": {}}}, (0.1,), "table.json") == {"row": made}
