@@ -194,17 +194,16 @@ def of_samples(found):
 
 
 def picture(results, images):
-    """Ten samples of every class, by the label alone and by m(label)."""
+    """Samples of the ten classes side by side, by the label alone and below by m(label)."""
     from gated_pixelcnn.visualization import captioned, grid, save_png
 
     shown, rows = [], ("label", "m(label)")
     for row in rows:
         drawn, _ = draw(next(iter(results[row])), images)
-        shown.append(drawn.reshape(CLASSES, -1, *drawn.shape[1:])[:, :CLASSES])
-    both = np.concatenate(shown, axis=1)  # side by side
-    both = both.reshape(-1, *both.shape[2:])
-    columns = len(both) // CLASSES
-    save_png(_PICTURE.value, captioned(grid(both, LEVELS, columns=columns), list(rows)))
+        of_class = drawn.reshape(CLASSES, -1, *drawn.shape[1:])[:, :6]
+        shown.extend(of_class.swapaxes(0, 1).reshape(-1, *drawn.shape[1:]))
+    cells = grid(np.stack(shown), LEVELS, columns=CLASSES)
+    save_png(_PICTURE.value, captioned(cells, list(rows)))
 
 
 if __name__ == "__main__":
