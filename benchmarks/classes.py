@@ -24,7 +24,7 @@ from classifier import classifier_of
 
 from gated_pixelcnn.errors import UserError, run
 
-RATES = (0.004, 0.002)
+RATES = (0.008, 0.004, 0.016)
 LEVELS, CLASSES = 16, 10
 MODEL = {
     "family": "gated_pixelcnn",
